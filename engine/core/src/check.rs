@@ -1,0 +1,1 @@
+//! The rules: each finds one kind of mistake and reports every place of it.

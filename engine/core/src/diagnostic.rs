@@ -1,0 +1,50 @@
+//! What is wrong with a workflow, where, and what to do about it.
+
+use crate::source::Span;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The workflow cannot run.
+    Error,
+    /// It can run, but hardly does what was meant.
+    Warning,
+}
+
+/// A further place that explains a finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Related {
+    /// Where.
+    pub place: Span,
+    /// What is to be seen there, a few words: it stands beside the line.
+    pub message: String,
+}
+
+/// One finding about a workflow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// What kind of finding; stable, see [`Code`].
+    pub code: Code,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where; `None` when it is about no line of a file (a missing file, say).
+    pub place: Option<Span>,
+    /// One sentence without a full stop: what is wrong, in the words of the file.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+    /// Other places that belong to it.
+    pub related: Vec<Related>,
+}
+
+/// The stable code of a kind of finding, `FY` and three digits: `FY0xx` the file could not be read,
+/// `FY1xx` the language, `FY2xx` the structure of the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Code(pub u16);
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "FY{:03}", self.0)
+    }
+}

@@ -1,0 +1,1 @@
+//! The typed graph of a workflow: nodes are declared things, edges are touches.

@@ -1,0 +1,5 @@
+//! The workflow language: a file is read, merged, evaluated and expanded into a [`Workflow`].
+
+pub mod workflow;
+
+pub use workflow::*;

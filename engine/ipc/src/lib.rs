@@ -1,0 +1,1 @@
+//! The yard: queues, locks, semaphores and events between the processes of a run.
