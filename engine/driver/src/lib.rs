@@ -1,3 +1,9 @@
 //! The driver: it spawns, reaps, wires and signals what the machine decides, and never decides itself.
 
+pub mod directory;
 pub mod news;
+pub mod pipes;
+pub mod records;
+pub mod signals;
+pub mod stdio;
+pub mod table;

@@ -1,0 +1,272 @@
+//! A run's directory: the workflow as run, its records, logs, results and its socket.
+//!
+//! ```text
+//! <state>/runs/<run id>/    mode 0700
+//!   run.json                who, when, how it ended; always whole (written aside, then renamed)
+//!   lock                    locked by the engine as long as it lives
+//!   workflow.yaml           and workflow.1.yaml … for further files
+//!   records.jsonl           one JSON object a line
+//!   logs/<process>.log      what the process wrote, byte by byte
+//!   results/<pool>.jsonl    what the tasks of a pool gave
+//!   socket                  for the verbs
+//!   bin/forkyard            this program, for the PATH of the processes
+//! ```
+
+mod about;
+mod id;
+mod list;
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use forkyard_core::source::Files;
+use nix::fcntl::{Flock, FlockArg};
+
+pub use about::About;
+pub use list::{RunState, RunSummary, list};
+
+/// The longest path a Unix socket may have everywhere: `sun_path` has 108 bytes, its NUL included; somewhat less
+/// leaves room for those who add a suffix.
+const SOCKET_PATH_BYTES_MAX: usize = 100;
+
+/// The directory of one run.
+#[derive(Debug)]
+pub struct RunDirectory {
+    id: String,
+    path: PathBuf,
+    socket: PathBuf,
+    /// Held by the engine of the run; `None` when the directory was opened to be read.
+    lock: Option<Flock<File>>,
+}
+
+impl RunDirectory {
+    /// Makes the directory of a new run of the workflow `name` under the state directory `state`, and locks it.
+    ///
+    /// # Errors
+    /// When `state` or its `runs` is a symbolic link, belongs to somebody else, or cannot be written.
+    pub fn create(state: &Path, name: &str) -> io::Result<Self> {
+        let runs = state.join("runs");
+        private_folder(state)?;
+        private_folder(&runs)?;
+        let (id, path) = fresh_folder(&runs)?;
+        for folder in ["logs", "results", "bin"] {
+            DirBuilder::new().mode(0o700).create(path.join(folder))?;
+        }
+        symlink(std::env::current_exe()?, path.join("bin").join("forkyard"))?;
+        let lock = File::create(path.join("lock"))?;
+        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| io::Error::from(errno))?;
+        let socket = socket_path(&path)?;
+        let directory = Self {
+            id,
+            path,
+            socket,
+            lock: Some(lock),
+        };
+        directory.write_about(&About::now(&directory.id, name, &directory.socket))?;
+        Ok(directory)
+    }
+
+    /// Opens the directory of the run `id` to read it.
+    ///
+    /// # Errors
+    /// When there is no such run, or its `run.json` cannot be read.
+    pub fn open(state: &Path, id: &str) -> io::Result<Self> {
+        if !id::is_valid(id) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("`{}` is no run's id", id.escape_default()),
+            ));
+        }
+        let path = state.join("runs").join(id);
+        let about = About::read(&path)?;
+        Ok(Self {
+            id: id.to_owned(),
+            path,
+            socket: about.socket,
+            lock: None,
+        })
+    }
+
+    /// The run's id: `20261123-141500-k3f9`, its start in UTC and four random letters; sorts by time.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the run's socket is, or will be.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The folder with `forkyard` itself, for the PATH of the processes.
+    #[must_use]
+    pub fn bin(&self) -> PathBuf {
+        self.path.join("bin")
+    }
+
+    /// The log of a process, by its instance's name.
+    #[must_use]
+    pub fn log(&self, process: &str) -> PathBuf {
+        self.path.join("logs").join(format!("{process}.log"))
+    }
+
+    /// The results of a pool.
+    #[must_use]
+    pub fn results(&self, pool: &str) -> PathBuf {
+        self.path.join("results").join(format!("{pool}.jsonl"))
+    }
+
+    /// The records.
+    #[must_use]
+    pub fn records(&self) -> PathBuf {
+        self.path.join("records.jsonl")
+    }
+
+    /// Keeps the workflow as it is run.
+    pub fn keep(&self, files: &Files) -> io::Result<()> {
+        for (index, file) in files.all().iter().enumerate() {
+            let name = match index {
+                0 => "workflow.yaml".to_owned(),
+                further => format!("workflow.{further}.yaml"),
+            };
+            fs::write(self.path.join(name), &*file.text)?;
+        }
+        Ok(())
+    }
+
+    /// What a process has written, both streams in the order of arrival; empty when it has written nothing.
+    pub fn read_log(&self, process: &str) -> io::Result<Vec<u8>> {
+        match fs::read(self.log(process)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            read => read,
+        }
+    }
+
+    /// What `run.json` says.
+    pub fn about(&self) -> io::Result<About> {
+        About::read(&self.path)
+    }
+
+    /// Notes the engine's pid; the directory may have been made by the process that started it.
+    pub fn started(&self) -> io::Result<()> {
+        let mut about = self.about()?;
+        about.pid = std::process::id();
+        self.write_about(&about)
+    }
+
+    /// Notes how the run has ended, and takes the socket away.
+    pub fn ended(&self, exit_code: i32) -> io::Result<()> {
+        let mut about = self.about()?;
+        about.end(exit_code);
+        self.write_about(&about)?;
+        remove_socket(&self.socket, &self.path)
+    }
+
+    /// A file of the run, opened to be appended to.
+    pub fn append(path: &Path) -> io::Result<File> {
+        OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+    }
+
+    /// Whether this is the engine's own, locked directory.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    fn write_about(&self, about: &About) -> io::Result<()> {
+        let aside = self.path.join("run.json.new");
+        let mut file = File::create(&aside)?;
+        file.write_all(&serde_json::to_vec_pretty(about)?)?;
+        file.write_all(b"\n")?;
+        fs::rename(aside, self.path.join("run.json"))
+    }
+}
+
+/// The state directory: `$XDG_STATE_HOME/forkyard`, by default `~/.local/state/forkyard`.
+#[must_use]
+pub fn state_directory() -> Option<PathBuf> {
+    let of = |variable: &str| {
+        std::env::var_os(variable)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    of("XDG_STATE_HOME")
+        .filter(|path| path.is_absolute())
+        .or_else(|| of("HOME").map(|home| home.join(".local/state")))
+        .map(|state| state.join("forkyard"))
+}
+
+/// Makes a folder of our own with its parents, or makes sure that the one that is there is ours.
+fn private_folder(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().recursive(true).mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    // Somebody else could have planted it: a link to where we must not write, or a folder that they can read.
+    let metadata = fs::symlink_metadata(path)?;
+    let wrong = if metadata.is_symlink() {
+        "is a symbolic link"
+    } else if !metadata.is_dir() {
+        "is no directory"
+    } else if metadata.uid() != nix::unistd::geteuid().as_raw() {
+        "belongs to another user"
+    } else {
+        return Ok(());
+    };
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        format!(
+            "{} {wrong}; set XDG_STATE_HOME to a directory of your own",
+            path.display()
+        ),
+    ))
+}
+
+/// A run's folder with an id that no other run has.
+fn fresh_folder(runs: &Path) -> io::Result<(String, PathBuf)> {
+    const TRIES_MAX: usize = 100;
+    for _ in 0..TRIES_MAX {
+        let id = id::fresh()?;
+        let path = runs.join(&id);
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => return Ok((id, path)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("no free run id was found"))
+}
+
+/// In the run's folder, or, when that path is too long for a socket, in a fresh folder for temporary things.
+fn socket_path(path: &Path) -> io::Result<PathBuf> {
+    let socket = path.join("socket");
+    if socket.as_os_str().len() <= SOCKET_PATH_BYTES_MAX {
+        return Ok(socket);
+    }
+    let folder = std::env::temp_dir().join(format!("forkyard-{}", id::fresh()?));
+    DirBuilder::new().mode(0o700).create(&folder)?;
+    Ok(folder.join("socket"))
+}
+
+fn remove_socket(socket: &Path, directory: &Path) -> io::Result<()> {
+    match fs::remove_file(socket) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    match socket.parent() {
+        Some(folder) if folder != directory => fs::remove_dir(folder),
+        Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

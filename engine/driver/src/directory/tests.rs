@@ -1,0 +1,79 @@
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+
+fn state() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let state = folder.path().join("state/forkyard");
+    (folder, state)
+}
+
+#[test]
+fn a_run_is_running_until_it_has_ended() {
+    let (_folder, state) = state();
+    assert_eq!(list(&state).expect("no runs yet"), []);
+    let directory = RunDirectory::create(&state, "word-count").expect("created");
+    directory.started().expect("started");
+    let runs = list(&state).expect("one run");
+    assert_eq!(runs[0].state, RunState::Running);
+    assert_eq!(runs[0].about.name, "word-count");
+    directory.ended(1).expect("ended");
+    let runs = list(&state).expect("one run");
+    assert_eq!(runs[0].state, RunState::Ended);
+    assert_eq!(runs[0].about.exit_code, Some(1));
+}
+
+#[test]
+fn a_run_whose_lock_is_free_without_an_end_has_died() {
+    let (_folder, state) = state();
+    drop(RunDirectory::create(&state, "x").expect("created"));
+    assert_eq!(list(&state).expect("one run")[0].state, RunState::Died);
+}
+
+#[test]
+fn all_of_it_is_private() {
+    let (_folder, state) = state();
+    let directory = RunDirectory::create(&state, "x").expect("created");
+    let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+    assert_eq!(mode(&state), 0o700);
+    assert_eq!(mode(directory.path()), 0o700);
+    assert_eq!(mode(&directory.path().join("logs")), 0o700);
+}
+
+#[test]
+fn a_planted_link_is_refused() {
+    let (folder, state) = state();
+    let elsewhere = folder.path().join("elsewhere");
+    fs::create_dir_all(&elsewhere).expect("made");
+    fs::create_dir_all(&state).expect("made");
+    symlink(&elsewhere, state.join("runs")).expect("linked");
+    let error = RunDirectory::create(&state, "x").expect_err("refused");
+    assert!(error.to_string().contains("is a symbolic link"), "{error}");
+    assert_eq!(fs::read_dir(&elsewhere).expect("readable").count(), 0);
+}
+
+#[test]
+fn a_long_path_gets_a_short_socket_which_is_taken_away() {
+    let (folder, _) = state();
+    let state = folder.path().join("s".repeat(100));
+    let directory = RunDirectory::create(&state, "x").expect("created");
+    let socket = directory.socket().to_owned();
+    assert!(
+        socket.as_os_str().len() <= SOCKET_PATH_BYTES_MAX,
+        "{}",
+        socket.display()
+    );
+    directory.ended(0).expect("ended");
+    assert!(!socket.parent().expect("a folder").exists());
+}
+
+#[test]
+fn an_opened_run_reads_its_logs() {
+    let (_folder, state) = state();
+    let directory = RunDirectory::create(&state, "x").expect("created");
+    fs::write(directory.log("count.2"), b"a\xff\n").expect("written");
+    let opened = RunDirectory::open(&state, directory.id()).expect("opened");
+    assert_eq!(opened.read_log("count.2").expect("read"), b"a\xff\n");
+    assert_eq!(opened.read_log("silent").expect("read"), b"");
+    assert!(RunDirectory::open(&state, "../../etc").is_err());
+}

@@ -1,0 +1,148 @@
+//! Records as JSON: names instead of ids, one object a record, the same in `records.jsonl` and `run --json`.
+
+use forkyard_core::id::{PoolId, ProcessId, QueueId};
+use forkyard_core::machine::{Because, Record};
+use forkyard_core::plan::{Dependency, Plan};
+use forkyard_core::time::Time;
+use serde_json::{Map, Value, json};
+
+use crate::news::News;
+
+/// One line for `records.jsonl` or `run --json`: `at` in nanoseconds since the start of the run, `record` says
+/// what happened, the other keys depend on it. Bytes that are no UTF-8 are replaced by U+FFFD here; the logs have them.
+#[must_use]
+pub fn to_json(news: &News, plan: &Plan) -> Value {
+    match news {
+        News::Record {
+            at,
+            record,
+            pid,
+            reason,
+        } => record_to_json(*at, record, *pid, reason.as_deref(), plan),
+        News::Output {
+            at,
+            process,
+            task,
+            stream,
+            line,
+            ended,
+        } => json!({
+            "at": at,
+            "record": "output",
+            "process": process_name(plan, *process),
+            "task": task,
+            "stream": stream,
+            "line": String::from_utf8_lossy(line),
+            "ended": ended,
+        }),
+        News::OutputDropped { lines } => json!({"record": "output_dropped", "lines": lines}),
+        News::QueueCounted {
+            queue,
+            put,
+            got,
+            returned,
+            left,
+            refused,
+        } => json!({
+            "record": "queue_counted",
+            "queue": queue_name(plan, *queue),
+            "put": put,
+            "got": got,
+            "returned": returned,
+            "left": left,
+            "refused": refused,
+        }),
+        News::PoolCounted { pool, taken, left } => json!({
+            "record": "pool_counted",
+            "pool": pool_name(plan, *pool),
+            "taken": taken,
+            "left": left,
+        }),
+    }
+}
+
+fn record_to_json(at: Time, record: &Record, pid: Option<i32>, reason: Option<&str>, plan: &Plan) -> Value {
+    let mut object = Map::new();
+    object.insert("at".to_owned(), json!(at));
+    // The record's own form has every key already, only with ids.
+    if let Ok(Value::Object(fields)) = serde_json::to_value(record) {
+        object.extend(fields);
+    }
+    name_ids(&mut object, record, plan);
+    if let Some(pid) = pid {
+        object.insert("pid".to_owned(), json!(pid));
+    }
+    if let Some(reason) = reason {
+        object.insert("reason".to_owned(), json!(reason));
+    }
+    Value::Object(object)
+}
+
+/// Puts names where the record has ids.
+fn name_ids(object: &mut Map<String, Value>, record: &Record, plan: &Plan) {
+    let mut put = |key: &str, value: Value| object.insert(key.to_owned(), value);
+    match *record {
+        Record::Started { process, .. }
+        | Record::Exited { process, .. }
+        | Record::NotStarted { process, .. }
+        | Record::Stopping { process, .. }
+        | Record::Killing { process }
+        | Record::LeftBehind { process } => {
+            put("process", json!(process_name(plan, process)));
+        }
+        Record::Skipped { process, because } => {
+            put("process", json!(process_name(plan, process)));
+            put("because", because_to_json(because, plan));
+        }
+        Record::TaskDone { pool, process, .. }
+        | Record::TaskRetried { pool, process, .. }
+        | Record::TaskFailed { pool, process, .. } => {
+            put("pool", json!(pool_name(plan, pool)));
+            put("process", json!(process_name(plan, process)));
+        }
+        Record::PoolEnded { pool, .. } => {
+            put("pool", json!(pool_name(plan, pool)));
+        }
+        Record::QueueClosed { queue } | Record::QueueBroken { queue } => {
+            put("queue", json!(queue_name(plan, queue)));
+        }
+        Record::RunStarted => {
+            put("run", json!(plan.name));
+        }
+        Record::RunStopping { .. } | Record::RunEnded { .. } => {}
+    }
+}
+
+fn because_to_json(because: Because, plan: &Plan) -> Value {
+    match because {
+        Because::Of(on) => json!({"of": dependency_name(plan, on)}),
+        Because::WaitedTooLong { on, failed } => {
+            json!({"waited_too_long": {"on": dependency_name(plan, on), "failed": failed}})
+        }
+        Because::RunStops => json!("run_stops"),
+        Because::NotNeeded => json!("not_needed"),
+    }
+}
+
+/// The name of whatever can be waited for.
+#[must_use]
+pub fn dependency_name(plan: &Plan, on: Dependency) -> &str {
+    match on {
+        Dependency::Process(process) => process_name(plan, process),
+        Dependency::Pool(pool) => pool_name(plan, pool),
+        Dependency::Event(event) => &plan.events[event.index()].name,
+        Dependency::Queue(queue) => queue_name(plan, queue),
+    }
+}
+
+fn process_name(plan: &Plan, process: ProcessId) -> &str {
+    &plan.processes[process.index()].name
+}
+
+fn pool_name(plan: &Plan, pool: PoolId) -> &str {
+    &plan.pools[pool.index()].name
+}
+
+fn queue_name(plan: &Plan, queue: QueueId) -> &str {
+    &plan.queues[queue.index()].name
+}

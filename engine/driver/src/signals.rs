@@ -1,0 +1,51 @@
+//! The signals the engine listens to.
+
+use std::io;
+
+use nix::sys::signal::{SigHandler, Signal};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// What a signal to the engine means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// A child, direct or adopted, has ended.
+    Child,
+    /// Somebody asks the run to stop: SIGINT, SIGTERM, SIGHUP or SIGQUIT.
+    Stop(i32),
+}
+
+/// The signals that ask a run to stop.
+const STOPS: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+
+/// How many stop signals may wait for the engine; further ones say nothing new.
+const STOPS_MAX: usize = 16;
+
+/// Begins to listen; must be called within a runtime and a local set. SIGPIPE is ignored from now on: a broken
+/// pipe is an error of a write.
+pub fn listen() -> io::Result<mpsc::Receiver<Heard>> {
+    let (sender, receiver) = mpsc::channel(STOPS_MAX);
+    for stop in STOPS {
+        watch(
+            SignalKind::from_raw(stop as i32),
+            Heard::Stop(stop as i32),
+            sender.clone(),
+        )?;
+    }
+    watch(SignalKind::child(), Heard::Child, sender)?;
+    // SAFETY: ignoring a signal installs no handler; nothing can be run at a bad moment.
+    unsafe { nix::sys::signal::signal(Signal::SIGPIPE, SigHandler::SigIgn) }?;
+    Ok(receiver)
+}
+
+fn watch(kind: SignalKind, heard: Heard, sender: mpsc::Sender<Heard>) -> io::Result<()> {
+    let mut arrivals = signal(kind)?;
+    tokio::task::spawn_local(async move {
+        while arrivals.recv().await.is_some() {
+            if sender.send(heard).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}

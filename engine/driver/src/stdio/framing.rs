@@ -1,0 +1,263 @@
+//! Where one item ends and the next begins in a stream of bytes.
+
+use forkyard_core::plan::Framing;
+
+/// Cuts a stream into items, however it arrives; an item larger than allowed is skipped and counted.
+#[derive(Debug)]
+pub struct Cutter {
+    item_bytes_max: u64,
+    refused: u64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Items end with this byte.
+    Delimited { delimiter: u8, held: Vec<u8> },
+    /// The rest of an item that is too large, up to this byte.
+    SkippingTo { delimiter: u8 },
+    /// A length is being collected.
+    Length { held: Vec<u8> },
+    /// So many bytes of an item are still to come.
+    Body { held: Vec<u8>, missing: usize },
+    /// So many bytes of an item that is too large are still to come.
+    Skipping { missing: usize },
+}
+
+/// The bytes of a length before an item: an unsigned 32-bit number, little-endian.
+const LENGTH_BYTES: usize = 4;
+
+impl Cutter {
+    /// Items as `framing` says, at most `item_bytes_max` bytes each.
+    #[must_use]
+    pub fn new(framing: Framing, item_bytes_max: u64) -> Self {
+        let held = Vec::new();
+        let state = match framing {
+            Framing::Lines => State::Delimited { delimiter: b'\n', held },
+            Framing::Nul => State::Delimited { delimiter: 0, held },
+            Framing::Length => State::Length { held },
+        };
+        Self {
+            item_bytes_max,
+            refused: 0,
+            state,
+        }
+    }
+
+    /// Takes in what was read and appends the items that are whole now.
+    pub fn feed(&mut self, mut bytes: &[u8], items: &mut Vec<Vec<u8>>) {
+        while !bytes.is_empty() {
+            let state = std::mem::replace(&mut self.state, State::Skipping { missing: 0 });
+            (self.state, bytes) = match state {
+                State::Delimited { delimiter, held } => self.delimited(delimiter, held, bytes, items),
+                State::SkippingTo { delimiter } => skip_to(delimiter, bytes),
+                State::Length { held } => self.length(held, bytes, items),
+                State::Body { held, missing } => body(held, missing, bytes, items),
+                State::Skipping { missing } => skip(missing, bytes),
+            };
+        }
+    }
+
+    /// The stream has ended: a last line without its end is an item too; half of a counted item is refused.
+    pub fn finish(&mut self, items: &mut Vec<Vec<u8>>) {
+        match std::mem::replace(&mut self.state, State::Length { held: Vec::new() }) {
+            State::Delimited { held, .. } if !held.is_empty() => items.push(held),
+            State::Length { held } if !held.is_empty() => self.refused += 1,
+            State::Body { .. } => self.refused += 1,
+            State::Delimited { .. } | State::Length { .. } | State::SkippingTo { .. } | State::Skipping { .. } => {}
+        }
+    }
+
+    /// How many items were refused since this was last asked.
+    pub fn take_refused(&mut self) -> u64 {
+        std::mem::take(&mut self.refused)
+    }
+
+    fn delimited<'b>(
+        &mut self,
+        delimiter: u8,
+        mut held: Vec<u8>,
+        bytes: &'b [u8],
+        items: &mut Vec<Vec<u8>>,
+    ) -> (State, &'b [u8]) {
+        let end = bytes.iter().position(|&byte| byte == delimiter);
+        let piece = &bytes[..end.unwrap_or(bytes.len())];
+        let rest = end.map_or(&[][..], |end| &bytes[end + 1..]);
+        if held.len() as u64 + piece.len() as u64 > self.item_bytes_max {
+            self.refused += 1;
+            let state = match end {
+                Some(_) => State::Delimited {
+                    delimiter,
+                    held: Vec::new(),
+                },
+                None => State::SkippingTo { delimiter },
+            };
+            return (state, rest);
+        }
+        held.extend_from_slice(piece);
+        if end.is_some() {
+            items.push(std::mem::take(&mut held));
+        }
+        (State::Delimited { delimiter, held }, rest)
+    }
+
+    fn length<'b>(&mut self, mut held: Vec<u8>, bytes: &'b [u8], items: &mut Vec<Vec<u8>>) -> (State, &'b [u8]) {
+        let (piece, rest) = bytes.split_at(bytes.len().min(LENGTH_BYTES - held.len()));
+        held.extend_from_slice(piece);
+        let Ok(length) = <[u8; LENGTH_BYTES]>::try_from(held.as_slice()) else {
+            return (State::Length { held }, rest);
+        };
+        let missing = u32::from_le_bytes(length) as usize;
+        let state = if missing as u64 > self.item_bytes_max {
+            self.refused += 1;
+            State::Skipping { missing }
+        } else if missing == 0 {
+            items.push(Vec::new());
+            State::Length { held: Vec::new() }
+        } else {
+            State::Body {
+                held: Vec::new(),
+                missing,
+            }
+        };
+        (state, rest)
+    }
+}
+
+fn skip_to(delimiter: u8, bytes: &[u8]) -> (State, &[u8]) {
+    match bytes.iter().position(|&byte| byte == delimiter) {
+        Some(end) => (
+            State::Delimited {
+                delimiter,
+                held: Vec::new(),
+            },
+            &bytes[end + 1..],
+        ),
+        None => (State::SkippingTo { delimiter }, &[]),
+    }
+}
+
+fn body<'b>(mut held: Vec<u8>, missing: usize, bytes: &'b [u8], items: &mut Vec<Vec<u8>>) -> (State, &'b [u8]) {
+    let (piece, rest) = bytes.split_at(bytes.len().min(missing));
+    held.extend_from_slice(piece);
+    let missing = missing - piece.len();
+    if missing > 0 {
+        return (State::Body { held, missing }, rest);
+    }
+    items.push(held);
+    (State::Length { held: Vec::new() }, rest)
+}
+
+fn skip(missing: usize, bytes: &[u8]) -> (State, &[u8]) {
+    let (piece, rest) = bytes.split_at(bytes.len().min(missing));
+    let missing = missing - piece.len();
+    let state = if missing > 0 {
+        State::Skipping { missing }
+    } else {
+        State::Length { held: Vec::new() }
+    };
+    (state, rest)
+}
+
+/// An item as it stands in a stream of this framing.
+#[must_use]
+pub fn framed(framing: Framing, item: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(item.len() + LENGTH_BYTES);
+    match framing {
+        Framing::Lines => {
+            bytes.extend_from_slice(item);
+            bytes.push(b'\n');
+        }
+        Framing::Nul => {
+            bytes.extend_from_slice(item);
+            bytes.push(0);
+        }
+        Framing::Length => {
+            let length = u32::try_from(item.len()).unwrap_or(u32::MAX);
+            bytes.extend_from_slice(&length.to_le_bytes());
+            bytes.extend_from_slice(item);
+        }
+    }
+    bytes
+}
+
+/// Whether the item comes out of a stream of this framing as the one item it is.
+#[must_use]
+pub fn fits(framing: Framing, item: &[u8]) -> bool {
+    match framing {
+        Framing::Lines => !item.contains(&b'\n'),
+        Framing::Nul => !item.contains(&0),
+        Framing::Length => u32::try_from(item.len()).is_ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Cuts `bytes` handed over in pieces of every size from 1 on: the items must always be the same.
+    fn check(framing: Framing, max: u64, bytes: &[u8], items: &[&[u8]], refused: u64) {
+        for size in 1..=bytes.len().max(1) {
+            let mut cutter = Cutter::new(framing, max);
+            let mut cut = Vec::new();
+            for piece in bytes.chunks(size) {
+                cutter.feed(piece, &mut cut);
+            }
+            cutter.finish(&mut cut);
+            assert_eq!(cut, items, "pieces of {size}");
+            assert_eq!(cutter.take_refused(), refused, "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn lines_are_items_and_so_is_a_last_one_without_its_newline() {
+        check(Framing::Lines, 16, b"a\n\nbc\nd", &[b"a", b"", b"bc", b"d"], 0);
+        check(Framing::Lines, 16, b"", &[], 0);
+        check(Framing::Lines, 16, b"a\r\n\0\xff\n", &[b"a\r", b"\0\xff"], 0);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_skipped_and_counted_once() {
+        check(Framing::Lines, 3, b"abc\nabcd\nabcdefgh\nx\n", &[b"abc", b"x"], 2);
+        check(Framing::Lines, 3, b"a\nabcdefgh", &[b"a"], 1);
+        check(Framing::Lines, 0, b"\na\n\n", &[b"", b""], 1);
+    }
+
+    #[test]
+    fn nul_framing_keeps_newlines() {
+        check(Framing::Nul, 16, b"a\nb\0\0c", &[b"a\nb", b"", b"c"], 0);
+    }
+
+    #[test]
+    fn counted_items_may_hold_anything() {
+        check(
+            Framing::Length,
+            16,
+            b"\x02\0\0\0\n\0\0\0\0\0\x01\0\0\0x",
+            &[b"\n\0", b"", b"x"],
+            0,
+        );
+    }
+
+    #[test]
+    fn counted_items_too_large_or_cut_off_are_refused() {
+        check(Framing::Length, 2, b"\x03\0\0\0abc\x01\0\0\0x", &[b"x"], 1);
+        check(Framing::Length, 9, b"\x03\0\0\0ab", &[], 1);
+        check(Framing::Length, 9, b"\x03\0", &[], 1);
+        check(Framing::Length, 9, b"\xff\xff\xff\xffabc", &[], 1);
+    }
+
+    #[test]
+    fn what_is_framed_is_cut_into_the_same_item() {
+        for framing in [Framing::Lines, Framing::Nul, Framing::Length] {
+            let mut cut = Vec::new();
+            let mut cutter = Cutter::new(framing, 100);
+            cutter.feed(&framed(framing, b"one"), &mut cut);
+            cutter.feed(&framed(framing, b""), &mut cut);
+            assert_eq!(cut, [&b"one"[..], b""], "{framing:?}");
+        }
+        assert!(!fits(Framing::Lines, b"a\nb"));
+        assert!(!fits(Framing::Nul, b"a\0b"));
+        assert!(fits(Framing::Length, b"a\n\0b"));
+    }
+}

@@ -1,0 +1,131 @@
+//! What `ps` shows: the state of each process, kept from the records alone.
+
+use forkyard_core::id::ProcessId;
+use forkyard_core::machine::{Exit, Outcome, Record};
+use forkyard_core::plan::Plan;
+use forkyard_core::time::Time;
+use serde::Serialize;
+
+/// One process as `ps` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// `count.2`
+    pub name: String,
+    /// While it runs.
+    pub pid: Option<i32>,
+    /// How far it has come.
+    pub state: State,
+    /// Since when, in nanoseconds since the start of the run.
+    pub since: Time,
+    /// How it ended last.
+    pub exit: Option<Exit>,
+}
+
+/// How far a process has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It has not started yet, or, a worker, not again.
+    Pending,
+    /// It runs.
+    Running,
+    /// It has been asked to stop.
+    Stopping,
+    /// It has ended well, or was stopped.
+    Exited,
+    /// It has ended badly, or could not be started.
+    Failed,
+    /// It will not run.
+    Skipped,
+}
+
+/// All processes of a run, in the order of the plan.
+#[derive(Clone, Debug)]
+pub struct Table {
+    rows: Vec<Row>,
+}
+
+impl Table {
+    /// Everything is still to come.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        let row = |name: &String| Row {
+            name: name.clone(),
+            pid: None,
+            state: State::Pending,
+            since: Time::START,
+            exit: None,
+        };
+        Self {
+            rows: plan.processes.iter().map(|process| row(&process.name)).collect(),
+        }
+    }
+
+    /// Takes in what a record says; `pid` belongs to [`Record::Started`].
+    pub fn note(&mut self, at: Time, record: &Record, pid: Option<i32>) {
+        match *record {
+            Record::Started { process, .. } => {
+                let row = self.enter(process, State::Running, at);
+                row.pid = pid;
+                row.exit = None;
+            }
+            Record::Exited {
+                process, exit, outcome, ..
+            } => {
+                let row = self.enter(process, after(outcome), at);
+                row.pid = None;
+                row.exit = Some(exit);
+            }
+            Record::NotStarted { process, .. } => {
+                self.enter(process, State::Failed, at);
+            }
+            Record::Skipped { process, .. } => {
+                self.enter(process, State::Skipped, at);
+            }
+            Record::Stopping { process, .. } => {
+                self.enter(process, State::Stopping, at);
+            }
+            Record::RunStarted
+            | Record::Killing { .. }
+            | Record::LeftBehind { .. }
+            | Record::TaskDone { .. }
+            | Record::TaskRetried { .. }
+            | Record::TaskFailed { .. }
+            | Record::PoolEnded { .. }
+            | Record::QueueClosed { .. }
+            | Record::QueueBroken { .. }
+            | Record::RunStopping { .. }
+            | Record::RunEnded { .. } => {}
+        }
+    }
+
+    /// The rows.
+    #[must_use]
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// The rows as a JSON array.
+    ///
+    /// # Panics
+    /// Never: the rows are plain data.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.rows).expect("rows of text and numbers always become JSON")
+    }
+
+    fn enter(&mut self, process: ProcessId, state: State, at: Time) -> &mut Row {
+        let row = &mut self.rows[process.index()];
+        row.state = state;
+        row.since = at;
+        row
+    }
+}
+
+/// The state that an outcome leads to.
+const fn after(outcome: Outcome) -> State {
+    match outcome {
+        Outcome::Succeeded | Outcome::BrokenPipe | Outcome::Ignored | Outcome::Stopped => State::Exited,
+        Outcome::Failed | Outcome::TimedOut => State::Failed,
+    }
+}
