@@ -23,6 +23,7 @@ mod slots;
 mod tests;
 mod timer;
 mod touch;
+mod verdict;
 mod wait;
 
 use std::collections::VecDeque;
@@ -90,10 +91,23 @@ impl Machine {
     #[must_use]
     pub fn new(plan: Arc<Plan>) -> Self {
         let processes = plan.processes.iter().map(|_| Process::new()).collect();
-        let pools = plan.pools.iter().zip(0..).map(|(pool, id)| Pool::new(&plan, pool, PoolId(id))).collect();
+        let pools = plan
+            .pools
+            .iter()
+            .zip(0..)
+            .map(|(pool, id)| Pool::new(&plan, pool, PoolId(id)))
+            .collect();
         let queues = plan.queues.iter().map(Queue::new).collect();
-        let own = plan.processes.iter().filter(|process| process.worker_of.is_none() && !process.daemon).count();
-        let crews = plan.pools.iter().filter(|pool| pool.work.is_some() && !pool.daemon).count();
+        let own = plan
+            .processes
+            .iter()
+            .filter(|process| process.worker_of.is_none() && !process.daemon)
+            .count();
+        let crews = plan
+            .pools
+            .iter()
+            .filter(|pool| pool.work.is_some() && !pool.daemon)
+            .count();
         let touches = Touches::new(&plan);
         Self {
             now: Time::START,
@@ -106,7 +120,11 @@ impl Machine {
             touches,
             timers: Timers::default(),
             needed: own + crews,
-            unended: plan.processes.iter().filter(|process| process.worker_of.is_none()).count(),
+            unended: plan
+                .processes
+                .iter()
+                .filter(|process| process.worker_of.is_none())
+                .count(),
             crews_unended: plan.pools.iter().filter(|pool| pool.work.is_some()).count(),
             settling: Vec::new(),
             failed: false,
@@ -128,7 +146,7 @@ impl Machine {
         self.take(input);
         self.settle();
         if !matches!(self.run, Run::Before | Run::Ended)
-            && let Some(at) = self.timers.to_announce()
+            && let Some(at) = self.timers.announce()
         {
             self.out.actions.push(Action::WakeAt { at });
         }
@@ -145,7 +163,12 @@ impl Machine {
             Input::Acquired { process, attempt } => self.acquired(process, attempt),
             Input::Spawned { process, attempt } => self.spawned(process, attempt),
             Input::NotSpawned { process, attempt } => self.not_spawned(process, attempt),
-            Input::Exited { process, attempt, exit, left } => self.exited(process, attempt, exit, left),
+            Input::Exited {
+                process,
+                attempt,
+                exit,
+                left,
+            } => self.exited(process, attempt, exit, left),
             Input::Gone { process, attempt } => self.gone(process, attempt),
             Input::EventSet { event } => self.event_set(event),
             Input::QueueDrained { queue } => self.queue_drained(queue),
@@ -195,7 +218,11 @@ impl Pool {
     fn new(plan: &Plan, pool: &crate::plan::Pool, id: PoolId) -> Self {
         match &pool.work {
             None => {
-                let members = plan.processes.iter().filter(|process| process.slot_in == Some(id)).count();
+                let members = plan
+                    .processes
+                    .iter()
+                    .filter(|process| process.slot_in == Some(id))
+                    .count();
                 Self::Slots(Slots::new(pool.size, members))
             }
             Some(_) => Self::Crew(Crew::new(pool.workers.len())),

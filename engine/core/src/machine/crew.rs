@@ -150,7 +150,9 @@ impl Machine {
     /// All conditions of a pool have come.
     pub(super) fn open_pool(&mut self, pool: PoolId) {
         let workers: Vec<ProcessId> = self.plan.pools[pool.index()].worker_ids().collect();
-        let Some((crew, work)) = self.crew_and_work(pool) else { return self.open_slots(pool) };
+        let Some((crew, work)) = self.crew_and_work(pool) else {
+            return self.open_slots(pool);
+        };
         crew.phase = Phase::Working;
         match work.worker {
             WorkerKind::Task => crew.idle = workers.into_iter().collect(),
@@ -166,7 +168,9 @@ impl Machine {
     /// Does whatever the pool can do now.
     fn advance(&mut self, pool: PoolId) {
         self.hand_out(pool);
-        let Some((crew, work)) = self.crew_and_work(pool) else { return };
+        let Some((crew, work)) = self.crew_and_work(pool) else {
+            return;
+        };
         let count = crew.wanted(work);
         if count > 0 {
             crew.asked += count;
@@ -179,7 +183,9 @@ impl Machine {
     /// Gives tasks to workers that are free.
     fn hand_out(&mut self, pool: PoolId) {
         loop {
-            let Some((crew, work)) = self.crew_and_work(pool) else { return };
+            let Some((crew, work)) = self.crew_and_work(pool) else {
+                return;
+            };
             let one_is_enough = work.dispatch == Dispatch::Sync && crew.busy > 0;
             if crew.phase != Phase::Working || one_is_enough || crew.idle.is_empty() {
                 return;
@@ -196,7 +202,9 @@ impl Machine {
     }
 
     fn close_if_done(&mut self, pool: PoolId) {
-        let Some((crew, work)) = self.crew_and_work(pool) else { return };
+        let Some((crew, work)) = self.crew_and_work(pool) else {
+            return;
+        };
         if crew.phase != Phase::Working || !crew.source_ended || !crew.tasks.is_empty() {
             return;
         }
@@ -269,12 +277,19 @@ impl Machine {
             Phase::Waiting | Phase::Working | Phase::Ended(_) => return,
         };
         let busy = crew.kept > 0;
-        if busy || self.plan.pools[pool.index()].worker_ids().any(|worker| self.process(worker).state != State::Pending)
+        if busy
+            || self.plan.pools[pool.index()]
+                .worker_ids()
+                .any(|worker| self.process(worker).state != State::Pending)
         {
             return;
         }
         let ignored = self.plan.pools[pool.index()].on_failure == OnFailure::Ignore;
-        let outcome = if outcome == PoolOutcome::Failed && ignored { PoolOutcome::Ignored } else { outcome };
+        let outcome = if outcome == PoolOutcome::Failed && ignored {
+            PoolOutcome::Ignored
+        } else {
+            outcome
+        };
         self.end_pool(pool, outcome);
     }
 
@@ -283,10 +298,22 @@ impl Machine {
         crew.phase = Phase::Ended(outcome);
         let (done, failed) = (crew.done, crew.failed);
         if outcome != PoolOutcome::Skipped {
-            self.tell(Record::PoolEnded { pool, outcome, done, failed });
+            self.tell(Record::PoolEnded {
+                pool,
+                outcome,
+                done,
+                failed,
+            });
         }
         for worker in self.plan.pools[pool.index()].worker_ids() {
-            self.set_state(worker, State::Ended(if outcome == PoolOutcome::Skipped { End::Skipped } else { End::Succeeded }));
+            self.set_state(
+                worker,
+                State::Ended(if outcome == PoolOutcome::Skipped {
+                    End::Skipped
+                } else {
+                    End::Succeeded
+                }),
+            );
             self.act(Action::Forsake { process: worker });
         }
         let party = Party::Pool(pool);
@@ -345,10 +372,22 @@ impl Crew {
         let in_state = |state| self.tasks.values().filter(|task| task.state == state).count();
         let busy = self.workers.iter().filter(|worker| worker.task.is_some()).count();
         assert_eq!(self.busy, busy, "busy workers");
-        assert_eq!(self.backing_off, in_state(task::TaskState::Backoff), "tasks that wait to be tried again");
-        assert_eq!(self.kept, in_state(task::TaskState::Done) + in_state(task::TaskState::Delivering), "results kept");
+        assert_eq!(
+            self.backing_off,
+            in_state(task::TaskState::Backoff),
+            "tasks that wait to be tried again"
+        );
+        assert_eq!(
+            self.kept,
+            in_state(task::TaskState::Done) + in_state(task::TaskState::Delivering),
+            "results kept"
+        );
         if self.phase == Phase::Working {
-            assert_eq!(self.ready.len(), in_state(task::TaskState::Ready), "tasks that wait for a worker");
+            assert_eq!(
+                self.ready.len(),
+                in_state(task::TaskState::Ready),
+                "tasks that wait for a worker"
+            );
             assert_eq!(busy, in_state(task::TaskState::Running), "tasks at work");
         }
     }

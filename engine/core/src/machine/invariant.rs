@@ -48,7 +48,11 @@ impl Machine {
         let party = Party::Process(id);
         let begun = process.is_alive() || matches!(process.state, State::Queued | State::Acquiring { .. });
         if begun && self.plan.processes[id.index()].worker_of.is_none() {
-            assert_eq!(self.waits.count_open(&self.plan, party), 0, "a process began before its conditions");
+            assert_eq!(
+                self.waits.count_open(&self.plan, party),
+                0,
+                "a process began before its conditions"
+            );
         }
         assert_eq!(
             self.waits.open(&self.plan, party) as usize,
@@ -56,24 +60,38 @@ impl Machine {
             "open waits of a process"
         );
         if let State::Acquiring { granted } = process.state {
-            assert!(granted < self.plan.processes[id.index()].holds.len(), "nothing is left to acquire");
+            assert!(
+                granted < self.plan.processes[id.index()].holds.len(),
+                "nothing is left to acquire"
+            );
         }
         let stopping = matches!(self.run, Run::Stopping(_) | Run::Killing(_));
         let fresh = matches!(process.state, State::Queued | State::Acquiring { .. });
         assert!(!(stopping && fresh), "a stopping run starts nothing");
-        assert!(process.state != State::Ended(End::Late) || process.attempt == 0, "a late process never ran");
+        assert!(
+            process.state != State::Ended(End::Late) || process.attempt == 0,
+            "a late process never ran"
+        );
     }
 
     fn assert_pool(&self, id: PoolId) {
         let plan = &self.plan.pools[id.index()];
         match &self.pools[id.index()] {
             Pool::Slots(slots) => {
-                let members = || self.plan.processes.iter().zip(&self.processes).filter(|(plan, _)| plan.slot_in == Some(id));
+                let members = || {
+                    self.plan
+                        .processes
+                        .iter()
+                        .zip(&self.processes)
+                        .filter(|(plan, _)| plan.slot_in == Some(id))
+                };
                 let used = members()
                     .filter(|(_, process)| process.is_alive() || matches!(process.state, State::Acquiring { .. }))
                     .count();
                 assert_eq!(slots.free as usize + used, plan.size as usize, "slots of a pool");
-                let left = members().filter(|(_, process)| !matches!(process.state, State::Ended(_))).count();
+                let left = members()
+                    .filter(|(_, process)| !matches!(process.state, State::Ended(_)))
+                    .count();
                 assert_eq!(slots.members_left, left, "processes of a pool");
             }
             Pool::Crew(crew) => crew.assert_sound(),
@@ -92,9 +110,15 @@ impl Machine {
             process.is_alive()
                 || matches!(process.state, State::Acquiring { .. })
                 || (process.state == State::Pending
-                    && self.waits.of(&self.plan, Party::Process(ProcessId::at(index))).any(|wait| waits_outside(wait.on)))
+                    && self
+                        .waits
+                        .of(&self.plan, Party::Process(ProcessId::at(index)))
+                        .any(|wait| waits_outside(wait.on)))
         });
         let pools = self.pools.iter().any(Pool::is_unended_crew);
-        assert!(moving || pools || self.timers.contains(|_| true), "nothing moves, and the run has not ended");
+        assert!(
+            moving || pools || self.timers.contains(|_| true),
+            "nothing moves, and the run has not ended: {self:#?}"
+        );
     }
 }

@@ -18,10 +18,6 @@ use crate::id::ProcessId;
 use crate::plan::{Dependency, OnFailure, Party};
 use crate::time::Time;
 
-/// SIGPIPE, and the exit code with which a shell reports it.
-const SIGPIPE: i32 = 13;
-const SHELL_SIGPIPE: i32 = 128 + SIGPIPE;
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Process {
     pub state: State,
@@ -70,7 +66,11 @@ pub(super) enum End {
 
 impl Process {
     pub(super) const fn new() -> Self {
-        Self { state: State::Pending, attempt: 0, since: Time::START }
+        Self {
+            state: State::Pending,
+            attempt: 0,
+            since: Time::START,
+        }
     }
 
     /// Whether the operating system knows it, or soon will.
@@ -108,21 +108,30 @@ impl Machine {
 
     fn acquire_next(&mut self, id: ProcessId, granted: usize) {
         let attempt = self.process(id).attempt;
-        match self.plan.processes[id.index()].holds.get(granted).copied() {
-            Some(hold) => {
-                self.set_state(id, State::Acquiring { granted });
-                self.act(Action::Acquire { process: id, attempt, hold });
-            }
-            None => {
-                self.set_state(id, State::Starting { stop: None });
-                let task = self.task_to_spawn_with(id);
-                self.act(Action::Spawn { process: id, attempt, task });
-            }
+        if let Some(hold) = self.plan.processes[id.index()].holds.get(granted).copied() {
+            self.set_state(id, State::Acquiring { granted });
+            self.act(Action::Acquire {
+                process: id,
+                attempt,
+                hold,
+            });
+        } else {
+            self.set_state(id, State::Starting { stop: None });
+            let task = self.task_of(id);
+            self.act(Action::Spawn {
+                process: id,
+                attempt,
+                task,
+            });
         }
     }
 
     pub(super) fn acquired(&mut self, id: ProcessId, attempt: u32) {
-        if let Process { state: State::Acquiring { granted }, attempt: current, .. } = *self.process(id)
+        if let Process {
+            state: State::Acquiring { granted },
+            attempt: current,
+            ..
+        } = *self.process(id)
             && current == attempt
         {
             self.acquire_next(id, granted + 1);
@@ -130,18 +139,31 @@ impl Machine {
     }
 
     pub(super) fn spawned(&mut self, id: ProcessId, attempt: u32) {
-        let State::Starting { stop } = self.process(id).state else { return };
+        let State::Starting { stop } = self.process(id).state else {
+            return;
+        };
         if self.process(id).attempt != attempt {
             return;
         }
         self.processes[id.index()].since = self.now;
         self.set_state(id, State::Running);
         let task = self.task_of(id);
-        self.tell(Record::Started { process: id, attempt, task });
+        self.tell(Record::Started {
+            process: id,
+            attempt,
+            task,
+        });
         if let Some(timeout) = self.plan.processes[id.index()].timeout
             && (self.plan.processes[id.index()].worker_of.is_none() || task.is_some())
         {
-            self.timers.set(self.now.after(timeout), Timer::Timeout { process: id, attempt, task });
+            self.timers.set(
+                self.now.after(timeout),
+                Timer::Timeout {
+                    process: id,
+                    attempt,
+                    task,
+                },
+            );
         }
         match self.plan.party_of(id) {
             Party::Pool(pool) => self.worker_runs(pool, id),
@@ -153,7 +175,9 @@ impl Machine {
     }
 
     pub(super) fn not_spawned(&mut self, id: ProcessId, attempt: u32) {
-        let State::Starting { stop } = self.process(id).state else { return };
+        let State::Starting { stop } = self.process(id).state else {
+            return;
+        };
         if self.process(id).attempt != attempt {
             return;
         }
@@ -193,7 +217,8 @@ impl Machine {
         let attempt = self.process(id).attempt;
         self.act(Action::Terminate { process: id, attempt });
         let grace = self.plan.processes[id.index()].grace;
-        self.timers.set(self.now.after(grace), Timer::Grace { process: id, attempt });
+        self.timers
+            .set(self.now.after(grace), Timer::Grace { process: id, attempt });
         if matches!(self.run, Run::Killing(_)) {
             self.kill(id);
         }
@@ -238,7 +263,9 @@ impl Machine {
     }
 
     pub(super) fn gone(&mut self, id: ProcessId, attempt: u32) {
-        let State::Leaving { exit, stopped } = self.process(id).state else { return };
+        let State::Leaving { exit, stopped } = self.process(id).state else {
+            return;
+        };
         if self.process(id).attempt != attempt {
             return;
         }
@@ -265,128 +292,8 @@ impl Machine {
         matches!(exit, Exit::Code(code) if self.plan.processes[id.index()].success.contains(&code))
     }
 
-    fn verdict_by_exit(&mut self, id: ProcessId, exit: Exit) {
-        if self.is_success(id, exit) {
-            self.verdict(id, exit, Outcome::Succeeded);
-            return;
-        }
-        match self.broken_pipe(id, exit) {
-            Judgement::Met => self.verdict(id, exit, Outcome::BrokenPipe),
-            Judgement::Never => self.verdict(id, exit, Outcome::Failed),
-            Judgement::Open => {
-                self.settling.push(id);
-                self.progress.push_back(Dependency::Process(id));
-            }
-        }
-    }
-
-    /// Whether a failure is only that the receivers had ended well.
-    ///
-    /// Death by SIGPIPE tells of it even before they have ended. Any other failure counts as one after
-    /// EPIPE only when they already have: the engine cannot see into the kernel's pipe.
-    fn broken_pipe(&self, id: ProcessId, exit: Exit) -> Judgement {
-        if self.plan.pipefail {
-            return Judgement::Never;
-        }
-        let by_signal = matches!(exit, Exit::Signal(SIGPIPE) | Exit::Code(SHELL_SIGPIPE));
-        if !by_signal && matches!(exit, Exit::Signal(_)) {
-            return Judgement::Never;
-        }
-        let Some(touch) = self.touches.of(Party::Process(id)) else { return Judgement::Never };
-        let pipes = touch.pipes.iter().map(|pipe| {
-            let receivers = &self.plan.pipes[pipe.index()].receivers;
-            self.ended_well(receivers.iter().map(|receiver| self.plan.party_of(*receiver)))
-        });
-        let queues = touch.sends.iter().map(|queue| {
-            self.ended_well(self.plan.queues[queue.index()].receivers.iter().copied())
-        });
-        let judged = pipes.chain(queues).min_by_key(|judgement| match judgement {
-            Judgement::Met => 0,
-            Judgement::Open => 1,
-            Judgement::Never => 2,
-        });
-        match judged {
-            Some(Judgement::Open) if !by_signal => Judgement::Never,
-            Some(judgement) => judgement,
-            None => Judgement::Never,
-        }
-    }
-
-    fn ended_well(&self, mut receivers: impl Iterator<Item = Party>) -> Judgement {
-        let mut judgement = Judgement::Met;
-        if receivers.any(|receiver| match self.ended_party(receiver) {
-            Judgement::Met => false,
-            Judgement::Open => {
-                judgement = Judgement::Open;
-                false
-            }
-            Judgement::Never => true,
-        }) {
-            return Judgement::Never;
-        }
-        judgement
-    }
-
-    /// Whether this party ended well; being stopped in order is no failure, never having run is.
-    fn ended_party(&self, party: Party) -> Judgement {
-        match party {
-            Party::Pool(pool) => self.pools[pool.index()].judge(crate::plan::Condition::Succeeded),
-            Party::Process(process) => match self.process(process).state {
-                State::Ended(End::Succeeded | End::Stopped) => Judgement::Met,
-                State::Ended(End::Failed | End::NotStarted | End::Skipped | End::Late) => Judgement::Never,
-                // It is stopped only when nobody needs to run: waiting for it would be waiting for ever.
-                _ if self.plan.processes[process.index()].daemon => Judgement::Never,
-                State::Pending
-                | State::Queued
-                | State::Acquiring { .. }
-                | State::Starting { .. }
-                | State::Running
-                | State::Stopping { .. }
-                | State::Leaving { .. }
-                | State::Settling { .. } => Judgement::Open,
-            },
-        }
-    }
-
-    /// Looks again at those who died of SIGPIPE.
-    pub(super) fn settle_broken_pipes(&mut self) {
-        for id in std::mem::take(&mut self.settling) {
-            let State::Settling { exit } = self.process(id).state else { continue };
-            match self.broken_pipe(id, exit) {
-                Judgement::Open => self.settling.push(id),
-                Judgement::Met => self.verdict(id, exit, Outcome::BrokenPipe),
-                Judgement::Never => self.verdict(id, exit, Outcome::Failed),
-            }
-        }
-    }
-
-    /// Nothing is left on which those who died of SIGPIPE could wait but each other.
-    pub(super) fn settle_circles(&mut self) {
-        for id in std::mem::take(&mut self.settling) {
-            if let State::Settling { exit } = self.process(id).state {
-                self.verdict(id, exit, Outcome::Failed);
-            }
-        }
-    }
-
     pub(super) fn on_failure(&self, id: ProcessId) -> OnFailure {
         self.plan.processes[id.index()].on_failure
-    }
-
-    /// What the end of an own process (no worker) means.
-    fn verdict(&mut self, id: ProcessId, exit: Exit, outcome: Outcome) {
-        let outcome = match outcome {
-            Outcome::Failed | Outcome::TimedOut if self.on_failure(id) == OnFailure::Ignore => Outcome::Ignored,
-            _ => outcome,
-        };
-        let Process { attempt, since, .. } = *self.process(id);
-        let lasted = self.now.since(since);
-        self.tell(Record::Exited { process: id, attempt, exit, lasted, outcome });
-        self.end(id, match outcome {
-            Outcome::Succeeded | Outcome::BrokenPipe | Outcome::Ignored => End::Succeeded,
-            Outcome::Failed | Outcome::TimedOut => End::Failed,
-            Outcome::Stopped => End::Stopped,
-        });
     }
 
     /// An own process (no worker) has come to its end, or will never begin.

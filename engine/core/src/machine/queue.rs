@@ -35,7 +35,11 @@ pub(super) enum QueueState {
 
 impl Queue {
     pub(super) fn new(plan: &crate::plan::Queue) -> Self {
-        Self { state: QueueState::Open, senders_left: plan.senders.len(), receivers_left: plan.receivers.len() }
+        Self {
+            state: QueueState::Open,
+            senders_left: plan.senders.len(),
+            receivers_left: plan.receivers.len(),
+        }
     }
 }
 
@@ -86,7 +90,10 @@ impl Machine {
     }
 
     pub(super) fn queue_drained(&mut self, queue: QueueId) {
-        if matches!(self.queues[queue.index()].state, QueueState::Closed | QueueState::Broken) {
+        if matches!(
+            self.queues[queue.index()].state,
+            QueueState::Closed | QueueState::Broken
+        ) {
             self.queues[queue.index()].state = QueueState::Drained;
             self.progress.push_back(Dependency::Queue(queue));
         }

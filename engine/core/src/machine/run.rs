@@ -66,10 +66,9 @@ impl Machine {
 
     pub(super) fn interrupt(&mut self, signal: i32) {
         match self.run {
-            Run::Before | Run::Ended => {}
+            Run::Before | Run::Killing(_) | Run::Ended => {}
             Run::Going | Run::Winding => self.stop_run(Stopped::Signal(signal)),
             Run::Stopping(why) => self.kill_run(why),
-            Run::Killing(_) => {}
         }
     }
 
@@ -132,7 +131,11 @@ impl Machine {
         if self.waits.dependents(on).any(|dependent| self.is_alive(dependent)) {
             return;
         }
-        let why = if self.run == Run::Winding { Why::NotNeeded } else { Why::RunStops };
+        let why = if self.run == Run::Winding {
+            Why::NotNeeded
+        } else {
+            Why::RunStops
+        };
         match party {
             Party::Process(process) => self.stop(process, why),
             Party::Pool(pool) => {
@@ -164,9 +167,9 @@ impl Machine {
     fn is_alive(&self, party: Party) -> bool {
         match party {
             Party::Process(process) => self.process(process).is_alive(),
-            Party::Pool(pool) => {
-                self.plan.pools[pool.index()].worker_ids().any(|worker| self.process(worker).is_alive())
-            }
+            Party::Pool(pool) => self.plan.pools[pool.index()]
+                .worker_ids()
+                .any(|worker| self.process(worker).is_alive()),
         }
     }
 
@@ -182,10 +185,6 @@ impl Machine {
         match self.run {
             Run::Before | Run::Ended => return false,
             Run::Going | Run::Winding | Run::Stopping(_) | Run::Killing(_) => {}
-        }
-        if !self.settling.is_empty() && self.settling.len() == self.unended && self.crews_unended == 0 {
-            self.settle_circles();
-            return true;
         }
         if self.needed == 0 && self.run == Run::Going {
             self.run = Run::Winding;

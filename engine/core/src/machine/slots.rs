@@ -93,7 +93,9 @@ impl Machine {
 
     /// A process that is about to leave its present state gives its slot back, if it has one.
     pub(super) fn free_slot_of(&mut self, id: ProcessId) {
-        let Some(pool) = self.plan.processes[id.index()].slot_in else { return };
+        let Some(pool) = self.plan.processes[id.index()].slot_in else {
+            return;
+        };
         if matches!(self.process(id).state, State::Acquiring { .. }) || self.process(id).is_alive() {
             if let Some(slots) = self.slots(pool) {
                 slots.free += 1;
@@ -104,7 +106,9 @@ impl Machine {
 
     /// A process that will not run does not stand in line any longer.
     pub(super) fn leave_line(&mut self, id: ProcessId) {
-        let Some(pool) = self.plan.processes[id.index()].slot_in else { return };
+        let Some(pool) = self.plan.processes[id.index()].slot_in else {
+            return;
+        };
         if self.process(id).state == State::Queued
             && let Some(slots) = self.slots(pool)
         {
@@ -114,7 +118,9 @@ impl Machine {
 
     /// One of the pool's processes has ended.
     pub(super) fn member_ended(&mut self, id: ProcessId, end: End) {
-        let Some(pool) = self.plan.processes[id.index()].slot_in else { return };
+        let Some(pool) = self.plan.processes[id.index()].slot_in else {
+            return;
+        };
         if let Some(slots) = self.slots(pool) {
             slots.members_left -= 1;
             slots.member_failed |= matches!(end, End::Failed | End::NotStarted | End::Late);
@@ -125,7 +131,11 @@ impl Machine {
     fn end_slots_if_done(&mut self, pool: PoolId) {
         let Some(slots) = self.slots(pool) else { return };
         if slots.members_left == 0 && slots.phase == Phase::Open {
-            let outcome = if slots.member_failed { PoolOutcome::Failed } else { PoolOutcome::Succeeded };
+            let outcome = if slots.member_failed {
+                PoolOutcome::Failed
+            } else {
+                PoolOutcome::Succeeded
+            };
             slots.phase = Phase::Ended(outcome);
             self.progress.push_back(Dependency::Pool(pool));
         }

@@ -1,5 +1,10 @@
 //! The machine in histories: written ones for what must happen, random ones for what must never.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the tests look for one variant among many"
+)]
+
 mod histories;
 mod plans;
 mod world;
@@ -20,7 +25,10 @@ struct Bench {
 
 impl Bench {
     fn new(plan: Plan) -> (Self, Outbox) {
-        let mut bench = Self { machine: Machine::new(Arc::new(plan)), now: Time::START };
+        let mut bench = Self {
+            machine: Machine::new(Arc::new(plan)),
+            now: Time::START,
+        };
         let out = bench.step(Input::Start);
         (bench, out)
     }
@@ -32,13 +40,21 @@ impl Bench {
     }
 
     fn spawn(&mut self, process: u32) -> Outbox {
-        self.step(Input::Spawned { process: ProcessId(process), attempt: 1 })
+        self.step(Input::Spawned {
+            process: ProcessId(process),
+            attempt: 1,
+        })
     }
 
     /// The process exits, and nothing is left of it.
     fn exit(&mut self, process: u32, exit: Exit) -> Outbox {
         let process = ProcessId(process);
-        let mut out = self.step(Input::Exited { process, attempt: 1, exit, left: false });
+        let mut out = self.step(Input::Exited {
+            process,
+            attempt: 1,
+            exit,
+            left: false,
+        });
         let then = self.step(Input::Gone { process, attempt: 1 });
         out.actions.extend(then.actions);
         out.records.extend(then.records);
@@ -94,7 +110,10 @@ fn each_condition_comes_or_never_comes() {
         bench.spawn(0);
         let out = bench.exit(0, exit);
         assert_eq!(spawns(&out) == [1], runs, "{exit:?} {condition:?}");
-        let skipped = out.records.iter().any(|record| matches!(record, Record::Skipped { .. }));
+        let skipped = out
+            .records
+            .iter()
+            .any(|record| matches!(record, Record::Skipped { .. }));
         assert_eq!(skipped, !runs, "{exit:?} {condition:?}");
     }
 }
@@ -116,9 +135,22 @@ fn a_long_chain_of_skips_needs_no_recursion() {
     let mut out = Outbox::default();
     // The invariants of so large a plan would be derived twenty thousand times over; once is enough here.
     machine.step(Time::START, Input::Start, &mut out);
-    machine.step(Time::START, Input::NotSpawned { process: ProcessId(0), attempt: 1 }, &mut out);
+    machine.step(
+        Time::START,
+        Input::NotSpawned {
+            process: ProcessId(0),
+            attempt: 1,
+        },
+        &mut out,
+    );
     assert_eq!(ended(&out), Some(Verdict::Failed));
-    assert_eq!(out.records.iter().filter(|record| matches!(record, Record::Skipped { .. })).count(), 20_000);
+    assert_eq!(
+        out.records
+            .iter()
+            .filter(|record| matches!(record, Record::Skipped { .. }))
+            .count(),
+        20_000
+    );
 }
 
 #[test]
@@ -131,18 +163,35 @@ fn an_exit_and_its_timeout_have_one_outcome_in_either_order() {
     let (mut bench, _) = Bench::new(timed());
     bench.spawn(0);
     bench.now = Time(1_000_000_000);
-    bench.step(Input::Exited { process: ProcessId(0), attempt: 1, exit: OK, left: false });
+    bench.step(Input::Exited {
+        process: ProcessId(0),
+        attempt: 1,
+        exit: OK,
+        left: false,
+    });
     bench.step(Input::Wake);
-    let out = bench.step(Input::Gone { process: ProcessId(0), attempt: 1 });
-    assert_eq!((outcome(&out), ended(&out)), (Some(Outcome::Succeeded), Some(Verdict::Succeeded)));
+    let out = bench.step(Input::Gone {
+        process: ProcessId(0),
+        attempt: 1,
+    });
+    assert_eq!(
+        (outcome(&out), ended(&out)),
+        (Some(Outcome::Succeeded), Some(Verdict::Succeeded))
+    );
 
     let (mut bench, _) = Bench::new(timed());
     bench.spawn(0);
     bench.now = Time(1_000_000_000);
     let out = bench.step(Input::Wake);
-    assert!(out.actions.contains(&Action::Terminate { process: ProcessId(0), attempt: 1 }));
+    assert!(out.actions.contains(&Action::Terminate {
+        process: ProcessId(0),
+        attempt: 1
+    }));
     let out = bench.exit(0, OK);
-    assert_eq!((outcome(&out), ended(&out)), (Some(Outcome::TimedOut), Some(Verdict::Failed)));
+    assert_eq!(
+        (outcome(&out), ended(&out)),
+        (Some(Outcome::TimedOut), Some(Verdict::Failed))
+    );
 }
 
 #[test]
@@ -150,11 +199,17 @@ fn who_ignores_the_stop_signal_is_killed_after_its_grace() {
     let (mut bench, _) = Bench::new(plan(vec![process("a")]));
     bench.spawn(0);
     let out = bench.step(Input::Interrupt { signal: 15 });
-    assert!(out.actions.contains(&Action::Terminate { process: ProcessId(0), attempt: 1 }));
+    assert!(out.actions.contains(&Action::Terminate {
+        process: ProcessId(0),
+        attempt: 1
+    }));
     let grace = Time::START.after(bench.machine.plan.processes[0].grace);
     assert!(out.actions.contains(&Action::WakeAt { at: grace }));
     bench.now = grace;
-    assert!(bench.step(Input::Wake).actions.contains(&Action::Kill { process: ProcessId(0), attempt: 1 }));
+    assert!(bench.step(Input::Wake).actions.contains(&Action::Kill {
+        process: ProcessId(0),
+        attempt: 1
+    }));
     assert_eq!(ended(&bench.exit(0, Exit::Signal(9))), Some(Verdict::Signal(15)));
 }
 
@@ -164,12 +219,21 @@ fn a_second_interrupt_kills_at_once() {
     bench.spawn(0);
     bench.spawn(1);
     let out = bench.step(Input::Interrupt { signal: 2 });
-    let first = Action::Terminate { process: ProcessId(1), attempt: 1 };
+    let first = Action::Terminate {
+        process: ProcessId(1),
+        attempt: 1,
+    };
     assert!(out.actions.contains(&first), "dependents are stopped first");
-    assert!(!out.actions.contains(&Action::Terminate { process: ProcessId(0), attempt: 1 }));
+    assert!(!out.actions.contains(&Action::Terminate {
+        process: ProcessId(0),
+        attempt: 1
+    }));
     let out = bench.step(Input::Interrupt { signal: 2 });
     for process in [0, 1] {
-        assert!(out.actions.contains(&Action::Kill { process: ProcessId(process), attempt: 1 }));
+        assert!(out.actions.contains(&Action::Kill {
+            process: ProcessId(process),
+            attempt: 1
+        }));
     }
 }
 
@@ -180,7 +244,10 @@ fn a_dependency_is_stopped_when_its_dependents_have_gone() {
     bench.spawn(1);
     bench.step(Input::Interrupt { signal: 15 });
     let out = bench.exit(1, Exit::Signal(15));
-    assert!(out.actions.contains(&Action::Terminate { process: ProcessId(0), attempt: 1 }));
+    assert!(out.actions.contains(&Action::Terminate {
+        process: ProcessId(0),
+        attempt: 1
+    }));
     assert_eq!(ended(&bench.exit(0, Exit::Signal(15))), Some(Verdict::Signal(15)));
 }
 
@@ -192,20 +259,37 @@ fn daemons_are_stopped_when_nobody_else_needs_to_run() {
     bench.spawn(0);
     bench.spawn(1);
     let out = bench.exit(1, OK);
-    assert!(out.records.contains(&Record::Stopping { process: ProcessId(0), why: Why::NotNeeded }));
+    assert!(out.records.contains(&Record::Stopping {
+        process: ProcessId(0),
+        why: Why::NotNeeded
+    }));
     let out = bench.exit(0, Exit::Signal(15));
-    assert_eq!((outcome(&out), ended(&out)), (Some(Outcome::Stopped), Some(Verdict::Succeeded)));
+    assert_eq!(
+        (outcome(&out), ended(&out)),
+        (Some(Outcome::Stopped), Some(Verdict::Succeeded))
+    );
 }
 
 #[test]
 fn what_is_left_behind_is_stopped_before_the_process_has_exited() {
     let (mut bench, _) = Bench::new(plan(vec![process("a"), after(process("b"), 0, Condition::Finished)]));
     bench.spawn(0);
-    let out = bench.step(Input::Exited { process: ProcessId(0), attempt: 1, exit: OK, left: true });
+    let out = bench.step(Input::Exited {
+        process: ProcessId(0),
+        attempt: 1,
+        exit: OK,
+        left: true,
+    });
     assert!(out.records.contains(&Record::LeftBehind { process: ProcessId(0) }));
-    assert!(out.actions.contains(&Action::Terminate { process: ProcessId(0), attempt: 1 }));
+    assert!(out.actions.contains(&Action::Terminate {
+        process: ProcessId(0),
+        attempt: 1
+    }));
     assert_eq!(spawns(&out), [], "its tree is not empty");
-    let out = bench.step(Input::Gone { process: ProcessId(0), attempt: 1 });
+    let out = bench.step(Input::Gone {
+        process: ProcessId(0),
+        attempt: 1,
+    });
     assert_eq!((outcome(&out), spawns(&out)), (Some(Outcome::Succeeded), vec![1]));
 }
 
@@ -231,7 +315,11 @@ fn death_by_sigpipe_is_judged_by_the_receiver_whoever_is_seen_first() {
             records.extend(bench.exit(exits[place].0, exits[place].1).records);
         }
         let found = records.iter().find_map(|record| match record {
-            Record::Exited { process: ProcessId(0), outcome, .. } => Some(*outcome),
+            Record::Exited {
+                process: ProcessId(0),
+                outcome,
+                ..
+            } => Some(*outcome),
             _ => None,
         });
         assert_eq!(found, Some(expected), "{receiver_first} {receiver_exit:?} {pipefail}");
@@ -263,27 +351,50 @@ fn a_wait_that_takes_too_long_fails_skips_or_starts() {
 #[test]
 fn a_task_whose_worker_died_is_given_to_another_and_ends_after_three_deaths() {
     let (mut bench, out) = Bench::new(pool(1, |_| {}));
-    assert!(out.actions.contains(&Action::Take { pool: PoolId(0), count: 1 }));
-    bench.step(Input::Taken { pool: PoolId(0), count: 1 });
+    assert!(out.actions.contains(&Action::Take {
+        pool: PoolId(0),
+        count: 1
+    }));
+    bench.step(Input::Taken {
+        pool: PoolId(0),
+        count: 1,
+    });
     bench.step(Input::SourceEnded { pool: PoolId(0) });
     let mut records = Vec::new();
     for attempt in 1..=3 {
         let process = ProcessId(0);
         bench.step(Input::Spawned { process, attempt });
-        bench.step(Input::Exited { process, attempt, exit: Exit::Signal(9), left: false });
+        bench.step(Input::Exited {
+            process,
+            attempt,
+            exit: Exit::Signal(9),
+            left: false,
+        });
         records.extend(bench.step(Input::Gone { process, attempt }).records);
     }
-    let retried = records.iter().filter(|record| matches!(record, Record::TaskRetried { .. })).count();
+    let retried = records
+        .iter()
+        .filter(|record| matches!(record, Record::TaskRetried { .. }))
+        .count();
     assert_eq!(retried, 2);
-    let lost = Record::TaskFailed { pool: PoolId(0), task: TaskId(0), process: ProcessId(0) };
+    let lost = Record::TaskFailed {
+        pool: PoolId(0),
+        task: TaskId(0),
+        process: ProcessId(0),
+    };
     assert!(records.contains(&lost));
-    assert!(records.contains(&Record::RunEnded { verdict: Verdict::Failed }));
+    assert!(records.contains(&Record::RunEnded {
+        verdict: Verdict::Failed
+    }));
 }
 
 #[test]
 fn results_leave_in_the_order_submitted() {
     let (mut bench, _) = Bench::new(pool(2, |work| work.order = crate::plan::Order::Submitted));
-    bench.step(Input::Taken { pool: PoolId(0), count: 2 });
+    bench.step(Input::Taken {
+        pool: PoolId(0),
+        count: 2,
+    });
     bench.step(Input::SourceEnded { pool: PoolId(0) });
     bench.spawn(0);
     bench.spawn(1);
@@ -301,10 +412,20 @@ fn results_leave_in_the_order_submitted() {
 #[test]
 fn a_pool_of_workers_that_cannot_start_gives_up() {
     let (mut bench, _) = Bench::new(pool(1, |work| work.worker = crate::plan::WorkerKind::Persistent));
-    bench.step(Input::Taken { pool: PoolId(0), count: 2 });
-    let out = bench.step(Input::NotSpawned { process: ProcessId(0), attempt: 1 });
+    bench.step(Input::Taken {
+        pool: PoolId(0),
+        count: 2,
+    });
+    let out = bench.step(Input::NotSpawned {
+        process: ProcessId(0),
+        attempt: 1,
+    });
     assert_eq!(ended(&out), Some(Verdict::Failed));
-    let discarded = out.actions.iter().filter(|action| matches!(action, Action::Discard { .. })).count();
+    let discarded = out
+        .actions
+        .iter()
+        .filter(|action| matches!(action, Action::Discard { .. }))
+        .count();
     assert_eq!(discarded, 2);
 }
 
@@ -323,6 +444,9 @@ fn on_failure_ignore_counts_as_success_and_stop_stops_the_run() {
     bench.spawn(0);
     bench.spawn(1);
     let out = bench.exit(0, Exit::Code(1));
-    assert!(out.actions.contains(&Action::Terminate { process: ProcessId(1), attempt: 1 }));
+    assert!(out.actions.contains(&Action::Terminate {
+        process: ProcessId(1),
+        attempt: 1
+    }));
     assert_eq!(ended(&bench.exit(1, Exit::Signal(15))), Some(Verdict::Failed));
 }

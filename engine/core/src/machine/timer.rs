@@ -16,7 +16,11 @@ pub(super) enum Timer {
     /// The `timeout` of a wait, by its place among all waits.
     Wait(usize),
     /// A process's `timeout`; of a persistent worker: that of the task it works on.
-    Timeout { process: ProcessId, attempt: u32, task: Option<TaskId> },
+    Timeout {
+        process: ProcessId,
+        attempt: u32,
+        task: Option<TaskId>,
+    },
     /// The end of the grace after a stop signal.
     Grace { process: ProcessId, attempt: u32 },
     /// A persistent worker that got end-of-file has had time to leave.
@@ -46,8 +50,8 @@ impl Timers {
         self.set.pop_first().map(|(_, timer)| timer)
     }
 
-    /// The moment of the next timer, if it differs from the one announced last.
-    pub(super) fn to_announce(&mut self) -> Option<Time> {
+    /// Announces the moment of the next timer, if it differs from the one announced last.
+    pub(super) fn announce(&mut self) -> Option<Time> {
         let next = self.set.first().map(|(at, _)| *at);
         if next == self.announced {
             return None;
@@ -89,7 +93,12 @@ impl Machine {
     }
 
     fn waited_too_long(&mut self, wait: usize) {
-        let Some((party, declared)) = self.waits.still_open(wait) else { return };
+        let Some((party, declared)) = self.waits.still_open(wait) else {
+            return;
+        };
+        if !self.is_waiting(party) {
+            return;
+        }
         match declared.otherwise {
             crate::plan::Otherwise::Start => self.wait_met(wait),
             crate::plan::Otherwise::Skip => self.skip_late(party, declared.on, false),

@@ -66,8 +66,14 @@ impl Touches {
 
     /// The events before the start, with the number of those who may set each.
     pub(super) fn events(&self, plan: &Plan) -> Vec<Event> {
-        let mut events: Vec<Event> =
-            plan.events.iter().map(|event| Event { seen: event.set, setters_left: 0 }).collect();
+        let mut events: Vec<Event> = plan
+            .events
+            .iter()
+            .map(|event| Event {
+                seen: event.set,
+                setters_left: 0,
+            })
+            .collect();
         for event in self.of.values().flat_map(|touch| &touch.sets) {
             events[event.index()].setters_left += 1;
         }
@@ -78,14 +84,18 @@ impl Touches {
 impl Plan {
     /// The pool of a worker, and the process itself otherwise.
     pub(super) fn party_of(&self, id: ProcessId) -> Party {
-        self.processes[id.index()].worker_of.map_or(Party::Process(id), Party::Pool)
+        self.processes[id.index()]
+            .worker_of
+            .map_or(Party::Process(id), Party::Pool)
     }
 }
 
 impl Machine {
     /// A process or pool has ended: its touches end with it.
     pub(super) fn party_left(&mut self, party: Party) {
-        let Some(touch) = self.touches.of(party).cloned() else { return };
+        let Some(touch) = self.touches.of(party).cloned() else {
+            return;
+        };
         for queue in touch.sends {
             self.sender_left(queue);
         }

@@ -40,8 +40,12 @@ pub(super) enum Judgement {
 impl Waits {
     pub(super) fn new(plan: &Plan) -> Self {
         let parties = plan.processes.len() + plan.pools.len();
-        let mut waits =
-            Self { all: Vec::new(), first: vec![0], open: Vec::with_capacity(parties), dependents: BTreeMap::new() };
+        let mut waits = Self {
+            all: Vec::new(),
+            first: vec![0],
+            open: Vec::with_capacity(parties),
+            dependents: BTreeMap::new(),
+        };
         for index in 0..parties {
             let party = party_at(plan, index);
             let declared = match party {
@@ -50,17 +54,26 @@ impl Waits {
             };
             for wait in declared {
                 waits.dependents.entry(wait.on).or_default().push(waits.all.len());
-                waits.all.push(Entry { party, wait: *wait, met: false });
+                waits.all.push(Entry {
+                    party,
+                    wait: *wait,
+                    met: false,
+                });
             }
             waits.first.push(waits.all.len());
-            waits.open.push(u32::try_from(declared.len()).expect("a party has fewer than 2^32 waits"));
+            waits
+                .open
+                .push(u32::try_from(declared.len()).expect("a party has fewer than 2^32 waits"));
         }
         waits
     }
 
     /// Every wait with a time-out, by its place.
     pub(super) fn with_timeout(&self) -> impl Iterator<Item = (usize, std::time::Duration)> + '_ {
-        self.all.iter().enumerate().filter_map(|(place, entry)| Some((place, entry.wait.timeout?)))
+        self.all
+            .iter()
+            .enumerate()
+            .filter_map(|(place, entry)| Some((place, entry.wait.timeout?)))
     }
 
     /// The wait, if its condition has not come.
@@ -77,7 +90,9 @@ impl Waits {
     /// What this party waits for.
     pub(super) fn of(&self, plan: &Plan, party: Party) -> impl Iterator<Item = Wait> + '_ {
         let index = party_index(plan, party);
-        self.all[self.first[index]..self.first[index + 1]].iter().map(|entry| entry.wait)
+        self.all[self.first[index]..self.first[index + 1]]
+            .iter()
+            .map(|entry| entry.wait)
     }
 
     /// The places of the waits of this party.
@@ -111,7 +126,9 @@ impl Machine {
 
     /// Looks at one wait and draws the consequence.
     pub(super) fn judge_wait(&mut self, place: usize) {
-        let Some((party, wait)) = self.waits.still_open(place) else { return };
+        let Some((party, wait)) = self.waits.still_open(place) else {
+            return;
+        };
         if !self.is_waiting(party) {
             return;
         }

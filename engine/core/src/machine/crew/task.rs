@@ -71,7 +71,14 @@ impl Machine {
         for _ in 0..count {
             let task = crew.next;
             crew.next.0 += 1;
-            crew.tasks.insert(task, Task { state: TaskState::Ready, failures: 0, deaths: 0 });
+            crew.tasks.insert(
+                task,
+                Task {
+                    state: TaskState::Ready,
+                    failures: 0,
+                    deaths: 0,
+                },
+            );
             crew.ready.push_back(task);
         }
         self.advance(pool);
@@ -85,7 +92,9 @@ impl Machine {
     }
 
     pub(super) fn task_done(&mut self, pool: PoolId, id: TaskId, worker: ProcessId) {
-        let Some((crew, work)) = self.crew_and_work(pool) else { return };
+        let Some((crew, work)) = self.crew_and_work(pool) else {
+            return;
+        };
         let order = work.order;
         let Some(task) = crew.tasks.get_mut(&id) else { return };
         task.state = TaskState::Done;
@@ -94,7 +103,11 @@ impl Machine {
         // When a pool ceases, results do not wait for those that will never come.
         let at_once = order == Order::Completed || crew.phase != Phase::Working;
         self.act(Action::Complete { pool, task: id });
-        self.tell(Record::TaskDone { pool, task: id, process: worker });
+        self.tell(Record::TaskDone {
+            pool,
+            task: id,
+            process: worker,
+        });
         if at_once {
             self.deliver(pool, id);
         } else {
@@ -104,7 +117,9 @@ impl Machine {
 
     fn deliver_in_order(&mut self, pool: PoolId) {
         loop {
-            let Some((crew, work)) = self.crew_and_work(pool) else { return };
+            let Some((crew, work)) = self.crew_and_work(pool) else {
+                return;
+            };
             let order = work.order;
             let Some(task) = crew.deliverable(order) else { return };
             self.deliver(pool, task);
@@ -114,7 +129,11 @@ impl Machine {
     /// Sends off every result there is, in or out of turn.
     pub(super) fn deliver_all(&mut self, pool: PoolId) {
         let Some(crew) = self.crew(pool) else { return };
-        let done = crew.tasks.iter().filter(|(_, task)| task.state == TaskState::Done).map(|(id, _)| *id);
+        let done = crew
+            .tasks
+            .iter()
+            .filter(|(_, task)| task.state == TaskState::Done)
+            .map(|(id, _)| *id);
         for task in done.collect::<Vec<_>>() {
             self.deliver(pool, task);
         }
@@ -129,7 +148,11 @@ impl Machine {
 
     pub(in crate::machine) fn delivered(&mut self, pool: PoolId, id: TaskId) {
         let Some(crew) = self.crew(pool) else { return };
-        if crew.tasks.get(&id).is_some_and(|task| task.state == TaskState::Delivering) {
+        if crew
+            .tasks
+            .get(&id)
+            .is_some_and(|task| task.state == TaskState::Delivering)
+        {
             crew.tasks.remove(&id);
             crew.kept -= 1;
             self.advance(pool);
@@ -138,7 +161,9 @@ impl Machine {
 
     /// A task came to nothing this time: it is tried again, or has failed for good.
     pub(super) fn task_missed(&mut self, pool: PoolId, id: TaskId, worker: ProcessId, miss: Miss) {
-        let Some((crew, work)) = self.crew_and_work(pool) else { return };
+        let Some((crew, work)) = self.crew_and_work(pool) else {
+            return;
+        };
         let (retry_max, backoff) = (work.retry_max, work.retry_backoff);
         let Some(task) = crew.tasks.get_mut(&id) else { return };
         let again = match miss {
@@ -159,13 +184,19 @@ impl Machine {
         if miss == Miss::Failure && !backoff.is_zero() {
             task.state = TaskState::Backoff;
             crew.backing_off += 1;
-            self.timers.set(self.now.after(backoff), Timer::Retry { pool, task: id });
+            self.timers
+                .set(self.now.after(backoff), Timer::Retry { pool, task: id });
         } else {
             task.state = TaskState::Ready;
             crew.ready.push_front(id);
         }
         self.act(Action::Retry { pool, task: id });
-        self.tell(Record::TaskRetried { pool, task: id, process: worker, tries });
+        self.tell(Record::TaskRetried {
+            pool,
+            task: id,
+            process: worker,
+            tries,
+        });
     }
 
     pub(in crate::machine) fn retry_due(&mut self, pool: PoolId, id: TaskId) {
@@ -188,7 +219,11 @@ impl Machine {
         crew.ready.retain(|ready| *ready != id);
         crew.failed += 1;
         self.act(Action::Discard { pool, task: id });
-        self.tell(Record::TaskFailed { pool, task: id, process: worker });
+        self.tell(Record::TaskFailed {
+            pool,
+            task: id,
+            process: worker,
+        });
         self.deliver_in_order(pool);
         if self.plan.pools[pool.index()].on_failure == OnFailure::Stop {
             self.failed = true;

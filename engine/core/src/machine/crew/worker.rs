@@ -23,11 +23,6 @@ impl Machine {
         }
     }
 
-    /// The task that a fresh process is started for.
-    pub(in crate::machine) fn task_to_spawn_with(&self, id: ProcessId) -> Option<TaskId> {
-        self.task_of(id)
-    }
-
     /// A worker that is free gets a task.
     pub(super) fn give(&mut self, pool: PoolId, worker: ProcessId, task: TaskId, kind: WorkerKind) {
         let place = self.place(pool, worker);
@@ -38,9 +33,17 @@ impl Machine {
             WorkerKind::Task => self.begin_life(worker),
             WorkerKind::Persistent => {
                 let attempt = self.process(worker).attempt;
-                self.act(Action::Assign { process: worker, attempt, task });
+                self.act(Action::Assign {
+                    process: worker,
+                    attempt,
+                    task,
+                });
                 if let Some(timeout) = self.plan.processes[worker.index()].timeout {
-                    let timer = Timer::Timeout { process: worker, attempt, task: Some(task) };
+                    let timer = Timer::Timeout {
+                        process: worker,
+                        attempt,
+                        task: Some(task),
+                    };
                     self.timers.set(self.now.after(timeout), timer);
                 }
             }
@@ -59,7 +62,9 @@ impl Machine {
     /// A worker has been started.
     pub(in crate::machine) fn worker_runs(&mut self, pool: PoolId, worker: ProcessId) {
         let place = self.place(pool, worker);
-        let Some((crew, work)) = self.crew_and_work(pool) else { return };
+        let Some((crew, work)) = self.crew_and_work(pool) else {
+            return;
+        };
         let persistent = work.worker == WorkerKind::Persistent;
         let first = !std::mem::replace(&mut crew.started, true);
         crew.workers[place].served = 0;
@@ -80,9 +85,18 @@ impl Machine {
     pub(super) fn dismiss(&mut self, worker: ProcessId) {
         if self.process(worker).state == State::Running {
             let attempt = self.process(worker).attempt;
-            self.act(Action::CloseStdin { process: worker, attempt });
+            self.act(Action::CloseStdin {
+                process: worker,
+                attempt,
+            });
             let grace = self.plan.processes[worker.index()].grace;
-            self.timers.set(self.now.after(grace), Timer::Dismissed { process: worker, attempt });
+            self.timers.set(
+                self.now.after(grace),
+                Timer::Dismissed {
+                    process: worker,
+                    attempt,
+                },
+            );
         }
     }
 
@@ -94,14 +108,20 @@ impl Machine {
 
     /// A persistent worker has answered.
     pub(in crate::machine) fn answered(&mut self, worker: ProcessId, attempt: u32) {
-        let Some(pool) = self.plan.processes[worker.index()].worker_of else { return };
+        let Some(pool) = self.plan.processes[worker.index()].worker_of else {
+            return;
+        };
         if self.process(worker).attempt != attempt || !self.process(worker).is_alive() {
             return;
         }
-        let Some(task) = self.unassign(pool, worker) else { return };
+        let Some(task) = self.unassign(pool, worker) else {
+            return;
+        };
         let place = self.place(pool, worker);
         let running = self.process(worker).state == State::Running;
-        let Some((crew, work)) = self.crew_and_work(pool) else { return };
+        let Some((crew, work)) = self.crew_and_work(pool) else {
+            return;
+        };
         let recycle = work.recycle;
         crew.barren = 0;
         crew.workers[place].served += 1;
@@ -129,7 +149,13 @@ impl Machine {
     }
 
     /// A worker's life is over: what becomes of its task, and of it?
-    pub(in crate::machine) fn worker_gone(&mut self, pool: PoolId, worker: ProcessId, exit: Exit, stopped: Option<Why>) {
+    pub(in crate::machine) fn worker_gone(
+        &mut self,
+        pool: PoolId,
+        worker: ProcessId,
+        exit: Exit,
+        stopped: Option<Why>,
+    ) {
         let Process { attempt, since, .. } = *self.process(worker);
         let success = self.is_success(worker, exit);
         let outcome = match stopped {
@@ -139,7 +165,13 @@ impl Machine {
             Some(Why::RunStops | Why::NotNeeded) | None => Outcome::Failed,
         };
         let lasted = self.now.since(since);
-        self.tell(Record::Exited { process: worker, attempt, exit, lasted, outcome });
+        self.tell(Record::Exited {
+            process: worker,
+            attempt,
+            exit,
+            lasted,
+            outcome,
+        });
         self.set_state(worker, State::Pending);
         let task = self.unassign(pool, worker);
         self.rest(pool, worker);
@@ -150,7 +182,9 @@ impl Machine {
 
     /// A `task` worker is free again; a persistent one is no longer.
     fn rest(&mut self, pool: PoolId, worker: ProcessId) {
-        let Some((crew, work)) = self.crew_and_work(pool) else { return };
+        let Some((crew, work)) = self.crew_and_work(pool) else {
+            return;
+        };
         match work.worker {
             WorkerKind::Task => crew.idle.insert(worker),
             WorkerKind::Persistent => crew.idle.remove(&worker),
@@ -159,7 +193,9 @@ impl Machine {
 
     fn settle_task(&mut self, pool: PoolId, worker: ProcessId, task: Option<TaskId>, exit: Exit, outcome: Outcome) {
         let place = self.place(pool, worker);
-        let Some((crew, work)) = self.crew_and_work(pool) else { return };
+        let Some((crew, work)) = self.crew_and_work(pool) else {
+            return;
+        };
         let kind = work.worker;
         if kind == WorkerKind::Persistent && outcome != Outcome::Stopped && crew.workers[place].served == 0 {
             crew.barren += 1;
@@ -171,7 +207,11 @@ impl Machine {
             (WorkerKind::Task, Outcome::Succeeded) => self.task_done(pool, task, worker),
             (_, Outcome::TimedOut) => self.task_missed(pool, task, worker, Miss::Failure),
             (WorkerKind::Task, Outcome::Failed | Outcome::Ignored | Outcome::BrokenPipe) => {
-                let miss = if matches!(exit, Exit::Signal(_)) { Miss::Death } else { Miss::Failure };
+                let miss = if matches!(exit, Exit::Signal(_)) {
+                    Miss::Death
+                } else {
+                    Miss::Failure
+                };
                 self.task_missed(pool, task, worker, miss);
             }
             (WorkerKind::Persistent, Outcome::Succeeded | Outcome::Failed | Outcome::Ignored | Outcome::BrokenPipe) => {
@@ -182,7 +222,9 @@ impl Machine {
 
     /// A persistent worker that has gone is replaced while there may be work.
     fn renew(&mut self, pool: PoolId, worker: ProcessId) {
-        let Some((crew, work)) = self.crew_and_work(pool) else { return };
+        let Some((crew, work)) = self.crew_and_work(pool) else {
+            return;
+        };
         if work.worker == WorkerKind::Task || crew.phase != Phase::Working {
             return;
         }

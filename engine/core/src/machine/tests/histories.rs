@@ -18,6 +18,9 @@ const HISTORIES: u64 = match option_env!("FORKYARD_HISTORIES") {
 /// More steps than any history here needs: one that takes so many will not end.
 const STEPS_MAX: usize = 100_000;
 
+/// What lives may choose to do nothing so often in a row; if nothing happens even so, nothing will.
+const IDLE_MAX: usize = 500;
+
 const fn parse(text: &str) -> u64 {
     let bytes = text.as_bytes();
     let (mut number, mut index) = (0, 0);
@@ -36,12 +39,18 @@ fn play(plan: &Arc<Plan>, random: &mut Random) -> Vec<(Time, Input, Outbox)> {
     let mut todo: VecDeque<Action> = VecDeque::new();
     let mut story = Vec::new();
     let mut now = Time::START;
+    let mut idle = 0;
     for _ in 0..STEPS_MAX {
         if world.verdict.is_some() {
             return story;
         }
         if world.one_in(400) {
-            world.inbox.push_back(if world.one_in(4) { Input::Fault } else { Input::Interrupt { signal: 2 } });
+            let input = if world.one_in(4) {
+                Input::Fault
+            } else {
+                Input::Interrupt { signal: 2 }
+            };
+            world.inbox.push_back(input);
         }
         match world.choose(4) {
             0 | 1 if !world.inbox.is_empty() => {
@@ -53,16 +62,27 @@ fn play(plan: &Arc<Plan>, random: &mut Random) -> Vec<(Time, Input, Outbox)> {
                 story.push((now, input, out));
             }
             2 if !todo.is_empty() => world.act(todo.pop_front().expect("it is not empty")),
+            3 if world.one_in(10) && world.wake_at.is_some() => now = world.wake(now),
             _ if world.happen() => {}
             _ if world.inbox.is_empty() && todo.is_empty() => {
-                let at = world.wake_at.take().expect("nothing moves, and no timer is set: the run hangs");
-                now = now.max(at);
-                world.inbox.push_back(Input::Wake);
+                idle += 1;
+                if world.wake_at.is_none() && idle < IDLE_MAX {
+                    continue;
+                }
+                assert!(
+                    world.wake_at.is_some(),
+                    "nothing moves, and no timer is set: the run hangs\n{machine:#?}"
+                );
+                now = world.wake(now);
             }
-            _ => {}
+            _ => continue,
         }
+        idle = 0;
     }
-    panic!("the history does not end: {:?}", story.iter().rev().take(20).collect::<Vec<_>>());
+    panic!(
+        "the history does not end: {:?}",
+        story.iter().rev().take(20).collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -81,10 +101,13 @@ fn no_random_history_breaks_an_invariant_and_each_one_ends_and_replays() {
             assert_eq!(&out, told, "seed {seed} does not replay");
         }
         steps += story.len();
-        let end = story.iter().flat_map(|(_, _, out)| &out.actions).find_map(|action| match action {
-            Action::End { verdict } => Some(format!("{verdict:?}")),
-            _ => None,
-        });
+        let end = story
+            .iter()
+            .flat_map(|(_, _, out)| &out.actions)
+            .find_map(|action| match action {
+                Action::End { verdict } => Some(format!("{verdict:?}")),
+                _ => None,
+            });
         *verdicts.entry(end).or_insert(0_u64) += 1;
     }
     println!("{HISTORIES} histories, {steps} steps: {verdicts:?}");

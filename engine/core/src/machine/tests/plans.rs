@@ -32,12 +32,21 @@ pub fn after(mut process: Process, on: u32, is: Condition) -> Process {
 }
 
 fn wait(on: Dependency, is: Condition) -> Wait {
-    Wait { on, is, timeout: None, otherwise: Otherwise::Fail }
+    Wait {
+        on,
+        is,
+        timeout: None,
+        otherwise: Otherwise::Fail,
+    }
 }
 
 fn launch() -> Launch {
     Launch {
-        program: Program { argv: vec!["true".to_owned()], script: false, place: Span::default() },
+        program: Program {
+            argv: vec!["true".to_owned()],
+            script: false,
+            place: Span::default(),
+        },
         cwd: None,
         env: BTreeMap::new(),
         clear_env: false,
@@ -107,7 +116,10 @@ fn add_pool(plan: &mut Plan, size: u32, work: Work) -> PoolId {
     let id = PoolId::at(plan.pools.len());
     let first = u32::try_from(plan.processes.len()).expect("a small plan");
     for _ in 0..size {
-        plan.processes.push(Process { worker_of: Some(id), ..process("worker") });
+        plan.processes.push(Process {
+            worker_of: Some(id),
+            ..process("worker")
+        });
         plan.launches.push(launch());
     }
     plan.pools.push(Pool {
@@ -128,15 +140,24 @@ pub fn random(random: &mut Random) -> Plan {
     plan.timeout = random.one_in(4).then(|| random.duration());
     plan.pipefail = random.one_in(8);
     for _ in 0..random.below(3) {
-        plan.locks.push(Lock { name: "lock".to_owned(), reentrant: false });
-        plan.semaphores.push(Semaphore { name: "semaphore".to_owned(), permits: 1 + random.below(3) });
-        plan.events.push(Event { name: "event".to_owned(), set: random.one_in(4) });
+        plan.locks.push(Lock {
+            name: "lock".to_owned(),
+            reentrant: false,
+        });
+        plan.semaphores.push(Semaphore {
+            name: "semaphore".to_owned(),
+            permits: 1 + random.below(3),
+        });
+        plan.events.push(Event {
+            name: "event".to_owned(),
+            set: random.one_in(4),
+        });
     }
     for _ in 0..random.below(3) {
         plan.queues.push(queue());
     }
     add_slots(&mut plan, random);
-    for _ in 0..1 + random.below(6) {
+    for _ in 0..=random.below(6) {
         add_process(&mut plan, random);
     }
     for _ in 0..random.below(3) {
@@ -193,7 +214,9 @@ fn add_process(plan: &mut Plan, random: &mut Random) {
     let mut launch = launch();
     // Who sets an event stands before all who wait for it, so that the run can always end.
     if id.0 == 0 {
-        launch.grants = (0..plan.events.len()).map(|event| Grant::Set(EventId::at(event))).collect();
+        launch.grants = (0..plan.events.len())
+            .map(|event| Grant::Set(EventId::at(event)))
+            .collect();
     }
     plan.launches.push(launch);
     touch_queues(plan, random, Party::Process(id));
@@ -201,10 +224,10 @@ fn add_process(plan: &mut Plan, random: &mut Random) {
 
 fn touch_queues(plan: &mut Plan, random: &mut Random, party: Party) {
     for queue in &mut plan.queues {
-        if random.one_in(3) {
-            queue.senders.push(party);
-        } else if random.one_in(3) {
-            queue.receivers.push(party);
+        match random.below(5) {
+            0 | 1 => queue.senders.push(party),
+            2 => queue.receivers.push(party),
+            _ => {}
         }
     }
 }
@@ -213,7 +236,12 @@ fn random_wait(plan: &Plan, random: &mut Random, earlier: u32) -> Option<Wait> {
     if earlier == 0 {
         return None;
     }
-    let conditions = [Condition::Started, Condition::Succeeded, Condition::Failed, Condition::Finished];
+    let conditions = [
+        Condition::Started,
+        Condition::Succeeded,
+        Condition::Failed,
+        Condition::Finished,
+    ];
     let condition = conditions[random.below(4) as usize];
     let mut wait = if !plan.events.is_empty() && random.one_in(3) {
         wait(Dependency::Event(EventId(0)), Condition::Set)
@@ -231,13 +259,19 @@ fn random_holds(plan: &Plan, random: &mut Random) -> Vec<Hold> {
     let mut holds = Vec::new();
     for index in 0..plan.locks.len() {
         if random.one_in(4) {
-            holds.push(Hold { resource: Resource::Lock(LockId::at(index)), permits: 1 });
+            holds.push(Hold {
+                resource: Resource::Lock(LockId::at(index)),
+                permits: 1,
+            });
         }
     }
     for (index, semaphore) in plan.semaphores.iter().enumerate() {
         if random.one_in(4) {
             let permits = 1 + random.below(semaphore.permits);
-            holds.push(Hold { resource: Resource::Semaphore(SemaphoreId::at(index)), permits });
+            holds.push(Hold {
+                resource: Resource::Semaphore(SemaphoreId::at(index)),
+                permits,
+            });
         }
     }
     holds
@@ -245,12 +279,28 @@ fn random_holds(plan: &Plan, random: &mut Random) -> Vec<Hold> {
 
 fn add_crew(plan: &mut Plan, random: &mut Random) {
     let mut work = work();
-    work.worker = if random.one_in(2) { WorkerKind::Task } else { WorkerKind::Persistent };
-    work.dispatch = if random.one_in(3) { Dispatch::Sync } else { Dispatch::Async };
-    work.order = if random.one_in(2) { Order::Completed } else { Order::Submitted };
+    work.worker = if random.one_in(2) {
+        WorkerKind::Task
+    } else {
+        WorkerKind::Persistent
+    };
+    work.dispatch = if random.one_in(3) {
+        Dispatch::Sync
+    } else {
+        Dispatch::Async
+    };
+    work.order = if random.one_in(2) {
+        Order::Completed
+    } else {
+        Order::Submitted
+    };
     work.recycle = (work.worker == WorkerKind::Persistent && random.one_in(3)).then(|| 1 + random.below(2));
     work.retry_max = random.below(3);
-    work.retry_backoff = if random.one_in(2) { Duration::ZERO } else { random.duration() };
+    work.retry_backoff = if random.one_in(2) {
+        Duration::ZERO
+    } else {
+        random.duration()
+    };
     let from_queue = !plan.queues.is_empty() && random.one_in(2);
     if from_queue {
         work.source = TaskSource::Queue(QueueId(0));

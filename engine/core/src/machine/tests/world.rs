@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::id::{PoolId, ProcessId, QueueId, TaskId};
 use crate::machine::{Action, Exit, Input, Verdict};
-use crate::plan::{Grant, Hold, Party, Plan, Resource, TaskSource, WorkerKind};
+use crate::plan::{Dependency, Grant, Hold, Party, Plan, Resource, TaskSource, WorkerKind};
 use crate::time::Time;
 
 /// A small generator of numbers: xorshift64*, after Vigna, "An experimental exploration of Marsaglia's
@@ -39,6 +39,7 @@ impl Random {
 }
 
 /// A process as the operating system has it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a trait of the process drawn by itself, not a state")]
 #[derive(Clone, Debug)]
 struct Life {
     attempt: u32,
@@ -96,7 +97,14 @@ pub struct World<'a> {
 
 impl<'a> World<'a> {
     pub fn new(plan: &'a Plan, random: &'a mut Random) -> Self {
-        let sources = plan.pools.iter().map(|_| Source { left: random.below(6), ..Source::default() }).collect();
+        let sources = plan
+            .pools
+            .iter()
+            .map(|_| Source {
+                left: random.below(6),
+                ..Source::default()
+            })
+            .collect();
         Self {
             plan,
             random,
@@ -155,17 +163,29 @@ impl<'a> World<'a> {
                 }
             }
             Action::Complete { pool, task } => {
-                assert!(self.tallies[pool.index()].completed.insert(task), "{task:?} was completed twice");
+                assert!(
+                    self.tallies[pool.index()].completed.insert(task),
+                    "{task:?} was completed twice"
+                );
                 assert!(!self.tallies[pool.index()].discarded.contains(&task));
             }
             Action::Discard { pool, task } => {
-                assert!(self.tallies[pool.index()].discarded.insert(task), "{task:?} was discarded twice");
+                assert!(
+                    self.tallies[pool.index()].discarded.insert(task),
+                    "{task:?} was discarded twice"
+                );
                 assert!(!self.tallies[pool.index()].completed.contains(&task));
             }
             Action::Retry { pool, task } => assert!(!self.tallies[pool.index()].completed.contains(&task)),
             Action::Deliver { pool, task } => {
-                assert!(self.tallies[pool.index()].completed.contains(&task), "{task:?} has no result");
-                assert!(self.tallies[pool.index()].delivered.insert(task), "{task:?} was delivered twice");
+                assert!(
+                    self.tallies[pool.index()].completed.contains(&task),
+                    "{task:?} has no result"
+                );
+                assert!(
+                    self.tallies[pool.index()].delivered.insert(task),
+                    "{task:?} was delivered twice"
+                );
                 self.inbox.push_back(Input::Delivered { pool, task });
             }
             Action::WakeAt { at } => self.wake_at = Some(at),
@@ -173,12 +193,20 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Lets time pass until the moment asked for.
+    pub fn wake(&mut self, now: Time) -> Time {
+        self.inbox.push_back(Input::Wake);
+        self.wake_at.take().map_or(now, |at| now.max(at))
+    }
+
     fn life(&mut self, process: ProcessId, attempt: u32) -> Option<&mut Life> {
         self.lives.get_mut(&process).filter(|life| life.attempt == attempt)
     }
 
     fn held(&self, resource: Resource) -> u32 {
-        self.holders.get(&resource).map_or(0, |holders| holders.iter().map(|(_, permits)| permits).sum())
+        self.holders
+            .get(&resource)
+            .map_or(0, |holders| holders.iter().map(|(_, permits)| permits).sum())
     }
 
     fn grant(&mut self) {
@@ -189,7 +217,10 @@ impl<'a> World<'a> {
                 Resource::Semaphore(semaphore) => self.plan.semaphores[semaphore.index()].permits,
             };
             if self.held(hold.resource) + hold.permits <= room {
-                self.holders.entry(hold.resource).or_default().push((process, hold.permits));
+                self.holders
+                    .entry(hold.resource)
+                    .or_default()
+                    .push((process, hold.permits));
                 self.inbox.push_back(Input::Acquired { process, attempt });
             } else {
                 waiting.push_back((process, attempt, hold));
@@ -209,14 +240,26 @@ impl<'a> World<'a> {
 
     fn spawn(&mut self, process: ProcessId, attempt: u32, task: Option<TaskId>) {
         let plan = &self.plan.processes[process.index()];
-        assert!(!self.forsaken.contains(&process), "{process:?} runs though it was forsaken");
+        assert!(
+            !self.forsaken.contains(&process),
+            "{process:?} runs though it was forsaken"
+        );
         for hold in &plan.holds {
             let holders = &self.holders[&hold.resource];
-            assert!(holders.contains(&(process, hold.permits)), "{process:?} runs without what it holds");
+            assert!(
+                holders.contains(&(process, hold.permits)),
+                "{process:?} runs without what it holds"
+            );
         }
         if let Some(pool) = plan.slot_in {
-            let used = self.lives.keys().filter(|other| self.plan.processes[other.index()].slot_in == Some(pool));
-            assert!(used.count() < self.plan.pools[pool.index()].size as usize, "more processes than slots");
+            let used = self
+                .lives
+                .keys()
+                .filter(|other| self.plan.processes[other.index()].slot_in == Some(pool));
+            assert!(
+                used.count() < self.plan.pools[pool.index()].size as usize,
+                "more processes than slots"
+            );
         }
         if let Some(task) = task {
             self.assert_free(process, task);
@@ -231,7 +274,7 @@ impl<'a> World<'a> {
             left: false,
             asked_to_stop: false,
             stubborn: self.random.one_in(6),
-            endless: self.random.one_in(6) && plan.daemon,
+            endless: self.random.one_in(3) && self.may_be_endless(process),
             task,
             stdin_closed: false,
         };
@@ -239,14 +282,37 @@ impl<'a> World<'a> {
         self.inbox.push_back(Input::Spawned { process, attempt });
     }
 
+    /// A daemon that never ends must not have what others wait for: no engine could end such a run.
+    fn may_be_endless(&self, process: ProcessId) -> bool {
+        let plan = &self.plan.processes[process.index()];
+        let sends = self
+            .plan
+            .queues
+            .iter()
+            .any(|queue| queue.senders.contains(&Party::Process(process)));
+        let others = self.plan.processes.iter().map(|other| &other.after);
+        let pools = self.plan.pools.iter().map(|pool| &pool.after);
+        let awaited = others
+            .chain(pools)
+            .flatten()
+            .any(|wait| wait.on == Dependency::Process(process));
+        !awaited && plan.daemon && plan.holds.is_empty() && plan.slot_in.is_none() && plan.worker_of.is_none() && !sends
+    }
+
     /// A task is with one worker at a time, and with none after its end.
     fn assert_free(&self, process: ProcessId, task: TaskId) {
-        let pool = self.plan.processes[process.index()].worker_of.expect("only workers have tasks");
+        let pool = self.plan.processes[process.index()]
+            .worker_of
+            .expect("only workers have tasks");
         let tally = &self.tallies[pool.index()];
-        assert!(!tally.completed.contains(&task) && !tally.discarded.contains(&task), "{task:?} is over");
-        let elsewhere = self.lives.iter().any(|(other, life)| {
-            self.plan.processes[other.index()].worker_of == Some(pool) && life.task == Some(task)
-        });
+        assert!(
+            !tally.completed.contains(&task) && !tally.discarded.contains(&task),
+            "{task:?} is over"
+        );
+        let elsewhere = self
+            .lives
+            .iter()
+            .any(|(other, life)| self.plan.processes[other.index()].worker_of == Some(pool) && life.task == Some(task));
         assert!(!elsewhere, "{task:?} is with two workers");
     }
 
@@ -261,10 +327,17 @@ impl<'a> World<'a> {
     }
 
     fn kill(&mut self, process: ProcessId, attempt: u32) {
-        let Some(life) = self.life(process, attempt) else { return };
+        let Some(life) = self.life(process, attempt) else {
+            return;
+        };
         let told = life.exited;
         if !told {
-            self.inbox.push_back(Input::Exited { process, attempt, exit: Exit::Signal(9), left: false });
+            self.inbox.push_back(Input::Exited {
+                process,
+                attempt,
+                exit: Exit::Signal(9),
+                left: false,
+            });
         }
         self.lives.remove(&process);
         self.inbox.push_back(Input::Gone { process, attempt });
@@ -285,8 +358,16 @@ impl<'a> World<'a> {
     }
 
     fn end(&mut self, verdict: Verdict) {
-        assert!(self.lives.is_empty(), "the run ended over living processes: {:?}", self.lives);
-        assert!(self.holders.values().all(Vec::is_empty), "something is still held: {:?}", self.holders);
+        assert!(
+            self.lives.is_empty(),
+            "the run ended over living processes: {:?}",
+            self.lives
+        );
+        assert!(
+            self.holders.values().all(Vec::is_empty),
+            "something is still held: {:?}",
+            self.holders
+        );
         assert!(self.line.is_empty(), "somebody still waits in the yard");
         for (tally, source) in self.tallies.iter().zip(&self.sources) {
             if verdict == Verdict::Succeeded {
@@ -300,7 +381,10 @@ impl<'a> World<'a> {
     /// Lets something happen; false when nothing can without the machine or the clock.
     pub fn happen(&mut self) -> bool {
         if !self.plan.pools.is_empty() && self.random.one_in(2) {
-            let pool = PoolId(self.random.below(u32::try_from(self.plan.pools.len()).expect("few pools")));
+            let pool = PoolId(
+                self.random
+                    .below(u32::try_from(self.plan.pools.len()).expect("few pools")),
+            );
             if self.give_task(pool) {
                 return true;
             }
@@ -321,7 +405,9 @@ impl<'a> World<'a> {
     }
 
     fn give_task(&mut self, pool: PoolId) -> bool {
-        let Some(work) = &self.plan.pools[pool.index()].work else { return false };
+        let Some(work) = &self.plan.pools[pool.index()].work else {
+            return false;
+        };
         let queue = match work.source {
             TaskSource::Queue(queue) => Some(queue),
             TaskSource::Tasks(_) => None,
@@ -359,7 +445,10 @@ impl<'a> World<'a> {
             // A tree that was left behind goes by itself, or when it is asked to.
             if !life.left || life.asked_to_stop && !life.stubborn || self.random.one_in(4) {
                 self.lives.remove(&process);
-                self.inbox.push_back(Input::Gone { process, attempt: life.attempt });
+                self.inbox.push_back(Input::Gone {
+                    process,
+                    attempt: life.attempt,
+                });
                 return true;
             }
             return false;
@@ -379,20 +468,30 @@ impl<'a> World<'a> {
 
     /// A persistent worker without a task waits for one, or for end-of-file.
     fn waits_for_tasks(&mut self, process: ProcessId, life: &Life) -> bool {
-        let Some(pool) = self.plan.processes[process.index()].worker_of else { return false };
-        let persistent =
-            self.plan.pools[pool.index()].work.as_ref().is_some_and(|work| work.worker == WorkerKind::Persistent);
+        let Some(pool) = self.plan.processes[process.index()].worker_of else {
+            return false;
+        };
+        let persistent = self.plan.pools[pool.index()]
+            .work
+            .as_ref()
+            .is_some_and(|work| work.worker == WorkerKind::Persistent);
         persistent && !life.asked_to_stop && !life.stdin_closed && !self.random.one_in(10)
     }
 
     /// Sets an event, puts an item, answers a task.
     fn work(&mut self, process: ProcessId, life: &Life) -> bool {
         if let Some(pool) = self.plan.processes[process.index()].worker_of
-            && self.plan.pools[pool.index()].work.as_ref().is_some_and(|work| work.worker == WorkerKind::Persistent)
+            && self.plan.pools[pool.index()]
+                .work
+                .as_ref()
+                .is_some_and(|work| work.worker == WorkerKind::Persistent)
             && life.task.is_some()
         {
             self.lives.get_mut(&process).expect("it lives").task = None;
-            self.inbox.push_back(Input::Answered { process, attempt: life.attempt });
+            self.inbox.push_back(Input::Answered {
+                process,
+                attempt: life.attempt,
+            });
             return true;
         }
         if let Some(Grant::Set(event)) = self.plan.launches[process.index()].grants.first() {
@@ -417,6 +516,11 @@ impl<'a> World<'a> {
         let known = self.lives.get_mut(&process).expect("it lives");
         known.exited = true;
         known.left = left;
-        self.inbox.push_back(Input::Exited { process, attempt: life.attempt, exit, left });
+        self.inbox.push_back(Input::Exited {
+            process,
+            attempt: life.attempt,
+            exit,
+            left,
+        });
     }
 }
