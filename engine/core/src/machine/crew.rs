@@ -346,12 +346,9 @@ impl Machine {
             return self.skip_slots(pool, because);
         }
         self.tell(Record::PoolSkipped { pool, because });
+        self.end_pool(pool, PoolOutcome::Skipped);
         if matches!(because, Because::WaitedTooLong { failed: true, .. }) {
             self.pool_failed(pool);
-        }
-        // A stop that this failure began may have skipped the pool already.
-        if self.pools[pool.index()].is_waiting() {
-            self.end_pool(pool, PoolOutcome::Skipped);
         }
     }
 }

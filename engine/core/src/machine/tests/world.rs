@@ -39,7 +39,10 @@ impl Random {
 }
 
 /// A process as the operating system has it.
-#[expect(clippy::struct_excessive_bools, reason = "each is a trait of the process drawn by itself, not a state")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a trait of the process drawn by itself, not a state"
+)]
 #[derive(Clone, Debug)]
 struct Life {
     attempt: u32,
