@@ -1,3 +1,7 @@
 //! The driver: it spawns, reaps, wires and signals what the machine decides, and never decides itself.
 
+#[cfg(test)]
+mod alone;
+pub mod exit;
 pub mod news;
+pub mod spawner;
