@@ -5,3 +5,4 @@ mod alone;
 pub mod exit;
 pub mod news;
 pub mod spawner;
+pub mod tree;
