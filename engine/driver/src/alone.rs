@@ -9,7 +9,7 @@ use crate::tree::{adopt_orphans, sweep_all};
 const ROLE: &str = "FORKYARD_TEST_ALONE";
 
 /// Exit code of a body that came to its end; not 0, which is also that of a test harness that found no such test.
-const PASSED: i32 = 77;
+pub(crate) const PASSED: i32 = 77;
 
 /// Runs `body` in a fresh process of this test binary, as a thread that is not its main thread, and returns its exit
 /// and what it wrote to stderr; stdout has words of the test harness too. `test` is the path of the calling test.

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod alone;
 pub mod exit;
+pub mod guardian;
 pub mod news;
 pub mod spawner;
 pub mod tree;

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::unistd::getpid;
+
+use crate::exit::open_pidfd;
 
 /// A process id.
 pub(super) type Pid = i32;
@@ -93,14 +94,6 @@ impl Process {
             unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, no_info, 0) };
         }
     }
-}
-
-fn open_pidfd(pid: Pid) -> Result<OwnedFd, Errno> {
-    // SAFETY: pidfd_open takes two numbers and opens a descriptor for us alone.
-    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
-    let fd = RawFd::try_from(fd).map_err(|_| Errno::EBADF)?;
-    // SAFETY: as above.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// The pids of the orphans this process has adopted, zombies too: the kernel gives an orphan to the first thread of
