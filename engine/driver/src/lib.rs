@@ -7,3 +7,9 @@ pub mod records;
 pub mod signals;
 pub mod stdio;
 pub mod table;
+#[cfg(test)]
+mod alone;
+pub mod exit;
+pub mod guardian;
+pub mod spawner;
+pub mod tree;
