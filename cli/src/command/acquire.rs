@@ -30,5 +30,6 @@ Exit codes: 0 acquired, 1 taken, 2 usage, 3 not declared or outside a run.";
 /// Acquires.
 pub fn run(args: &Args) -> Result<u8, Failure> {
     let mut client = verb::client()?;
-    verb::exit(client.acquire(&args.name, args.permits, args.wait.patience()))
+    let answer = client.acquire(&args.name, args.permits, args.wait.patience());
+    verb::acquired(&args.name, answer)
 }

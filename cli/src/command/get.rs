@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use forkyard_ipc::client::ClientError;
+
 use super::patience::Wait;
 use super::verb;
 use crate::exit;
@@ -38,8 +40,9 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     let mut out = io::stdout().lock();
     for _ in 0..args.number {
         let item = match client.get(&args.queue, args.wait.patience()) {
-            Ok(item) => item,
-            Err(error) => return verb::exit(Err(error)),
+            Ok(Some(item)) => item,
+            Ok(None) | Err(ClientError::Closed) => return Ok(exit::NOT_DONE),
+            Err(error) => return Err(verb::failure(&error)),
         };
         out.write_all(item.bytes())?;
         out.write_all(b"\n")?;

@@ -37,11 +37,13 @@ Exit codes: those of the command (128+n when signal n killed it, 126 and 127 as 
 /// Acquires, runs, releases.
 pub fn run(args: &Args) -> Result<u8, Failure> {
     let mut client = verb::client()?;
-    if let Err(error) = client.acquire(&args.name, 1, args.wait.patience()) {
-        return verb::exit(Err(error));
+    let answer = client.acquire(&args.name, 1, args.wait.patience());
+    let acquired = verb::acquired(&args.name, answer)?;
+    if acquired != exit::DONE {
+        return Ok(acquired);
     }
     let ended = run_command(&args.command);
-    client.release(&args.name, 1).map_err(|error| verb::failure(&error))?;
+    verb::done(client.release(&args.name, 1))?;
     ended
 }
 

@@ -82,7 +82,7 @@ impl Putting<'_> {
     }
 
     fn put(&mut self, item: &[u8]) -> Result<u8, Failure> {
-        let exit = verb::exit(self.client.put(&self.args.queue, item, self.args.wait.patience()))?;
+        let exit = verb::in_time(self.client.put(&self.args.queue, item, self.args.wait.patience()))?;
         if exit == exit::DONE {
             self.done += 1;
         } else if self.args.items.len() != 1 {

@@ -25,5 +25,5 @@ Exit codes: 0 released, 1 it was not held, 2 usage, 3 not declared or outside a 
 /// Releases.
 pub fn run(args: &Args) -> Result<u8, Failure> {
     let mut client = verb::client()?;
-    verb::exit(client.release(&args.name, args.permits))
+    verb::done(client.release(&args.name, args.permits))
 }

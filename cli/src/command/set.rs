@@ -21,5 +21,5 @@ Exit codes: 0 done, 2 usage, 3 not declared or outside a run.";
 /// Sets the event.
 pub fn run(args: &Args) -> Result<u8, Failure> {
     let mut client = verb::client()?;
-    verb::exit(client.set(&args.event))
+    verb::done(client.set(&args.event))
 }

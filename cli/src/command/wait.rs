@@ -25,5 +25,5 @@ Exit codes: 0 it is set, 1 it is not, 2 usage, 3 not declared or outside a run."
 /// Waits.
 pub fn run(args: &Args) -> Result<u8, Failure> {
     let mut client = verb::client()?;
-    verb::exit(client.wait(&args.event, args.wait.patience()))
+    verb::in_time(client.wait(&args.event, args.wait.patience()))
 }

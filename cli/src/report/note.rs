@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forkyard_core::id::{PoolId, ProcessId};
+use forkyard_core::id::{PoolId, ProcessId, TaskId};
 use forkyard_core::machine::{Because, Exit, Outcome, PoolOutcome, Record, Stopped, Why};
 use forkyard_core::plan::{Condition, Dependency, Plan, Wait};
 
@@ -51,14 +51,6 @@ impl Note {
         }
     }
 
-    fn pool(pool: PoolId, tone: Tone, text: impl Into<String>) -> Self {
-        Self {
-            speaker: Speaker::Pool(pool),
-            tone,
-            text: text.into(),
-        }
-    }
-
     /// Something about the run as a whole.
     pub fn engine(tone: Tone, text: impl Into<String>) -> Self {
         Self {
@@ -87,7 +79,8 @@ impl Note {
                 let text = format!("could not be started: {}", reason.unwrap_or("for no known reason"));
                 Some(Self::process(process, Tone::Bad, text))
             }
-            Record::Skipped { process, because } => Some(Self::skipped(process, because, plan)),
+            Record::Skipped { process, because } => Some(Self::skipped(Dependency::Process(process), because, plan)),
+            Record::PoolSkipped { pool, because } => Some(Self::skipped(Dependency::Pool(pool), because, plan)),
             Record::Stopping { process, why } => {
                 let tone = if why == Why::Timeout { Tone::Bad } else { Tone::Quiet };
                 Some(Self::process(process, tone, format!("stopping, {}", why_in_words(why))))
@@ -97,7 +90,14 @@ impl Note {
                 Some(Self::process(process, Tone::Warning, format!("did not stop within {grace}: killing it")))
             }
             Record::LeftBehind { process } => Some(Self::left_behind(process, reason)),
-            Record::TaskRetried { .. } | Record::TaskFailed { .. } | Record::PoolEnded { .. } => Self::of_task(record, reason),
+            Record::TaskRetried { process, task, tries, .. } => Some(Self::task_retried(process, task, tries)),
+            Record::TaskFailed { process, task, .. } => Some(Self::task_failed(process, task, reason)),
+            Record::PoolEnded {
+                pool,
+                outcome,
+                done,
+                failed,
+            } => Self::pool_ended(pool, outcome, done, failed),
             Record::RunStopping { why } => Some(Self::engine(Tone::Warning, format!("stopping the run, {}", stopped(why)))),
             Record::RunStarted
             | Record::TaskDone { .. }
@@ -107,13 +107,20 @@ impl Note {
         }
     }
 
-    fn skipped(process: ProcessId, because: Because, plan: &Plan) -> Self {
+    fn skipped(who: Dependency, because: Because, plan: &Plan) -> Self {
         let (tone, what) = match because {
             Because::WaitedTooLong { failed: true, .. } => (Tone::Bad, "failed"),
             Because::NotNeeded => (Tone::Quiet, "skipped"),
             Because::Of(_) | Because::WaitedTooLong { failed: false, .. } | Because::RunStops => (Tone::Warning, "skipped"),
         };
-        Self::process(process, tone, format!("{what}: {}", because_of(process, because, plan)))
+        let speaker = match who {
+            Dependency::Process(process) => Speaker::Process(process),
+            Dependency::Pool(pool) => Speaker::Pool(pool),
+            // Neither an event nor a queue is ever skipped.
+            Dependency::Event(_) | Dependency::Queue(_) => Speaker::Engine,
+        };
+        let text = format!("{what}: {}", because_of(who, because, plan));
+        Self { speaker, tone, text }
     }
 
     fn left_behind(process: ProcessId, reason: Option<&str>) -> Self {
@@ -121,36 +128,30 @@ impl Note {
         Self::process(process, Tone::Warning, format!("has left processes behind{who}: stopping them"))
     }
 
-    fn of_task(record: Record, reason: Option<&str>) -> Option<Self> {
+    fn task_failed(process: ProcessId, task: TaskId, reason: Option<&str>) -> Self {
         let because = reason.map_or_else(String::new, |reason| format!(": {reason}"));
-        match record {
-            Record::TaskRetried { process, task, tries, .. } => {
-                let text = format!("task {} failed, trying it again (tried {})", task.0, times(tries));
-                Some(Self::process(process, Tone::Warning, text))
-            }
-            Record::TaskFailed { process, task, .. } => {
-                Some(Self::process(process, Tone::Bad, format!("task {} failed{because}", task.0)))
-            }
-            Record::PoolEnded {
-                pool,
-                outcome,
-                done,
-                failed,
-            } => Some(pool_ended(pool, outcome, done, failed)),
-            Record::RunStarted
-            | Record::Started { .. }
-            | Record::Exited { .. }
-            | Record::NotStarted { .. }
-            | Record::Skipped { .. }
-            | Record::Stopping { .. }
-            | Record::Killing { .. }
-            | Record::LeftBehind { .. }
-            | Record::TaskDone { .. }
-            | Record::QueueClosed { .. }
-            | Record::QueueBroken { .. }
-            | Record::RunStopping { .. }
-            | Record::RunEnded { .. } => None,
-        }
+        Self::process(process, Tone::Bad, format!("task {} failed{because}", task.0))
+    }
+
+    fn task_retried(process: ProcessId, task: TaskId, tries: u32) -> Self {
+        let text = format!("task {} failed, trying it again (tried {})", task.0, times(tries));
+        Self::process(process, Tone::Warning, text)
+    }
+
+    fn pool_ended(pool: PoolId, outcome: PoolOutcome, done: u64, failed: u64) -> Option<Self> {
+        let (tone, text) = match outcome {
+            PoolOutcome::Succeeded => (Tone::Quiet, format!("{done} tasks done")),
+            PoolOutcome::Ignored => (Tone::Warning, format!("{done} tasks done, {failed} failed (ignored)")),
+            PoolOutcome::Failed => (Tone::Bad, format!("{done} tasks done, {failed} failed")),
+            PoolOutcome::Stopped => (Tone::Warning, format!("stopped: {done} tasks done, {failed} failed")),
+            // Why it was skipped has been told.
+            PoolOutcome::Skipped => return None,
+        };
+        Some(Self {
+            speaker: Speaker::Pool(pool),
+            tone,
+            text,
+        })
     }
 }
 
@@ -160,17 +161,6 @@ fn times(tries: u32) -> String {
         2 => "twice".to_owned(),
         more => format!("{more} times"),
     }
-}
-
-fn pool_ended(pool: PoolId, outcome: PoolOutcome, done: u64, failed: u64) -> Note {
-    let (tone, text) = match outcome {
-        PoolOutcome::Succeeded => (Tone::Quiet, format!("{done} tasks done")),
-        PoolOutcome::Ignored => (Tone::Warning, format!("{done} tasks done, {failed} failed (ignored)")),
-        PoolOutcome::Failed => (Tone::Bad, format!("{done} tasks done, {failed} failed")),
-        PoolOutcome::Stopped => (Tone::Warning, format!("stopped: {done} tasks done, {failed} failed")),
-        PoolOutcome::Skipped => (Tone::Warning, "skipped: it never began".to_owned()),
-    };
-    Note::pool(pool, tone, text)
 }
 
 const fn tone(outcome: Outcome) -> Tone {
@@ -214,22 +204,24 @@ fn stopped(why: Stopped) -> String {
     }
 }
 
-/// Why `process` will not run: `read did not succeed`.
-pub fn because_of(process: ProcessId, because: Because, plan: &Plan) -> String {
+/// Why a process or pool will not run: `read did not succeed`.
+pub fn because_of(who: Dependency, because: Because, plan: &Plan) -> String {
     match because {
-        Because::Of(on) => cannot_come(on, awaited(process, on, plan), plan),
+        Because::Of(on) => cannot_come(on, awaited(who, on, plan), plan),
         Because::WaitedTooLong { on, .. } => format!("waited too long for {}", dependency(on, plan)),
         Because::RunStops => "the run stops".to_owned(),
         Because::NotNeeded => "nobody needs it any more".to_owned(),
     }
 }
 
-/// The condition for which `process`, or the pool whose worker it is, waits.
-fn awaited(process: ProcessId, on: Dependency, plan: &Plan) -> Option<Condition> {
-    let process = &plan.processes[process.index()];
-    let pool = process.worker_of.map(|pool| &plan.pools[pool.index()]);
-    let waits: [&[Wait]; 2] = [&process.after, pool.map_or(&[], |pool| &pool.after)];
-    waits.into_iter().flatten().find(|wait| wait.on == on).map(|wait| wait.is)
+/// The condition of `on` for which `who` waits.
+fn awaited(who: Dependency, on: Dependency, plan: &Plan) -> Option<Condition> {
+    let waits: &[Wait] = match who {
+        Dependency::Process(process) => &plan.processes[process.index()].after,
+        Dependency::Pool(pool) => &plan.pools[pool.index()].after,
+        Dependency::Event(_) | Dependency::Queue(_) => &[],
+    };
+    waits.iter().find(|wait| wait.on == on).map(|wait| wait.is)
 }
 
 fn cannot_come(on: Dependency, condition: Option<Condition>, plan: &Plan) -> String {

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use forkyard_core::id::ProcessId;
 use forkyard_core::machine::{Because, Stopped, Verdict};
 use forkyard_core::plan::{Dependency, Plan};
 use forkyard_core::time::Time;
+use forkyard_driver::records::dependency_name;
 
 use super::note::{self, Note, Tone};
 use super::tally::{Cause, Counts, QueueCount, Tally};
@@ -22,7 +22,7 @@ const CHAIN_MAX: usize = 8;
 /// The lines of the summary; `run` is the run's id.
 pub fn notes(tally: &Tally, plan: &Plan, run: &str) -> Vec<Note> {
     let mut notes = vec![verdict(tally, plan)];
-    notes.extend(capped(tally.failures.iter().flat_map(|(process, cause)| failure(*process, cause, plan, run)), 2));
+    notes.extend(capped(tally.failures.iter().flat_map(|(who, cause)| failure(*who, cause, plan, run)), 2));
     notes.extend(capped(failed_tasks(tally, plan), 1));
     notes.extend(capped(skipped(tally, plan).into_iter(), 1));
     notes.extend(capped(pools(tally, plan), 1));
@@ -80,15 +80,15 @@ pub fn counted(counts: Counts) -> String {
     parts.join(" · ")
 }
 
-fn failure(process: ProcessId, cause: &Cause, plan: &Plan, run: &str) -> Vec<Note> {
-    let name = &plan.processes[process.index()].name;
+fn failure(who: Dependency, cause: &Cause, plan: &Plan, run: &str) -> Vec<Note> {
+    let name = dependency_name(plan, who);
     let (why, has_log) = match cause {
         Cause::Exited(exit, lasted, outcome) => (note::exited(*exit, *lasted, *outcome), true),
         Cause::NotStarted(reason) => {
             let reason = reason.as_deref().unwrap_or("for no known reason");
             (format!("could not be started: {reason}"), false)
         }
-        Cause::NotReached(because) => (note::because_of(process, *because, plan), false),
+        Cause::NotReached(because) => (note::because_of(who, *because, plan), false),
     };
     let mut notes = vec![Note::engine(Tone::Bad, format!("failed: {name} {why}"))];
     if has_log {
@@ -108,20 +108,20 @@ fn failed_tasks<'a>(tally: &'a Tally, plan: &'a Plan) -> impl Iterator<Item = No
 }
 
 fn skipped(tally: &Tally, plan: &Plan) -> Vec<Note> {
-    let causes: BTreeMap<ProcessId, Because> = tally.skipped.iter().copied().collect();
+    let causes: BTreeMap<Dependency, Because> = tally.skipped.iter().copied().collect();
     let told = tally.skipped.iter().filter(|(_, because)| *because != Because::NotNeeded);
-    told.map(|(process, because)| {
-        let name = &plan.processes[process.index()].name;
-        Note::engine(Tone::Warning, format!("skipped: {name}, since {}", chain(*process, *because, &causes, plan)))
+    told.map(|(who, because)| {
+        let name = dependency_name(plan, *who);
+        Note::engine(Tone::Warning, format!("skipped: {name}, since {}", chain(*who, *because, &causes, plan)))
     })
     .collect()
 }
 
 /// Follows the reasons back to the one that was no skipping: `test did not succeed, since build did not succeed`.
-fn chain(process: ProcessId, because: Because, causes: &BTreeMap<ProcessId, Because>, plan: &Plan) -> String {
-    let mut reasons = vec![note::because_of(process, because, plan)];
+fn chain(who: Dependency, because: Because, causes: &BTreeMap<Dependency, Because>, plan: &Plan) -> String {
+    let mut reasons = vec![note::because_of(who, because, plan)];
     let mut because = because;
-    while let Because::Of(Dependency::Process(cause)) = because {
+    while let Because::Of(cause) = because {
         let Some(further) = causes.get(&cause) else { break };
         if reasons.len() == CHAIN_MAX {
             reasons.push("and so on".to_owned());

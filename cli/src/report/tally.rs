@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use forkyard_core::id::{PoolId, ProcessId, QueueId, TaskId};
 use forkyard_core::machine::{Because, Exit, Outcome, Record, Stopped, Verdict};
-use forkyard_core::plan::Plan;
+use forkyard_core::plan::{Dependency, OnFailure, Plan};
 use forkyard_core::time::Time;
 use forkyard_driver::news::News;
 
@@ -97,10 +97,10 @@ pub struct Tally {
     plan: Arc<Plan>,
     standings: Vec<Standing>,
     counts: Counts,
-    /// Processes (not workers: these are told of by their tasks) that failed, in order.
-    pub failures: Vec<(ProcessId, Cause)>,
-    /// Processes that will not run, in order.
-    pub skipped: Vec<(ProcessId, Because)>,
+    /// Processes (not workers: these are told of by their tasks) that failed, and pools that did not begin in time.
+    pub failures: Vec<(Dependency, Cause)>,
+    /// Processes and pools that will not run, in order.
+    pub skipped: Vec<(Dependency, Because)>,
     /// The first tasks that failed for good.
     pub failed_tasks: Vec<FailedTask>,
     /// Pools that have ended.
@@ -186,8 +186,14 @@ impl Tally {
                 outcome,
                 ..
             } => self.exited(process, exit, lasted, outcome),
-            Record::NotStarted { process, .. } => self.failed(process, Cause::NotStarted(reason.cloned())),
-            Record::Skipped { process, because } => self.skip(process, because),
+            Record::NotStarted { process, .. } => match self.on_failure(process) {
+                OnFailure::Ignore => self.stands(process, Standing::Done),
+                OnFailure::Fail | OnFailure::Stop => self.failed(process, Cause::NotStarted(reason.cloned())),
+            },
+            Record::Skipped { process, because } => {
+                let standing = self.skip(Dependency::Process(process), because, self.on_failure(process));
+                self.stands(process, standing);
+            }
             Record::TaskDone { .. } => self.counts.tasks += 1,
             Record::TaskFailed { pool, task, process } => {
                 if self.failed_tasks.len() < TASKS_KEPT_MAX {
@@ -198,6 +204,10 @@ impl Tally {
                         reason: reason.cloned(),
                     });
                 }
+            }
+            Record::PoolSkipped { pool, because } => {
+                let on_failure = self.plan.pools[pool.index()].on_failure;
+                self.skip(Dependency::Pool(pool), because, on_failure);
             }
             Record::PoolEnded { pool, done, failed, .. } => self.pools.push(PoolCount { pool, done, failed }),
             Record::RunStopping { why } => self.stopped = Some(why),
@@ -221,22 +231,21 @@ impl Tally {
         }
     }
 
-    fn skip(&mut self, process: ProcessId, because: Because) {
-        match because {
-            Because::WaitedTooLong { failed: true, .. } => self.failed(process, Cause::NotReached(because)),
-            Because::Of(_) | Because::WaitedTooLong { failed: false, .. } | Because::RunStops | Because::NotNeeded => {
-                self.stands(process, Standing::Skipped);
-                if !self.is_worker(process) {
-                    self.skipped.push((process, because));
-                }
-            }
+    /// Notes who will not run. To wait too long can be a failure; then it stands among these.
+    fn skip(&mut self, who: Dependency, because: Because, on_failure: OnFailure) -> Standing {
+        let is_late = matches!(because, Because::WaitedTooLong { failed: true, .. });
+        if is_late && on_failure != OnFailure::Ignore {
+            self.failures.push((who, Cause::NotReached(because)));
+            return Standing::Failed;
         }
+        self.skipped.push((who, because));
+        Standing::Skipped
     }
 
     fn failed(&mut self, process: ProcessId, cause: Cause) {
         self.stands(process, Standing::Failed);
         if !self.is_worker(process) {
-            self.failures.push((process, cause));
+            self.failures.push((Dependency::Process(process), cause));
         }
     }
 
@@ -250,6 +259,10 @@ impl Tally {
             *self.counts.of(before) -= 1;
             *self.counts.of(standing) += 1;
         }
+    }
+
+    fn on_failure(&self, process: ProcessId) -> OnFailure {
+        self.plan.processes[process.index()].on_failure
     }
 
     fn is_worker(&self, process: ProcessId) -> bool {

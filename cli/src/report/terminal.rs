@@ -31,7 +31,7 @@ pub fn report(
     let mut status = Status::new(text.voice());
     let mut written = text.opening().map_or(Ok(()), |line| writeln!(out, "{line}"));
     let mut news = Waiting::new(news)?;
-    while let Some(batch) = news.next() {
+    while let Some(batch) = news.next(status.tick()) {
         if written.is_ok() {
             written = write_batch(&batch, &mut text, &mut status, out).and_then(|()| status.draw(&text, width(), out));
         } else {
@@ -62,7 +62,7 @@ fn write_lines(out: &mut impl Write, lines: &[String]) -> io::Result<()> {
     out.flush()
 }
 
-/// The receiver with a wait that ends after [`TICK`] even without news.
+/// The receiver, with a wait that ends after a while even without news.
 struct Waiting {
     news: Receiver,
     runtime: tokio::runtime::Runtime,
@@ -74,13 +74,13 @@ impl Waiting {
         Ok(Self { news, runtime })
     }
 
-    /// The next batch, or none of it when it is time for the clock; `None` once the run has ended.
-    fn next(&mut self) -> Option<Vec<News>> {
+    /// The next batch, or an empty one after `tick`; `None` once the run has ended.
+    fn next(&mut self, tick: Duration) -> Option<Vec<News>> {
         match self.news.try_recv() {
             Ok(batch) => Some(batch),
             Err(TryRecvError::Disconnected) => None,
             Err(TryRecvError::Empty) => {
-                let wait = self.runtime.block_on(async { tokio::time::timeout(TICK, self.news.recv()).await });
+                let wait = self.runtime.block_on(async { tokio::time::timeout(tick, self.news.recv()).await });
                 wait.unwrap_or_else(|_| Some(Vec::new()))
             }
         }
@@ -102,6 +102,14 @@ impl Status {
             started: Instant::now(),
             drawn: None,
             shown: None,
+        }
+    }
+
+    /// How long to wait for news: what had to make room for lines is to be back soon.
+    const fn tick(&self) -> Duration {
+        match self.shown {
+            Some(_) => TICK,
+            None => REDRAW,
         }
     }
 
