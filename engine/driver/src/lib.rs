@@ -1,9 +1,15 @@
 //! The driver: it spawns, reaps, wires and signals what the machine decides, and never decides itself.
 
+#[cfg(test)]
+mod alone;
 pub mod directory;
+pub mod exit;
 pub mod news;
 pub mod pipes;
 pub mod records;
+pub mod run;
 pub mod signals;
+pub mod spawner;
 pub mod stdio;
 pub mod table;
+pub mod tasks;
