@@ -36,6 +36,8 @@ pub enum Input {
     EventSet { event: EventId },
     /// The queue has neither senders nor items left; after [`Action::CloseQueue`] or [`Action::BreakQueue`], once.
     QueueDrained { queue: QueueId },
+    /// The queue is broken and items are left in it that nobody will get; after [`Action::BreakQueue`], once.
+    QueueLeft { queue: QueueId },
     /// `count` tasks were taken from the pool's source, at most as many as asked for.
     Taken { pool: PoolId, count: u32 },
     /// The pool's source will give no further task.
@@ -154,7 +156,9 @@ pub enum Record {
         task: TaskId,
         process: ProcessId,
     },
-    /// All tasks of a pool have ended, or it will not work.
+    /// A pool will not work.
+    PoolSkipped { pool: PoolId, because: Because },
+    /// All tasks of a pool have ended, or it was stopped.
     PoolEnded {
         pool: PoolId,
         outcome: PoolOutcome,

@@ -1,0 +1,237 @@
+//! The way of a worker: `task` workers live for one task, `persistent` ones for as many as there are.
+
+use super::super::process::{Process, State};
+use super::super::timer::Timer;
+use super::super::{Action, Exit, Machine, Outcome, Record, Why};
+use super::task::Miss;
+use super::{BARREN_LIVES_MAX, Phase};
+use crate::id::{PoolId, ProcessId, TaskId};
+use crate::plan::WorkerKind;
+
+impl Machine {
+    /// The worker's place in its pool.
+    fn place(&self, pool: PoolId, worker: ProcessId) -> usize {
+        (worker.0 - self.plan.pools[pool.index()].workers.start) as usize
+    }
+
+    /// The task that a worker has; `None` for a process that is no worker.
+    pub(in crate::machine) fn task_of(&self, id: ProcessId) -> Option<TaskId> {
+        let pool = self.plan.processes[id.index()].worker_of?;
+        match &self.pools[pool.index()] {
+            super::Pool::Crew(crew) => crew.workers[self.place(pool, id)].task,
+            super::Pool::Slots(_) => None,
+        }
+    }
+
+    /// A worker that is free gets a task.
+    pub(super) fn give(&mut self, pool: PoolId, worker: ProcessId, task: TaskId, kind: WorkerKind) {
+        let place = self.place(pool, worker);
+        if let Some(crew) = self.crew(pool) {
+            crew.workers[place].task = Some(task);
+        }
+        match kind {
+            WorkerKind::Task => self.begin_life(worker),
+            WorkerKind::Persistent => {
+                let attempt = self.process(worker).attempt;
+                self.act(Action::Assign {
+                    process: worker,
+                    attempt,
+                    task,
+                });
+                if let Some(timeout) = self.plan.processes[worker.index()].timeout {
+                    let timer = Timer::Timeout {
+                        process: worker,
+                        attempt,
+                        task: Some(task),
+                    };
+                    self.timers.set(self.now.after(timeout), timer);
+                }
+            }
+        }
+    }
+
+    /// Takes the worker's task from it, without a word about the task.
+    pub(super) fn unassign(&mut self, pool: PoolId, worker: ProcessId) -> Option<TaskId> {
+        let place = self.place(pool, worker);
+        let crew = self.crew(pool)?;
+        let task = crew.workers[place].task.take();
+        crew.busy -= usize::from(task.is_some());
+        task
+    }
+
+    /// A worker has been started.
+    pub(in crate::machine) fn worker_runs(&mut self, pool: PoolId, worker: ProcessId) {
+        let place = self.place(pool, worker);
+        let Some((crew, work)) = self.crew_and_work(pool) else {
+            return;
+        };
+        let persistent = work.worker == WorkerKind::Persistent;
+        let first = !std::mem::replace(&mut crew.started, true);
+        crew.workers[place].served = 0;
+        let working = crew.phase == Phase::Working;
+        if persistent && working {
+            crew.idle.insert(worker);
+        }
+        if first {
+            self.progress.push_back(crate::plan::Dependency::Pool(pool));
+        }
+        if persistent && !working {
+            self.dismiss(worker);
+        }
+        self.advance(pool);
+    }
+
+    /// Tells a persistent worker that no task will come. One that does not leave by itself is stopped.
+    pub(super) fn dismiss(&mut self, worker: ProcessId) {
+        if self.process(worker).state == State::Running {
+            let attempt = self.process(worker).attempt;
+            self.act(Action::CloseStdin {
+                process: worker,
+                attempt,
+            });
+            let grace = self.plan.processes[worker.index()].grace;
+            self.timers.set(
+                self.now.after(grace),
+                Timer::Dismissed {
+                    process: worker,
+                    attempt,
+                },
+            );
+        }
+    }
+
+    pub(in crate::machine) fn dismissal_over(&mut self, worker: ProcessId, attempt: u32) {
+        if self.process(worker).attempt == attempt {
+            self.stop(worker, Why::NotNeeded);
+        }
+    }
+
+    /// A persistent worker has answered.
+    pub(in crate::machine) fn answered(&mut self, worker: ProcessId, attempt: u32) {
+        let Some(pool) = self.plan.processes[worker.index()].worker_of else {
+            return;
+        };
+        if self.process(worker).attempt != attempt || !self.process(worker).is_alive() {
+            return;
+        }
+        let Some(task) = self.unassign(pool, worker) else {
+            return;
+        };
+        let place = self.place(pool, worker);
+        let running = self.process(worker).state == State::Running;
+        let Some((crew, work)) = self.crew_and_work(pool) else {
+            return;
+        };
+        let recycle = work.recycle;
+        crew.barren = 0;
+        crew.workers[place].served += 1;
+        let retire = crew.phase != Phase::Working || recycle == Some(crew.workers[place].served);
+        if running && !retire {
+            crew.idle.insert(worker);
+        }
+        self.task_done(pool, task, worker);
+        if running && retire {
+            self.dismiss(worker);
+        }
+        self.advance(pool);
+    }
+
+    pub(in crate::machine) fn worker_not_started(&mut self, pool: PoolId, worker: ProcessId) {
+        self.set_state(worker, State::Pending);
+        match self.unassign(pool, worker) {
+            Some(task) => {
+                self.rest(pool, worker);
+                self.task_missed(pool, task, worker, Miss::Failure);
+            }
+            None => self.give_up(pool),
+        }
+        self.advance(pool);
+    }
+
+    /// A worker's life is over: what becomes of its task, and of it?
+    pub(in crate::machine) fn worker_gone(
+        &mut self,
+        pool: PoolId,
+        worker: ProcessId,
+        exit: Exit,
+        stopped: Option<Why>,
+    ) {
+        let Process { attempt, since, .. } = *self.process(worker);
+        let success = self.is_success(worker, exit);
+        let outcome = match stopped {
+            Some(Why::Timeout) => Outcome::TimedOut,
+            Some(Why::RunStops | Why::NotNeeded) if !success => Outcome::Stopped,
+            Some(Why::RunStops | Why::NotNeeded) | None if success => Outcome::Succeeded,
+            Some(Why::RunStops | Why::NotNeeded) | None => Outcome::Failed,
+        };
+        let lasted = self.now.since(since);
+        self.tell(Record::Exited {
+            process: worker,
+            attempt,
+            exit,
+            lasted,
+            outcome,
+        });
+        self.set_state(worker, State::Pending);
+        let task = self.unassign(pool, worker);
+        self.rest(pool, worker);
+        self.settle_task(pool, worker, task, exit, outcome);
+        self.renew(pool, worker);
+        self.advance(pool);
+    }
+
+    /// A `task` worker is free again; a persistent one is no longer.
+    fn rest(&mut self, pool: PoolId, worker: ProcessId) {
+        let Some((crew, work)) = self.crew_and_work(pool) else {
+            return;
+        };
+        match work.worker {
+            WorkerKind::Task => crew.idle.insert(worker),
+            WorkerKind::Persistent => crew.idle.remove(&worker),
+        };
+    }
+
+    fn settle_task(&mut self, pool: PoolId, worker: ProcessId, task: Option<TaskId>, exit: Exit, outcome: Outcome) {
+        let place = self.place(pool, worker);
+        let Some((crew, work)) = self.crew_and_work(pool) else {
+            return;
+        };
+        let kind = work.worker;
+        if kind == WorkerKind::Persistent && outcome != Outcome::Stopped && crew.workers[place].served == 0 {
+            crew.barren += 1;
+        }
+        let Some(task) = task else { return };
+        match (kind, outcome) {
+            // It was stopped in order: the task is neither done nor failed, it is left.
+            (_, Outcome::Stopped) => {}
+            (WorkerKind::Task, Outcome::Succeeded) => self.task_done(pool, task, worker),
+            (_, Outcome::TimedOut) => self.task_missed(pool, task, worker, Miss::Failure),
+            (WorkerKind::Task, Outcome::Failed | Outcome::Ignored | Outcome::BrokenPipe) => {
+                let miss = if matches!(exit, Exit::Signal(_)) {
+                    Miss::Death
+                } else {
+                    Miss::Failure
+                };
+                self.task_missed(pool, task, worker, miss);
+            }
+            (WorkerKind::Persistent, Outcome::Succeeded | Outcome::Failed | Outcome::Ignored | Outcome::BrokenPipe) => {
+                self.task_missed(pool, task, worker, Miss::Death);
+            }
+        }
+    }
+
+    /// A persistent worker that has gone is replaced while there may be work.
+    fn renew(&mut self, pool: PoolId, worker: ProcessId) {
+        let Some((crew, work)) = self.crew_and_work(pool) else {
+            return;
+        };
+        if work.worker == WorkerKind::Task || crew.phase != Phase::Working {
+            return;
+        }
+        if crew.barren >= BARREN_LIVES_MAX * crew.workers.len() {
+            self.give_up(pool);
+        } else if !(crew.source_ended && crew.tasks.is_empty()) {
+            self.begin_life(worker);
+        }
+    }
+}

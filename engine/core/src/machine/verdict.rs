@@ -1,0 +1,182 @@
+//! What the end of a process means, above all when it ended because a receiver was gone.
+
+use std::collections::BTreeSet;
+
+use super::process::{End, Process, State};
+use super::wait::Judgement;
+use super::{Exit, Machine, Outcome, Record};
+use crate::id::ProcessId;
+use crate::plan::{Condition, Dependency, OnFailure, Party};
+
+/// SIGPIPE, and the exit code with which a shell reports it.
+const SIGPIPE: i32 = 13;
+const SHELL_SIGPIPE: i32 = 128 + SIGPIPE;
+
+impl Machine {
+    pub(super) fn verdict_by_exit(&mut self, id: ProcessId, exit: Exit) {
+        if self.is_success(id, exit) {
+            self.verdict(id, exit, Outcome::Succeeded);
+            return;
+        }
+        match self.broken_pipe(id, exit) {
+            Judgement::Met => self.verdict(id, exit, Outcome::BrokenPipe),
+            Judgement::Never => self.verdict(id, exit, Outcome::Failed),
+            Judgement::Open => {
+                self.settling.push(id);
+                self.progress.push_back(Dependency::Process(id));
+            }
+        }
+    }
+
+    /// Whether a failure is only that the receivers had ended well.
+    ///
+    /// Death by SIGPIPE tells of it even before they have ended. Any other failure counts as one after
+    /// EPIPE only when they already have: the engine cannot see into the kernel's pipe.
+    fn broken_pipe(&self, id: ProcessId, exit: Exit) -> Judgement {
+        if self.plan.pipefail {
+            return Judgement::Never;
+        }
+        let by_signal = matches!(exit, Exit::Signal(SIGPIPE) | Exit::Code(SHELL_SIGPIPE));
+        if !by_signal && matches!(exit, Exit::Signal(_)) {
+            return Judgement::Never;
+        }
+        let Some(touch) = self.touches.of(Party::Process(id)) else {
+            return Judgement::Never;
+        };
+        let pipes = touch.pipes.iter().map(|pipe| {
+            let receivers = &self.plan.pipes[pipe.index()].receivers;
+            self.ended_well(receivers.iter().map(|receiver| self.plan.party_of(*receiver)))
+        });
+        let queues = touch
+            .sends
+            .iter()
+            .map(|queue| self.ended_well(self.plan.queues[queue.index()].receivers.iter().copied()));
+        let judged = pipes.chain(queues).min_by_key(|judgement| match judgement {
+            Judgement::Met => 0,
+            Judgement::Open => 1,
+            Judgement::Never => 2,
+        });
+        match judged {
+            Some(Judgement::Open) if !by_signal => Judgement::Never,
+            Some(judgement) => judgement,
+            None => Judgement::Never,
+        }
+    }
+
+    fn ended_well(&self, mut receivers: impl Iterator<Item = Party>) -> Judgement {
+        let mut judgement = Judgement::Met;
+        if receivers.any(|receiver| match self.ended_party(receiver) {
+            Judgement::Met => false,
+            Judgement::Open => {
+                judgement = Judgement::Open;
+                false
+            }
+            Judgement::Never => true,
+        }) {
+            return Judgement::Never;
+        }
+        judgement
+    }
+
+    /// Whether this party ended well; being stopped in order is no failure, never having run is.
+    fn ended_party(&self, party: Party) -> Judgement {
+        match party {
+            Party::Pool(pool) if self.pools[pool.index()].is_waiting() => Judgement::Never,
+            Party::Pool(pool) => self.pools[pool.index()].judge(Condition::Succeeded),
+            Party::Process(process) => match self.process(process).state {
+                State::Ended(End::Succeeded | End::Stopped) => Judgement::Met,
+                State::Ended(End::Failed | End::NotStarted | End::Skipped | End::Late) => Judgement::Never,
+                // It is stopped only when nobody needs to run: waiting for it would be waiting for ever.
+                _ if self.plan.processes[process.index()].daemon => Judgement::Never,
+                // Who has not begun cannot have closed anything.
+                State::Pending | State::Queued | State::Acquiring { .. } | State::Starting { .. } => Judgement::Never,
+                State::Running | State::Stopping { .. } | State::Leaving { .. } | State::Settling { .. } => {
+                    Judgement::Open
+                }
+            },
+        }
+    }
+
+    /// Looks again at those who died of SIGPIPE.
+    pub(super) fn settle_broken_pipes(&mut self) {
+        let hopeful = self.hopeful();
+        for id in std::mem::take(&mut self.settling) {
+            let State::Settling { exit } = self.process(id).state else {
+                continue;
+            };
+            match self.broken_pipe(id, exit) {
+                Judgement::Open if hopeful.contains(&id) => self.settling.push(id),
+                Judgement::Met => self.verdict(id, exit, Outcome::BrokenPipe),
+                // Those who wait for nobody but each other would wait for ever.
+                Judgement::Never | Judgement::Open => self.verdict(id, exit, Outcome::Failed),
+            }
+        }
+    }
+
+    /// Those who died of SIGPIPE and whose verdict depends, directly or over others, on somebody who lives.
+    fn hopeful(&self) -> BTreeSet<ProcessId> {
+        let mut hopeful = BTreeSet::new();
+        loop {
+            let before = hopeful.len();
+            for id in &self.settling {
+                if self.receivers(*id).any(|receiver| self.may_end_yet(receiver, &hopeful)) {
+                    hopeful.insert(*id);
+                }
+            }
+            if hopeful.len() == before {
+                return hopeful;
+            }
+        }
+    }
+
+    fn may_end_yet(&self, party: Party, hopeful: &BTreeSet<ProcessId>) -> bool {
+        match party {
+            Party::Process(process) if matches!(self.process(process).state, State::Settling { .. }) => {
+                hopeful.contains(&process)
+            }
+            Party::Process(_) | Party::Pool(_) => self.ended_party(party) == Judgement::Open,
+        }
+    }
+
+    /// Everybody who receives what this process sends.
+    fn receivers(&self, id: ProcessId) -> impl Iterator<Item = Party> + '_ {
+        self.touches.of(Party::Process(id)).into_iter().flat_map(|touch| {
+            let pipes = touch
+                .pipes
+                .iter()
+                .flat_map(|pipe| &self.plan.pipes[pipe.index()].receivers);
+            let queues = touch
+                .sends
+                .iter()
+                .flat_map(|queue| &self.plan.queues[queue.index()].receivers);
+            pipes.map(|process| self.plan.party_of(*process)).chain(queues.copied())
+        })
+    }
+
+    /// What the end of an own process (no worker) means.
+    pub(super) fn verdict(&mut self, id: ProcessId, exit: Exit, outcome: Outcome) {
+        let failed = matches!(outcome, Outcome::Failed | Outcome::TimedOut);
+        let outcome = if failed && self.on_failure(id) == OnFailure::Ignore {
+            Outcome::Ignored
+        } else {
+            outcome
+        };
+        let Process { attempt, since, .. } = *self.process(id);
+        let lasted = self.now.since(since);
+        self.tell(Record::Exited {
+            process: id,
+            attempt,
+            exit,
+            lasted,
+            outcome,
+        });
+        self.end(
+            id,
+            match outcome {
+                Outcome::Succeeded | Outcome::BrokenPipe | Outcome::Ignored => End::Succeeded,
+                Outcome::Failed | Outcome::TimedOut => End::Failed,
+                Outcome::Stopped => End::Stopped,
+            },
+        );
+    }
+}

@@ -1,0 +1,214 @@
+//! Waits: who waits for what, and what has come so far.
+
+use std::collections::BTreeMap;
+
+use super::process::{End, State};
+use super::queue::QueueState;
+use super::touch::{party_at, party_index};
+use super::{Because, Machine, PoolOutcome};
+use crate::plan::{Condition, Dependency, Party, Plan, Wait};
+
+/// All waits of all parties, those of one party standing together.
+#[derive(Clone, Debug)]
+pub(super) struct Waits {
+    all: Vec<Entry>,
+    /// By party: where its waits begin, with one more entry for the end.
+    first: Vec<usize>,
+    /// By party: how many have not come.
+    open: Vec<u32>,
+    dependents: BTreeMap<Dependency, Vec<usize>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    party: Party,
+    wait: Wait,
+    met: bool,
+}
+
+/// Whether a wait's condition has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Judgement {
+    /// It has.
+    Met,
+    /// It still may.
+    Open,
+    /// It can no longer come.
+    Never,
+}
+
+impl Waits {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let parties = plan.processes.len() + plan.pools.len();
+        let mut waits = Self {
+            all: Vec::new(),
+            first: vec![0],
+            open: Vec::with_capacity(parties),
+            dependents: BTreeMap::new(),
+        };
+        for index in 0..parties {
+            let party = party_at(plan, index);
+            let declared = match party {
+                Party::Process(process) => &plan.processes[process.index()].after,
+                Party::Pool(pool) => &plan.pools[pool.index()].after,
+            };
+            for wait in declared {
+                waits.dependents.entry(wait.on).or_default().push(waits.all.len());
+                waits.all.push(Entry {
+                    party,
+                    wait: *wait,
+                    met: false,
+                });
+            }
+            waits.first.push(waits.all.len());
+            waits
+                .open
+                .push(u32::try_from(declared.len()).expect("a party has fewer than 2^32 waits"));
+        }
+        waits
+    }
+
+    /// Every wait with a time-out, by its place.
+    pub(super) fn with_timeout(&self) -> impl Iterator<Item = (usize, std::time::Duration)> + '_ {
+        self.all
+            .iter()
+            .enumerate()
+            .filter_map(|(place, entry)| Some((place, entry.wait.timeout?)))
+    }
+
+    /// The wait, if its condition has not come.
+    pub(super) fn still_open(&self, place: usize) -> Option<(Party, Wait)> {
+        let entry = &self.all[place];
+        (!entry.met).then_some((entry.party, entry.wait))
+    }
+
+    /// How many conditions of this party have not come.
+    pub(super) fn open(&self, plan: &Plan, party: Party) -> u32 {
+        self.open[party_index(plan, party)]
+    }
+
+    /// What this party waits for.
+    pub(super) fn of(&self, plan: &Plan, party: Party) -> impl Iterator<Item = Wait> + '_ {
+        let index = party_index(plan, party);
+        self.all[self.first[index]..self.first[index + 1]]
+            .iter()
+            .map(|entry| entry.wait)
+    }
+
+    /// The places of the waits of this party.
+    pub(super) fn places(&self, plan: &Plan, party: Party) -> std::ops::Range<usize> {
+        let index = party_index(plan, party);
+        self.first[index]..self.first[index + 1]
+    }
+
+    /// Those who wait for this.
+    pub(super) fn dependents(&self, on: Dependency) -> impl Iterator<Item = Party> + '_ {
+        self.places_on(on).iter().map(|place| self.all[*place].party)
+    }
+
+    fn places_on(&self, on: Dependency) -> &[usize] {
+        self.dependents.get(&on).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many of a party's waits are open, counted anew.
+    pub(super) fn count_open(&self, plan: &Plan, party: Party) -> usize {
+        self.places(plan, party).filter(|place| !self.all[*place].met).count()
+    }
+}
+
+impl Machine {
+    /// Something has changed about `on`: whoever waits for it may start, or never will.
+    pub(super) fn tell_dependents(&mut self, on: Dependency) {
+        for place in self.waits.places_on(on).to_vec() {
+            self.judge_wait(place);
+        }
+    }
+
+    /// Looks at one wait and draws the consequence.
+    pub(super) fn judge_wait(&mut self, place: usize) {
+        let Some((party, wait)) = self.waits.still_open(place) else {
+            return;
+        };
+        if !self.is_waiting(party) {
+            return;
+        }
+        match self.judge(wait) {
+            Judgement::Met => self.wait_met(place),
+            Judgement::Open => {}
+            Judgement::Never => self.skip(party, Because::Of(wait.on)),
+        }
+    }
+
+    /// The condition has come, or is no longer waited for; the last one lets its party begin.
+    pub(super) fn wait_met(&mut self, place: usize) {
+        let entry = &mut self.waits.all[place];
+        entry.met = true;
+        let party = entry.party;
+        let open = &mut self.waits.open[party_index(&self.plan, party)];
+        *open -= 1;
+        if *open == 0 && self.is_waiting(party) {
+            self.begin(party);
+        }
+    }
+
+    pub(super) fn judge(&self, wait: Wait) -> Judgement {
+        match wait.on {
+            Dependency::Process(process) => judge_process(self.process(process).state, wait.is),
+            Dependency::Pool(pool) => self.pools[pool.index()].judge(wait.is),
+            Dependency::Event(event) => {
+                let state = self.events[event.index()];
+                match (state.seen, state.setters_left) {
+                    (true, _) => Judgement::Met,
+                    (false, 0) => Judgement::Never,
+                    (false, _) => Judgement::Open,
+                }
+            }
+            Dependency::Queue(queue) => match self.queues[queue.index()].state {
+                QueueState::Open | QueueState::Closed | QueueState::Broken => Judgement::Open,
+                QueueState::Drained => Judgement::Met,
+                QueueState::Left => Judgement::Never,
+            },
+        }
+    }
+}
+
+fn judge_process(state: State, is: Condition) -> Judgement {
+    let (started, end) = match state {
+        State::Pending | State::Queued | State::Acquiring { .. } | State::Starting { .. } => (false, None),
+        State::Running | State::Stopping { .. } | State::Leaving { .. } => (true, None),
+        // Its end is certain, only what it means is not.
+        State::Settling { .. } => (true, (is == Condition::Finished).then_some(End::Succeeded)),
+        State::Ended(End::Skipped | End::Late) => (false, Some(End::Skipped)),
+        State::Ended(End::NotStarted) => (false, Some(End::Failed)),
+        State::Ended(end) => (true, Some(end)),
+    };
+    judge_end(started, end, is)
+}
+
+/// A process or pool that has `started`, or not, and has this `end`, if any.
+fn judge_end(started: bool, end: Option<End>, is: Condition) -> Judgement {
+    let come = match is {
+        Condition::Started => started,
+        Condition::Succeeded => end == Some(End::Succeeded),
+        Condition::Failed => matches!(end, Some(End::Failed | End::NotStarted)),
+        Condition::Finished => end.is_some(),
+        // The checks admit `ready` only with a readiness probe, and the others only on other kinds.
+        Condition::Ready | Condition::Set | Condition::Drained => false,
+    };
+    match (come, end) {
+        (true, _) => Judgement::Met,
+        (false, None) => Judgement::Open,
+        (false, Some(_)) => Judgement::Never,
+    }
+}
+
+/// The same for a pool that has `started`, or not, and has this `outcome`, if any.
+pub(super) fn judge_outcome(started: bool, outcome: Option<PoolOutcome>, is: Condition) -> Judgement {
+    let end = outcome.map(|outcome| match outcome {
+        PoolOutcome::Succeeded | PoolOutcome::Ignored => End::Succeeded,
+        PoolOutcome::Failed => End::Failed,
+        PoolOutcome::Stopped => End::Stopped,
+        PoolOutcome::Skipped => End::Skipped,
+    });
+    judge_end(started, end, is)
+}
