@@ -14,8 +14,8 @@ use forkyard_core::plan::{Framing, Plan, TaskSource, Work};
 use forkyard_ipc::yard::ItemId;
 
 use results::Results;
-pub use source::SourceError;
-use source::Source;
+pub use source::{Source, SourceError};
+
 
 use crate::directory::RunDirectory;
 
@@ -156,6 +156,13 @@ impl Tasks {
     /// The task leaves, nothing came of it.
     pub fn discard(&mut self, task: TaskId) -> Option<Task> {
         self.tasks.remove(&task)
+    }
+
+    /// No more are wanted. Those that stand in the workflow are kept, to be counted.
+    pub fn stop(&mut self) {
+        if let Source::Queue(_) | Source::Lines(..) | Source::File(_) = self.source {
+            self.source = Source::Ended;
+        }
     }
 
     /// How many tasks were taken from the source.
