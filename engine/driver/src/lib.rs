@@ -5,5 +5,7 @@ mod alone;
 pub mod exit;
 pub mod guardian;
 pub mod news;
+pub mod preflight;
 pub mod spawner;
 pub mod tree;
+mod words;
