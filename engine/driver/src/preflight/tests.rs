@@ -158,9 +158,14 @@ fn a_missing_program_comes_with_the_nearest_name() {
         body("./nothing-like-it"),
         &["FY301: there is no DIR/./nothing-like-it; no help"],
     );
-    check(
-        body("gerp"),
-        &["FY301: there is no command `gerp` on PATH; there is `grep`: did you mean that?"],
+    let folder = folder();
+    let mut misspelt = body("plian.py");
+    let value = folder.path().to_str().expect("UTF-8").to_owned();
+    misspelt.env.insert("PATH".into(), EnvValue { value, secret: false });
+    let told = findings(&folder, &workflow(vec![misspelt]));
+    assert_eq!(
+        told,
+        ["FY301: there is no command `plian.py` on PATH; there is `plain.py`: did you mean that?"]
     );
     check(body(""), &["FY301: there is no command `` on PATH; no help"]);
 }
