@@ -4,8 +4,10 @@
 mod alone;
 pub mod directory;
 pub mod exit;
+pub mod guardian;
 pub mod news;
 pub mod pipes;
+pub mod preflight;
 pub mod records;
 pub mod run;
 pub mod signals;
@@ -13,3 +15,5 @@ pub mod spawner;
 pub mod stdio;
 pub mod table;
 pub mod tasks;
+pub mod tree;
+mod words;
