@@ -25,6 +25,7 @@ use forkyard_core::source::Files;
 use nix::fcntl::{Flock, FlockArg};
 
 pub use about::About;
+pub(crate) use id::random;
 pub use list::{RunState, RunSummary, list};
 
 /// The longest path a Unix socket may have everywhere: `sun_path` has 108 bytes, its NUL included; somewhat less

@@ -1,15 +1,19 @@
 //! The driver: it spawns, reaps, wires and signals what the machine decides, and never decides itself.
 
-pub mod directory;
-pub mod news;
-pub mod pipes;
-pub mod records;
-pub mod signals;
-pub mod stdio;
-pub mod table;
 #[cfg(test)]
 mod alone;
+pub mod directory;
 pub mod exit;
 pub mod guardian;
+pub mod news;
+pub mod pipes;
+pub mod preflight;
+pub mod records;
+pub mod run;
+pub mod signals;
 pub mod spawner;
+pub mod stdio;
+pub mod table;
+pub mod tasks;
 pub mod tree;
+mod words;

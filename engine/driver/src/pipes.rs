@@ -94,7 +94,8 @@ impl Pipes {
 }
 
 /// The end of a pipe that a descriptor is wired to.
-fn end_of(wire: &Wire) -> Option<(PipeId, Side)> {
+#[must_use]
+pub fn end_of(wire: &Wire) -> Option<(PipeId, Side)> {
     match wire {
         Wire::PipeWriter(pipe) => Some((*pipe, Side::Left)),
         Wire::PipeReader(pipe) => Some((*pipe, Side::Right)),

@@ -5,6 +5,7 @@
 //! the engine: the kernel sends the parent-death signal when the *thread* that started a process ends.
 
 mod error;
+mod identity;
 mod launch;
 mod slots;
 
@@ -21,7 +22,9 @@ use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 use tokio::sync::oneshot;
 
+pub(crate) use error::interpreter;
 pub use error::{SpawnError, Step};
+pub use identity::{Identity, UnknownUser};
 pub use slots::{TARGET_MAX, reserve_low_descriptors};
 
 /// A process to be started. It finds exactly the descriptors of `fds`, default signals, and an empty signal mask;
@@ -45,17 +48,6 @@ pub struct Job {
     pub nice: Option<i32>,
     /// Who it runs as; `None` keeps the engine's user.
     pub identity: Option<Identity>,
-}
-
-/// A user, by number. Only root may become somebody else.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The user.
-    pub uid: libc::uid_t,
-    /// The user's main group.
-    pub gid: libc::gid_t,
-    /// All groups of the user.
-    pub groups: Vec<libc::gid_t>,
 }
 
 /// A process that has been started.

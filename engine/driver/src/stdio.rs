@@ -1,4 +1,16 @@
-//! The pumps between the descriptors of processes and the logs and queues of a run.
+//! The pumps between the descriptors of processes and the logs, queues and pools of a run.
+//!
+//! Each is a task of the engine's one thread. A pump never touches the machine or the yard: it sends
+//! a [`Happening`](crate::run::Happening) and, where it needs an answer, waits for that alone, so that
+//! what it does not read stays in the kernel's pipe and holds its writer back.
 
 pub mod framing;
 pub mod lines;
+pub mod log;
+pub mod memory;
+pub mod outlet;
+pub mod output;
+pub mod receiver;
+pub mod sender;
+pub mod tap;
+pub mod worker;

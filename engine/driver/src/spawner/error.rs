@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 
 use super::Job;
+use crate::words::reason;
 
 /// The kernel itself reads no more than this of a script's first line.
 const FIRST_LINE_BYTES_MAX: u64 = 256;
@@ -94,16 +95,6 @@ pub(super) struct Failure {
     pub(super) errno: Errno,
 }
 
-/// The kernel's words for an error, to be used within a sentence.
-fn reason(errno: Errno) -> String {
-    let words = errno.desc();
-    let mut letters = words.chars();
-    match letters.next() {
-        Some(first) => first.to_lowercase().chain(letters).collect(),
-        None => format!("error {}", errno as i32),
-    }
-}
-
 /// Which limit keeps a further process from being made.
 fn limit(errno: Errno) -> Option<&'static str> {
     Some(match errno {
@@ -155,7 +146,7 @@ fn why_not_executed(path: &Path, errno: Errno, name: &str) -> String {
 }
 
 /// What a script names after `#!`, without the argument.
-fn interpreter(path: &Path) -> Option<String> {
+pub(crate) fn interpreter(path: &Path) -> Option<String> {
     let mut start = Vec::new();
     File::open(path)
         .ok()?

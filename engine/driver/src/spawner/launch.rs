@@ -177,7 +177,7 @@ impl<'a> Orders<'a> {
             wires: slots.iter().copied().zip(targets).collect(),
             umask: job.umask,
             nice: job.nice,
-            identity: job.identity.as_ref(),
+            identity: job.identity.as_ref().filter(|identity| !identity.is_engines_own()),
             failure: Cell::new(None),
         }
     }

@@ -1,0 +1,119 @@
+//! A run: the turn loop and what it acts with.
+//!
+//! ```text
+//!   children, pumps, clients, timers, signals
+//!        │ Happening                    ┌──────────── Action ───────────┐
+//!        ▼                              ▼                               │
+//!     inbox ──▶ turn ──▶ Input ──▶ Machine::step ──▶ Record ──▶ herald ─┼─▶ records.jsonl, News
+//!                 ▲                                                     │
+//!                 └──────────── replies and changes of the yard ◀───────┘
+//! ```
+//! One thread owns it all. What takes time is a task of that thread (a pump, the watch over a life, a spawn), and
+//! tells of it by a [`Happening`]; the loop itself never waits for anything but its inbox.
+
+mod actions;
+mod alarm;
+mod asks;
+mod environment;
+mod error;
+mod files;
+mod happening;
+mod herald;
+mod lives;
+mod pools;
+mod spawn;
+mod turn;
+mod wiring;
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use forkyard_core::machine::Verdict;
+use forkyard_core::plan::{self, Plan};
+use forkyard_ipc::yard::{Layout, LockKind, QueueLimits};
+use tokio::task::LocalSet;
+
+pub use error::RunError;
+pub use happening::{Happening, PumpId};
+
+use crate::directory::RunDirectory;
+use crate::{news, spawner, tree};
+use turn::Run;
+
+/// What a run needs besides its plan.
+#[derive(Debug)]
+pub struct Options {
+    /// The folder of the workflow: relative paths begin here.
+    pub folder: PathBuf,
+    /// Where the run keeps what it writes.
+    pub directory: RunDirectory,
+    /// What the processes find in `FORKYARD_CPUS`.
+    pub cpus: u32,
+}
+
+/// Runs the plan to its end, on this thread. Every process it starts has ended when this returns.
+///
+/// Must be called on the main thread of a process that is no one else's parent: orphans of its processes are
+/// adopted and reaped, and at the end all descendants are killed.
+///
+/// # Errors
+/// When the engine cannot begin, or a fault of its own ends the run: exit code 3.
+pub fn run(plan: Arc<Plan>, options: Options, news: news::Sender) -> Result<Verdict, RunError> {
+    spawner::reserve_low_descriptors().map_err(RunError::begin("take the low descriptors"))?;
+    tree::adopt_orphans().map_err(|errno| RunError::begin("adopt orphans")(errno.into()))?;
+    raise_open_files();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(RunError::begin("make a runtime"))?;
+    let local = LocalSet::new();
+    let lived = catch_unwind(AssertUnwindSafe(|| {
+        local.block_on(&runtime, async { Run::begin(plan, options, news)?.live().await })
+    }));
+    // Whatever happened, nothing stays behind.
+    tree::sweep_all();
+    lived.unwrap_or_else(|_| Err(RunError::Panicked))
+}
+
+/// Each process costs a few descriptors here, and the soft limit is often 1024 for the sake of `select`, which is
+/// not used here; processes get what the engine had only when they ask for it.
+fn raise_open_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(errno) = raised {
+        tracing::warn!("the limit of open files cannot be raised: {errno}");
+    }
+}
+
+/// The plan's channels as the yard has them, with the same numbers.
+fn layout(plan: &Plan) -> Layout {
+    let limits = |queue: &plan::Queue| QueueLimits {
+        capacity: queue.capacity,
+        max_item: queue.max_item,
+    };
+    let kind = |lock: &plan::Lock| {
+        if lock.reentrant {
+            LockKind::Reentrant
+        } else {
+            LockKind::Plain
+        }
+    };
+    Layout {
+        queues: plan.queues.iter().map(limits).collect(),
+        locks: plan.locks.iter().map(kind).collect(),
+        semaphores: plan.semaphores.iter().map(|semaphore| semaphore.permits).collect(),
+        events: plan.events.iter().map(|event| event.set).collect(),
+    }
+}
+
+/// Whether another try a little later may succeed: the machine lacked something for the moment.
+fn is_transient(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::ENOBUFS)
+    )
+}
+

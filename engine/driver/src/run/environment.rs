@@ -1,0 +1,141 @@
+//! What a process finds in its environment.
+
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+
+use forkyard_core::id::ProcessId;
+use forkyard_core::plan::{Launch, Plan};
+
+use crate::directory::{self, RunDirectory};
+use crate::pipes::end_of;
+
+/// An item above this many bytes is not in `FORKYARD_ITEM`: the kernel refuses a single string of 128 KiB
+/// (`MAX_ARG_STRLEN`), and what is left is for the name. It is on stdin all the same.
+const ITEM_BYTES_MAX: usize = 100 * 1024;
+
+/// Where programs are looked for when nothing says so, as by `execvp` of the C library.
+const PATH_DEFAULT: &str = "/bin:/usr/bin";
+
+/// The facts of a run that every process is told.
+#[derive(Debug)]
+pub struct Facts {
+    /// The run's id.
+    pub run: String,
+    /// Its socket.
+    pub socket: OsString,
+    /// The folder with `forkyard` itself.
+    pub bin: OsString,
+    /// How many CPUs there are.
+    pub cpus: u32,
+    /// The token of each process.
+    pub tokens: Vec<String>,
+}
+
+/// An environment in the making.
+#[derive(Debug)]
+pub struct Environment {
+    variables: BTreeMap<OsString, OsString>,
+}
+
+impl Environment {
+    /// All but the task's item and the numbers of descriptors.
+    pub(super) fn new(facts: &Facts, plan: &Plan, process: ProcessId, attempt: u32) -> Self {
+        let launch = &plan.launches[process.index()];
+        let mut environment = Self::base(launch);
+        for (name, value) in &launch.env {
+            environment.set(name, &value.value);
+        }
+        environment.set("FORKYARD_RUN", &facts.run);
+        environment.set("FORKYARD_NAME", &plan.processes[process.index()].name);
+        environment.set("FORKYARD_INDEX", launch.index.to_string());
+        environment.set("FORKYARD_ATTEMPT", attempt.to_string());
+        environment.set("FORKYARD_CPUS", facts.cpus.to_string());
+        environment.set("FORKYARD_SOCKET", &facts.socket);
+        environment.set("FORKYARD_TOKEN", &facts.tokens[process.index()]);
+        environment.put_first_on_path(&facts.bin);
+        for (number, wire) in &launch.fds {
+            if let Some((pipe, _)) = end_of(wire)
+                && *number > 2
+            {
+                environment.descriptor(&plan.pipes[pipe.index()].name, *number);
+            }
+        }
+        environment
+    }
+
+    /// The engine's own environment, without what a run around this one has set.
+    fn base(launch: &Launch) -> Self {
+        let mut variables = BTreeMap::new();
+        if !launch.clear_env {
+            variables.extend(std::env::vars_os());
+            variables.retain(|name: &OsString, _| !name.as_bytes().starts_with(b"FORKYARD_"));
+        }
+        Self { variables }
+    }
+
+    fn set(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) {
+        self.variables.insert(name.as_ref().to_owned(), value.as_ref().to_owned());
+    }
+
+    fn put_first_on_path(&mut self, folder: &OsStr) {
+        let mut path = folder.to_owned();
+        path.push(":");
+        path.push(self.path());
+        self.set("PATH", path);
+    }
+
+    /// Where its programs are looked for.
+    pub(super) fn path(&self) -> OsString {
+        let path = self.variables.get(OsStr::new("PATH"));
+        path.cloned().unwrap_or_else(|| PATH_DEFAULT.into())
+    }
+
+    /// The number at which the process finds a pipe.
+    pub(super) fn descriptor(&mut self, pipe: &str, number: i32) {
+        let name = pipe.to_ascii_uppercase().replace('-', "_");
+        self.set(format!("FORKYARD_FD_{name}"), number.to_string());
+    }
+
+    /// The item of a task, unless the kernel would not take it.
+    pub(super) fn item(&mut self, item: &[u8]) {
+        if item.len() <= ITEM_BYTES_MAX && !item.contains(&0) {
+            self.set("FORKYARD_ITEM", OsStr::from_bytes(item));
+        }
+    }
+
+    /// As `NAME=value`. A value with a NUL byte cannot be given to a process.
+    ///
+    /// # Errors
+    /// The name of the variable with the NUL byte.
+    pub(super) fn into_strings(self) -> Result<Vec<CString>, String> {
+        let strings = self.variables.into_iter().map(|(name, value)| {
+            let shown = name.to_string_lossy().into_owned();
+            let mut string = name.into_vec();
+            string.push(b'=');
+            string.extend_from_slice(value.as_bytes());
+            CString::new(string).map_err(|_| shown)
+        });
+        strings.collect()
+    }
+}
+
+impl Facts {
+    /// The facts of a run, with fresh tokens.
+    pub(super) fn new(plan: &Plan, directory: &RunDirectory, cpus: u32) -> io::Result<Self> {
+        let tokens = plan.processes.iter().map(|_| token()).collect::<io::Result<_>>()?;
+        Ok(Self {
+            run: directory.id().to_owned(),
+            socket: directory.socket().as_os_str().to_owned(),
+            bin: directory.bin().into_os_string(),
+            cpus,
+            tokens,
+        })
+    }
+}
+
+/// 128 random bits, in hexadecimal.
+fn token() -> io::Result<String> {
+    Ok(format!("{:032x}", u128::from_le_bytes(directory::random()?)))
+}

@@ -1,0 +1,130 @@
+//! What the tasks of the engine tell the turn loop.
+
+use std::sync::Arc;
+
+use forkyard_core::id::{ProcessId, QueueId, TaskId};
+use forkyard_core::machine::Exit;
+use forkyard_ipc::yard::ItemId;
+use tokio::sync::oneshot;
+
+use super::wiring::Streams;
+use crate::spawner::{Child, SpawnError};
+use crate::stdio::receiver::TakeAnswer;
+use crate::stdio::sender::PutAnswer;
+
+/// The number of a pump from a queue; no two of a run have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PumpId(pub u64);
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Happening {
+    /// The spawner has done its work.
+    Launched {
+        /// Of whom.
+        process: ProcessId,
+        /// Which life.
+        attempt: u32,
+        /// With which task.
+        task: Option<TaskId>,
+        /// Which try it was, from 0.
+        tries: u32,
+        /// How it went.
+        result: Result<Child, SpawnError>,
+        /// The engine's ends of its streams.
+        streams: Streams,
+    },
+    /// The pause before another try to start it is over.
+    TryAgain {
+        /// Whom.
+        process: ProcessId,
+        /// Which life.
+        attempt: u32,
+        /// With which task.
+        task: Option<TaskId>,
+        /// Which try it will be.
+        tries: u32,
+    },
+    /// Its first process has ended.
+    Ended {
+        /// Whose.
+        process: ProcessId,
+        /// Which life.
+        attempt: u32,
+        /// How.
+        exit: Exit,
+        /// Who is left of its tree, in words; `None`: nobody.
+        left: Option<Arc<str>>,
+    },
+    /// Its tree is empty and its output has been taken in.
+    Gone {
+        /// Whose.
+        process: ProcessId,
+        /// Which life.
+        attempt: u32,
+    },
+    /// A pump has items for a queue.
+    Put {
+        /// Which.
+        queue: QueueId,
+        /// In this order.
+        items: Vec<Vec<u8>>,
+        /// When all are put, or cannot be.
+        answer: oneshot::Sender<PutAnswer>,
+    },
+    /// A pump wants items from a queue.
+    Take {
+        /// Who asks.
+        pump: PumpId,
+        /// Which queue.
+        queue: QueueId,
+        /// How many at most; it waits for one.
+        at_most: usize,
+        /// Where to.
+        answer: oneshot::Sender<TakeAnswer>,
+    },
+    /// A pump does not want items any more.
+    Withdraw {
+        /// Who had asked.
+        pump: PumpId,
+    },
+    /// What has become of items that a pump took.
+    Settled {
+        /// Of which queue.
+        queue: QueueId,
+        /// Read by the process.
+        read: Vec<ItemId>,
+        /// Not read: they go back.
+        unread: Vec<ItemId>,
+    },
+    /// A process wrote items that are too large for their queue.
+    Oversized {
+        /// Who.
+        process: ProcessId,
+        /// For which queue.
+        queue: QueueId,
+        /// How many.
+        refused: u64,
+    },
+    /// All that a worker of kind `task` wrote for its task.
+    Result {
+        /// Who.
+        process: ProcessId,
+        /// What, without its last newline.
+        result: Vec<u8>,
+    },
+    /// What a persistent worker answered.
+    Answer {
+        /// Who.
+        process: ProcessId,
+        /// In which life.
+        attempt: u32,
+        /// What; `None` when it was too large to be taken in.
+        line: Option<Vec<u8>>,
+    },
+    /// The engine cannot do its work any more.
+    Fault {
+        /// Why, in words.
+        reason: Arc<str>,
+    },
+}

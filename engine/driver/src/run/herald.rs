@@ -1,0 +1,106 @@
+//! Hands out what happened: records to `records.jsonl`, everything to the reporters. It never waits: what the
+//! reporters do not take at once is kept for them.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use forkyard_core::plan::Plan;
+
+use crate::news::{News, Sender};
+use crate::records;
+use crate::stdio::outlet::Outlet;
+
+/// How many records are kept for a reporter that takes nothing; `records.jsonl` has those it misses.
+const BACKLOG_MAX: usize = 1 << 18;
+
+/// How long the end of a run waits for a reporter that takes nothing.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The way to the records and to the reporters.
+#[derive(Debug)]
+pub struct Herald {
+    plan: Arc<Plan>,
+    records: File,
+    news: Sender,
+    outlet: Outlet,
+    /// Lines for `records.jsonl` of this turn.
+    lines: Vec<u8>,
+    backlog: Vec<News>,
+}
+
+impl Herald {
+    pub(super) fn new(plan: Arc<Plan>, records: File, news: Sender) -> Self {
+        Self {
+            plan,
+            records,
+            outlet: Outlet::new(news.clone()),
+            news,
+            lines: Vec::new(),
+            backlog: Vec::new(),
+        }
+    }
+
+    /// The way of output lines to the reporters.
+    pub(super) fn outlet(&self) -> Outlet {
+        self.outlet.clone()
+    }
+
+    /// Notes one thing; it leaves with the next [`Herald::flush`].
+    pub(super) fn tell(&mut self, news: News) {
+        self.lines.extend_from_slice(records::to_json(&news, &self.plan).to_string().as_bytes());
+        self.lines.push(b'\n');
+        if self.backlog.len() < BACKLOG_MAX {
+            self.backlog.push(news);
+        }
+    }
+
+    /// Hands out what was noted: one write, one batch.
+    ///
+    /// # Errors
+    /// When the records cannot be written. They are given up then, the reporters are told all the same.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.offer();
+        if self.lines.is_empty() {
+            return Ok(());
+        }
+        let written = self.records.write_all(&self.lines);
+        self.lines.clear();
+        written
+    }
+
+    /// Whether reporters have not taken everything yet.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    /// Resolves when a reporter that was behind has room again.
+    pub(super) async fn room(&self) {
+        // Without reporters there is nothing to wait for; the next offer finds that out.
+        let _ = self.news.reserve().await;
+    }
+
+    /// Gives the reporters what they have room for.
+    pub(super) fn offer(&mut self) {
+        if self.backlog.is_empty() {
+            return;
+        }
+        match self.news.try_reserve() {
+            Ok(permit) => permit.send(std::mem::take(&mut self.backlog)),
+            Err(tokio::sync::mpsc::error::TrySendError::Closed(())) => self.backlog.clear(),
+            Err(tokio::sync::mpsc::error::TrySendError::Full(())) => {}
+        }
+    }
+
+    /// The last batch; waits a little for a slow reporter.
+    pub(super) async fn finish(mut self) -> io::Result<()> {
+        if let Some(dropped) = self.outlet.take_dropped() {
+            self.backlog.push(dropped);
+        }
+        let last = std::mem::take(&mut self.backlog);
+        // A reporter that takes nothing for so long, or has gone, does not hold up the end.
+        let _ = self.news.send_timeout(last, LAST_PATIENCE).await;
+        self.flush()
+    }
+}

@@ -1,0 +1,200 @@
+//! The processes that are being started or are alive, and the watch over each.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use forkyard_core::id::{ProcessId, TaskId};
+use forkyard_core::machine::Exit;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::Happening;
+use crate::exit;
+use crate::spawner::Child;
+use crate::tree::Tree;
+
+/// How often a tree that outlives its first process is looked at: the kernel tells the end of adopted orphans by
+/// SIGCHLD, but not that of everybody.
+const LOOK_FIRST: Duration = Duration::from_millis(5);
+const LOOK_LAST: Duration = Duration::from_millis(200);
+
+/// How long the output of a process that was asked to stop may take to find room in a queue.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(1);
+
+/// One life of a process.
+#[derive(Debug)]
+pub struct Life {
+    /// Which.
+    pub attempt: u32,
+    /// The task at hand, of a worker.
+    pub task: Option<TaskId>,
+    /// How far it has come.
+    pub state: State,
+    /// The way of tasks to a persistent worker.
+    pub feed: Option<mpsc::Sender<Vec<u8>>>,
+}
+
+/// How far a life has come.
+#[derive(Debug)]
+pub enum State {
+    /// It is being started.
+    Starting,
+    /// It runs, or its tree does.
+    Running(Rc<Body>),
+}
+
+/// What is known of a running process.
+#[derive(Debug)]
+pub struct Body {
+    /// Its first process.
+    pub pid: i32,
+    /// All of its processes.
+    pub tree: Tree,
+    /// What the machine wants of it.
+    pub fate: Cell<Fate>,
+}
+
+/// What the machine wants of a running process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// To do its work.
+    Live,
+    /// To stop.
+    Stop,
+    /// To be killed, and whoever of its tree appears.
+    Die,
+}
+
+/// All lives.
+#[derive(Debug, Default)]
+pub struct Lives {
+    lives: BTreeMap<ProcessId, Life>,
+}
+
+impl Lives {
+    pub(super) fn insert(&mut self, process: ProcessId, life: Life) {
+        self.lives.insert(process, life);
+    }
+
+    pub(super) fn remove(&mut self, process: ProcessId) -> Option<Life> {
+        self.lives.remove(&process)
+    }
+
+    pub(super) fn get_mut(&mut self, process: ProcessId) -> Option<&mut Life> {
+        self.lives.get_mut(&process)
+    }
+
+    pub(super) fn task(&self, process: ProcessId) -> Option<TaskId> {
+        self.lives.get(&process)?.task
+    }
+
+    /// What runs, if this life does.
+    pub(super) fn body(&self, process: ProcessId, attempt: u32) -> Option<&Rc<Body>> {
+        match self.lives.get(&process) {
+            Some(Life {
+                attempt: living,
+                state: State::Running(body),
+                ..
+            }) if *living == attempt => Some(body),
+            Some(Life {
+                state: State::Starting | State::Running(_),
+                ..
+            })
+            | None => None,
+        }
+    }
+}
+
+/// The watch over one life.
+pub struct Watch {
+    pub process: ProcessId,
+    pub attempt: u32,
+    pub body: Rc<Body>,
+    /// Told to the pumps once nobody of the tree is left.
+    pub tree_gone: watch::Sender<bool>,
+    /// The pumps that must come to their end.
+    pub pumps: Vec<JoinHandle<()>>,
+    /// Notified when a child has ended, direct or adopted.
+    pub child_ended: Rc<Notify>,
+    pub inbox: mpsc::Sender<Happening>,
+}
+
+impl Watch {
+    /// Tells of the end of the first process, and, when nobody of its tree is left and its output has been taken
+    /// in, of that.
+    pub(super) async fn over(self, child: Child) {
+        let Self { process, attempt, .. } = self;
+        let exit = match exit::ended(child.pidfd).await {
+            Ok(exit) => exit,
+            Err(error) => {
+                let reason = Arc::from(format!("the exit of pid {} cannot be seen: {error}", child.pid));
+                // Nobody listens when the run is over.
+                let _ = self.inbox.send(Happening::Fault { reason }).await;
+                Exit::Signal(libc::SIGKILL)
+            }
+        };
+        let tree = &self.body.tree;
+        let left = (!tree.is_empty()).then(|| named(&tree.members()));
+        let ended = Happening::Ended {
+            process,
+            attempt,
+            exit,
+            left,
+        };
+        if self.inbox.send(ended).await.is_err() {
+            return;
+        }
+        self.wait_until_empty().await;
+        self.tree_gone.send_replace(true);
+        self.drain().await;
+        // Nobody listens when the run is over.
+        let _ = self.inbox.send(Happening::Gone { process, attempt }).await;
+    }
+
+    async fn wait_until_empty(&self) {
+        let mut pause = LOOK_FIRST;
+        loop {
+            let empty = match self.body.fate.get() {
+                Fate::Live | Fate::Stop => self.body.tree.is_empty(),
+                Fate::Die => self.body.tree.kill(),
+            };
+            if empty {
+                return;
+            }
+            // Either way the tree is looked at again.
+            let _ = tokio::time::timeout(pause, self.child_ended.notified()).await;
+            pause = LOOK_LAST.min(pause * 2);
+        }
+    }
+
+    /// Waits for the pumps. In a ring of full queues whose processes are all being stopped, nobody would make room
+    /// again: what is parked in the yard stays there, and is counted.
+    async fn drain(self) {
+        for mut pump in self.pumps {
+            // A pump that panics has rung the alarm already.
+            while tokio::time::timeout(DRAIN_PATIENCE, &mut pump).await.is_err() {
+                if self.body.fate.get() != Fate::Live {
+                    pump.abort();
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// `sleep (pid 123), sh (pid 124)`
+fn named(pids: &[i32]) -> Arc<str> {
+    const SHOWN_MAX: usize = 5;
+    let name = |pid: &i32| {
+        let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        format!("{} (pid {pid})", comm.trim_end())
+    };
+    let mut names: Vec<String> = pids.iter().take(SHOWN_MAX).map(name).collect();
+    if pids.len() > SHOWN_MAX {
+        names.push(format!("and {} more", pids.len() - SHOWN_MAX));
+    }
+    names.join(", ").into()
+}

@@ -1,0 +1,373 @@
+//! Starting a process: its descriptors, its environment, its program; again and again while the machine lacks
+//! something for the moment.
+
+use std::cell::Cell;
+use std::ffi::CString;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use forkyard_core::id::{ProcessId, TaskId};
+use forkyard_core::machine::Input;
+use forkyard_core::plan::{Launch, Program};
+use tokio::sync::{mpsc, watch};
+
+use super::environment::Environment;
+use super::lives::{Body, Fate, Life, State, Watch};
+use super::turn::Run;
+use super::wiring::{Connected, Streams, Wirer, Wiring};
+use super::{Happening, is_transient};
+use crate::preflight;
+use crate::spawner::{Child, Identity, Job, SpawnError};
+use crate::stdio::framing::Cutter;
+use crate::stdio::output::Origin;
+use crate::stdio::receiver::{Receiver, Share};
+use crate::stdio::tap::Tap;
+use crate::stdio::{output, sender, worker};
+use crate::tree::Tree;
+
+/// The pause before another try doubles from the first to the longest: ten seconds and a half in all.
+const PAUSE_FIRST: Duration = Duration::from_millis(10);
+const PAUSE_LAST: Duration = Duration::from_secs(1);
+const TRIES_MAX: u32 = 16;
+
+/// How many tasks may wait to be written to a persistent worker: the machine gives it one at a time.
+const FEED_MAX: usize = 4;
+
+/// Why a process could not be started.
+#[derive(Debug)]
+struct Failure {
+    reason: String,
+    transient: bool,
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self {
+            transient: is_transient(&error),
+            reason: error.to_string(),
+        }
+    }
+}
+
+impl From<SpawnError> for Failure {
+    fn from(error: SpawnError) -> Self {
+        Self {
+            transient: error.transient(),
+            reason: error.to_string(),
+        }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Self {
+        Self {
+            reason,
+            transient: false,
+        }
+    }
+}
+
+impl Run {
+    pub(super) fn spawn(&mut self, process: ProcessId, attempt: u32, task: Option<TaskId>, tries: u32) {
+        self.lives.insert(
+            process,
+            Life {
+                attempt,
+                task,
+                state: State::Starting,
+                feed: None,
+            },
+        );
+        match self.prepare(process, attempt, task) {
+            Ok((job, streams)) => {
+                let spawned = self.spawner.spawn(job);
+                let inbox = self.inbox.clone();
+                self.alarm.start(async move {
+                    let result = spawned.await;
+                    let launched = Happening::Launched {
+                        process,
+                        attempt,
+                        task,
+                        tries,
+                        result,
+                        streams,
+                    };
+                    // Nobody listens when the run is over.
+                    let _ = inbox.send(launched).await;
+                });
+            }
+            Err(failure) => self.not_launched(process, attempt, task, tries, failure),
+        }
+    }
+
+    /// The spawner has done its work.
+    pub(super) fn launched(
+        &mut self,
+        process: ProcessId,
+        attempt: u32,
+        task: Option<TaskId>,
+        tries: u32,
+        result: Result<Child, SpawnError>,
+        streams: Streams,
+    ) {
+        match result {
+            Ok(child) => {
+                self.let_go_of_pipes(process);
+                self.watch(process, attempt, task, child, streams);
+                self.inputs.push_back(Input::Spawned { process, attempt });
+            }
+            Err(error) => self.not_launched(process, attempt, task, tries, error.into()),
+        }
+    }
+
+    fn not_launched(
+        &mut self,
+        process: ProcessId,
+        attempt: u32,
+        task: Option<TaskId>,
+        tries: u32,
+        failure: Failure,
+    ) {
+        if failure.transient && tries < TRIES_MAX {
+            let pause = PAUSE_LAST.min(PAUSE_FIRST * 2_u32.saturating_pow(tries));
+            let inbox = self.inbox.clone();
+            self.alarm.start(async move {
+                tokio::time::sleep(pause).await;
+                let again = Happening::TryAgain {
+                    process,
+                    attempt,
+                    task,
+                    tries: tries + 1,
+                };
+                // Nobody listens when the run is over.
+                let _ = inbox.send(again).await;
+            });
+            return;
+        }
+        self.lives.remove(process);
+        self.words.insert(process, Arc::from(failure.reason));
+        self.inputs.push_back(Input::NotSpawned { process, attempt });
+    }
+
+    /// A worker's ends of pipes are kept for its further lives.
+    fn let_go_of_pipes(&mut self, process: ProcessId) {
+        if self.plan.processes[process.index()].worker_of.is_none() {
+            self.pipes.let_go(process);
+        }
+    }
+
+    fn prepare(&mut self, process: ProcessId, attempt: u32, task: Option<TaskId>) -> Result<(Job, Streams), Failure> {
+        let wiring = Wirer {
+            plan: &self.plan,
+            pipes: &mut self.pipes,
+            files: &mut self.files,
+            pools: &mut self.pools,
+            directory: &self.options.directory,
+            null: &self.null,
+            process,
+            task,
+        }
+        .wire()?;
+        let mut environment = Environment::new(&self.facts, &self.plan, process, attempt);
+        if let Some(item) = self.payload(process, task) {
+            environment.item(&item);
+        }
+        let launch = &self.plan.launches[process.index()];
+        let Wiring {
+            fds,
+            streams,
+            connected,
+            ..
+        } = wiring;
+        for (pipe, number) in connected {
+            environment.descriptor(&pipe, number);
+        }
+        let job = self.job(launch, &launch.program, environment, fds)?;
+        Ok((job, streams))
+    }
+
+    /// What is to be executed, by the rules of a launch.
+    fn job(
+        &self,
+        launch: &Launch,
+        program: &Program,
+        environment: Environment,
+        fds: Vec<(std::os::fd::OwnedFd, i32)>,
+    ) -> Result<Job, Failure> {
+        let cwd = working_directory(self.files.folder(), launch);
+        let name = program.argv.first().ok_or_else(|| "there is nothing to execute".to_owned())?;
+        let path = preflight::resolve(name, &environment.path(), &cwd).map_err(|error| error.to_string())?;
+        let argv: Result<Vec<CString>, _> = program.argv.iter().map(|word| CString::new(word.as_str())).collect();
+        Ok(Job {
+            program: c_path(&path)?,
+            argv: argv.map_err(|_| "a word of the command has a NUL byte, which no program can be given".to_owned())?,
+            envp: environment
+                .into_strings()
+                .map_err(|name| format!("the environment's {name} has a NUL byte, which no process can be given"))?,
+            cwd: Some(c_path(&cwd)?),
+            fds,
+            umask: launch.umask,
+            nice: launch.nice,
+            identity: launch.user.as_deref().map(identity).transpose()?,
+        })
+    }
+
+    /// Starts the watch over a life, and its pumps.
+    fn watch(&mut self, process: ProcessId, attempt: u32, task: Option<TaskId>, child: Child, streams: Streams) {
+        let body = Rc::new(Body {
+            pid: child.pid,
+            tree: Tree::new(child.pid, &self.facts.tokens[process.index()]),
+            fate: Cell::new(Fate::Live),
+        });
+        self.pids[process.index()] = Some(child.pid);
+        let (tree_gone, over) = watch::channel(false);
+        let mut life = Life {
+            attempt,
+            task,
+            state: State::Running(Rc::clone(&body)),
+            feed: None,
+        };
+        let pumps = streams.into_iter().filter_map(|stream| self.connect(&mut life, process, stream, &over));
+        let watch = Watch {
+            process,
+            attempt,
+            body,
+            tree_gone,
+            pumps: pumps.collect(),
+            child_ended: Rc::clone(&self.child_ended),
+            inbox: self.inbox.clone(),
+        };
+        self.lives.insert(process, life);
+        self.alarm.start(watch.over(child));
+    }
+
+    /// Starts a pump; `None` for one whose end need not be waited for.
+    fn connect(
+        &mut self,
+        life: &mut Life,
+        process: ProcessId,
+        stream: Connected,
+        over: &watch::Receiver<bool>,
+    ) -> Option<tokio::task::JoinHandle<()>> {
+        match self.try_connect(life, process, stream, over) {
+            Ok(pump) => pump,
+            Err(error) => {
+                let name = &self.plan.processes[process.index()].name;
+                self.fault(format!("a stream of `{name}` cannot be watched: {error}").into());
+                None
+            }
+        }
+    }
+
+    fn try_connect(
+        &mut self,
+        life: &mut Life,
+        process: ProcessId,
+        stream: Connected,
+        over: &watch::Receiver<bool>,
+    ) -> io::Result<Option<tokio::task::JoinHandle<()>>> {
+        let inbox = self.inbox.clone();
+        let tap = |pipe| Tap::new(pipe, over.clone());
+        let pump = match stream {
+            Connected::Output { pipe, log, stream } => {
+                let origin = Origin {
+                    process,
+                    task: life.task,
+                    stream,
+                    start: self.start,
+                };
+                self.alarm.start(output::pump(tap(pipe)?, log, origin, self.herald.outlet(), inbox))
+            }
+            Connected::ToQueue(pipe, queue) => {
+                let limits = &self.plan.queues[queue.index()];
+                let cutter = Cutter::new(limits.framing, limits.max_item);
+                self.alarm.start(sender::pump(tap(pipe)?, cutter, process, queue, inbox))
+            }
+            Connected::FromQueue(pipe, queue) => {
+                let limits = &self.plan.queues[queue.index()];
+                let share = if limits.receivers.len() > 1 { Share::OneByOne } else { Share::Alone };
+                let receiver = Receiver::new(self.pumps.next(), queue, limits.framing, share, inbox);
+                self.alarm.start(receiver.pump(pipe, over.clone()))
+            }
+            Connected::Result(pipe) => {
+                self.alarm.start(worker::collect(tap(pipe)?, process, self.result_bytes_max(process), inbox))
+            }
+            Connected::Answers(pipe) => {
+                let cutter = Cutter::new(forkyard_core::plan::Framing::Lines, self.result_bytes_max(process));
+                self.alarm.start(worker::answers(tap(pipe)?, cutter, process, life.attempt, inbox))
+            }
+            Connected::Tasks(pipe) => {
+                let (feed, tasks) = mpsc::channel(FEED_MAX);
+                life.feed = Some(feed);
+                self.alarm.start(worker::feed(tokio::net::unix::pipe::Sender::from_owned_fd(pipe)?, tasks));
+                return Ok(None);
+            }
+        };
+        Ok(Some(pump))
+    }
+
+    /// Runs the stop command of a process.
+    ///
+    /// # Errors
+    /// Why it could not be prepared, in words.
+    pub(super) fn stop_command(&self, process: ProcessId, attempt: u32, command: &Program) -> Result<(), String> {
+        let launch = &self.plan.launches[process.index()];
+        let environment = Environment::new(&self.facts, &self.plan, process, attempt);
+        let prepared = (0..=2)
+            .map(|number| Ok((self.null.try_clone()?.into(), number)))
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(Failure::from)
+            .and_then(|fds| self.job(launch, command, environment, fds));
+        let spawned = self.spawner.spawn(prepared.map_err(|failure| failure.reason)?);
+        let body = self.lives.body(process, attempt).map(Rc::clone);
+        let signal = launch.stop_signal;
+        self.alarm.start(async move {
+            match spawned.await {
+                // Its exit says nothing; whether the process stops is seen by itself.
+                Ok(child) => drop(crate::exit::ended(child.pidfd).await),
+                Err(error) => {
+                    tracing::warn!("the stop command {error}; the signal is sent instead");
+                    if let Some(body) = body {
+                        body.tree.terminate(signal);
+                    }
+                }
+            }
+        });
+        Ok(())
+    }
+}
+
+fn working_directory(folder: &Path, launch: &Launch) -> PathBuf {
+    match &launch.cwd {
+        Some(cwd) => folder.join(cwd),
+        None => folder.to_owned(),
+    }
+}
+
+fn c_path(path: &Path) -> Result<CString, Failure> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| Failure::from("a path has a NUL byte".to_owned()))
+}
+
+/// A user by name or number, with the groups of the user.
+fn identity(user: &str) -> Result<Identity, Failure> {
+    use nix::unistd::{Uid, User, getgrouplist};
+    let found = match user.parse() {
+        Ok(uid) => User::from_uid(Uid::from_raw(uid)),
+        Err(_) => User::from_name(user),
+    };
+    let found = found
+        .map_err(|errno| format!("the user `{user}` cannot be looked up: {errno}"))?
+        .ok_or_else(|| format!("there is no user `{user}` on this machine"))?;
+    let name = CString::new(found.name).map_err(|_| "a user's name has a NUL byte".to_owned())?;
+    let groups =
+        getgrouplist(&name, found.gid).map_err(|errno| format!("the groups of `{user}` cannot be read: {errno}"))?;
+    Ok(Identity {
+        uid: found.uid.as_raw(),
+        gid: found.gid.as_raw(),
+        groups: groups.into_iter().map(nix::unistd::Gid::as_raw).collect(),
+    })
+}

@@ -1,0 +1,378 @@
+//! The turn loop: wait, take in what happened, step the machine, carry out what it decides, hand out records.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use forkyard_core::id::{EventId, ProcessId, QueueId};
+use forkyard_core::machine::{Exit, Input, Machine, Outbox, Record, Stopped, Verdict};
+use forkyard_core::plan::Plan;
+use forkyard_core::time::Time;
+use forkyard_ipc::yard::{Change, Yard};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+
+use super::alarm::Alarm;
+use super::asks::Asks;
+use super::environment::Facts;
+use super::files::Opener;
+use super::herald::Herald;
+use super::lives::Lives;
+use super::{Happening, Options, PumpId, RunError};
+use crate::directory::RunDirectory;
+use crate::news::{self, News};
+use crate::pipes::Pipes;
+use crate::signals::{self, Heard};
+use crate::spawner::Spawner;
+use crate::stdio::output::time_since;
+use crate::table::Table;
+use crate::tasks::Pools;
+use crate::tree;
+
+/// How many happenings may wait; whoever has more waits too.
+const INBOX_MAX: usize = 4096;
+
+/// How many of them are taken in before the machine's decisions are carried out and told.
+const TURN_MAX: usize = 1024;
+
+/// A run under way.
+pub struct Run {
+    pub(super) plan: Arc<Plan>,
+    pub(super) options: Options,
+    pub(super) start: Instant,
+    machine: Machine,
+    pub(super) inputs: VecDeque<Input>,
+    pub(super) wake: Option<Time>,
+    pub(super) verdict: Option<Verdict>,
+    fault: Option<Arc<str>>,
+
+    pub(super) yard: Yard,
+    pub(super) asks: Asks,
+    pub(super) tallies: Vec<Tally>,
+    pub(super) lives: Lives,
+    pub(super) pipes: Pipes,
+    pub(super) files: Opener,
+    pub(super) pools: Pools,
+    pub(super) pumps: PumpIds,
+    pub(super) null: File,
+    pub(super) facts: Facts,
+
+    pub(super) spawner: Spawner,
+    pub(super) alarm: Alarm,
+    pub(super) child_ended: Rc<Notify>,
+    pub(super) inbox: mpsc::Sender<Happening>,
+    ears: Option<Ears>,
+
+    pub(super) herald: Herald,
+    table: Table,
+    /// The pid each process has, or had last.
+    pub(super) pids: Vec<Option<i32>>,
+    /// What belongs to a record that is still to come: why a process did not start, or whom it left behind.
+    pub(super) words: BTreeMap<ProcessId, Arc<str>>,
+    /// How those ended whose holds are still to be let go.
+    pub(super) exits: BTreeMap<ProcessId, Exit>,
+}
+
+/// What the run listens to.
+struct Ears {
+    inbox: mpsc::Receiver<Happening>,
+    signals: mpsc::Receiver<Heard>,
+}
+
+/// What the driver counts of a queue besides the yard.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// Items that came when nobody could take them any more.
+    pub lost: u64,
+    /// Items too large to be taken in by a pump.
+    pub refused: u64,
+}
+
+/// Numbers for pumps.
+#[derive(Debug, Default)]
+pub struct PumpIds {
+    drawn: u64,
+}
+
+impl PumpIds {
+    pub(super) fn next(&mut self) -> PumpId {
+        self.drawn += 1;
+        PumpId(self.drawn)
+    }
+}
+
+impl Run {
+    /// Everything that a run needs, before anything starts. Within a runtime and a local set.
+    pub(super) fn begin(plan: Arc<Plan>, options: Options, news: news::Sender) -> Result<Self, RunError> {
+        let directory = &options.directory;
+        directory.started().map_err(RunError::Directory)?;
+        let records = RunDirectory::append(&directory.records()).map_err(RunError::Directory)?;
+        let facts = Facts::new(&plan, directory, options.cpus).map_err(RunError::begin("draw tokens"))?;
+        let (inbox, happenings) = mpsc::channel(INBOX_MAX);
+        Ok(Self {
+            start: Instant::now(),
+            machine: Machine::new(Arc::clone(&plan)),
+            inputs: VecDeque::from([Input::Start]),
+            wake: None,
+            verdict: None,
+            fault: None,
+            yard: Yard::new(super::layout(&plan)),
+            asks: Asks::default(),
+            tallies: vec![Tally::default(); plan.queues.len()],
+            lives: Lives::default(),
+            pipes: Pipes::new(&plan),
+            files: Opener::new(options.folder.clone()),
+            pools: Pools::new(&plan, &options.folder, directory),
+            pumps: PumpIds::default(),
+            null: File::options().read(true).write(true).open("/dev/null").map_err(RunError::begin("open /dev/null"))?,
+            facts,
+            spawner: Spawner::start().map_err(RunError::begin("start its spawner"))?,
+            alarm: Alarm::default(),
+            child_ended: Rc::default(),
+            inbox,
+            ears: Some(Ears {
+                inbox: happenings,
+                signals: signals::listen().map_err(RunError::begin("listen to signals"))?,
+            }),
+            herald: Herald::new(Arc::clone(&plan), records, news),
+            table: Table::new(&plan),
+            pids: vec![None; plan.processes.len()],
+            words: BTreeMap::new(),
+            exits: BTreeMap::new(),
+            options,
+            plan,
+        })
+    }
+
+    /// Turns until the machine says that the run has ended.
+    pub(super) async fn live(mut self) -> Result<Verdict, RunError> {
+        let Some(mut ears) = self.ears.take() else { return Err(RunError::Panicked) };
+        loop {
+            self.turn();
+            if let Some(verdict) = self.verdict {
+                return self.end(verdict).await;
+            }
+            self.listen(&mut ears).await?;
+        }
+    }
+
+    fn turn(&mut self) {
+        let mut out = Outbox::default();
+        while self.verdict.is_none()
+            && let Some(input) = self.next_input()
+        {
+            let now = time_since(self.start);
+            self.machine.step(now, input, &mut out);
+            for record in out.records.drain(..) {
+                self.tell(now, record);
+            }
+            for action in out.actions.drain(..) {
+                self.act(action);
+            }
+        }
+        if let Err(error) = self.herald.flush() {
+            self.fault(format!("the records of the run cannot be written: {error}").into());
+        }
+    }
+
+    /// The next input; what the yard has to say comes when there is no other, so that it is asked once a batch.
+    fn next_input(&mut self) -> Option<Input> {
+        if self.inputs.is_empty() {
+            self.hear_the_yard();
+        }
+        self.inputs.pop_front()
+    }
+
+    /// Replies may make others possible, until nobody has anything to say.
+    fn hear_the_yard(&mut self) {
+        loop {
+            let replies = self.yard.replies();
+            let changes = self.yard.changes();
+            if replies.is_empty() && changes.is_empty() {
+                return;
+            }
+            for (ticket, reply) in replies {
+                self.replied(ticket, reply);
+            }
+            for change in changes {
+                self.inputs.push_back(match change {
+                    Change::EventSet(event) => Input::EventSet { event: EventId(event) },
+                    Change::Drained(queue) => Input::QueueDrained { queue: QueueId(queue) },
+                });
+            }
+        }
+    }
+
+    async fn listen(&mut self, ears: &mut Ears) -> Result<(), RunError> {
+        let wake = self.start + Duration::from_nanos(self.wake.unwrap_or_default().0);
+        tokio::select! {
+            Some(happening) = ears.inbox.recv() => self.happened(happening),
+            Some(heard) = ears.signals.recv() => self.heard(heard),
+            () = tokio::time::sleep_until(wake), if self.wake.is_some() => {
+                self.wake = None;
+                self.inputs.push_back(Input::Wake);
+            }
+            () = self.herald.room(), if self.herald.is_behind() => self.herald.offer(),
+            () = self.alarm.rung() => return Err(RunError::Panicked),
+        }
+        for _ in 0..TURN_MAX {
+            let Ok(happening) = ears.inbox.try_recv() else { break };
+            self.happened(happening);
+        }
+        Ok(())
+    }
+
+    fn heard(&mut self, heard: Heard) {
+        match heard {
+            Heard::Child => {
+                tree::reap_adopted();
+                self.child_ended.notify_waiters();
+            }
+            Heard::Stop(signal) => self.inputs.push_back(Input::Interrupt { signal }),
+        }
+    }
+
+    fn happened(&mut self, happening: Happening) {
+        match happening {
+            Happening::Launched {
+                process,
+                attempt,
+                task,
+                tries,
+                result,
+                streams,
+            } => self.launched(process, attempt, task, tries, result, streams),
+            Happening::TryAgain {
+                process,
+                attempt,
+                task,
+                tries,
+            } => self.spawn(process, attempt, task, tries),
+            Happening::Ended {
+                process,
+                attempt,
+                exit,
+                left,
+            } => self.ended(process, attempt, exit, left),
+            Happening::Gone { process, attempt } => {
+                self.lives.remove(process);
+                self.inputs.push_back(Input::Gone { process, attempt });
+            }
+            Happening::Put { queue, items, answer } => self.put(queue, items, answer),
+            Happening::Take {
+                pump,
+                queue,
+                at_most,
+                answer,
+            } => self.give(pump, queue, at_most, answer),
+            Happening::Withdraw { pump } => self.withdraw(pump),
+            Happening::Settled { queue, read, unread } => self.settled(queue, read, unread),
+            Happening::Oversized {
+                process,
+                queue,
+                refused,
+            } => self.oversized(process, queue, refused),
+            Happening::Result { process, result } => self.result(process, result),
+            Happening::Answer { process, attempt, line } => self.answered(process, attempt, line),
+            Happening::Fault { reason } => self.fault(reason),
+        }
+    }
+
+    fn ended(&mut self, process: ProcessId, attempt: u32, exit: Exit, left: Option<Arc<str>>) {
+        self.exits.insert(process, exit);
+        let is_left = left.is_some();
+        if let Some(left) = left {
+            self.words.insert(process, left);
+        }
+        self.inputs.push_back(Input::Exited {
+            process,
+            attempt,
+            exit,
+            left: is_left,
+        });
+    }
+
+    fn oversized(&mut self, process: ProcessId, queue: QueueId, refused: u64) {
+        let tally = &mut self.tallies[queue.index()];
+        if tally.refused == 0 {
+            let (name, limits) = (&self.plan.processes[process.index()].name, &self.plan.queues[queue.index()]);
+            tracing::warn!(
+                "`{name}` wrote an item of more than {} bytes to `{}`; it is refused, as all such are",
+                limits.max_item,
+                limits.name
+            );
+        }
+        tally.refused += refused;
+    }
+
+    /// The engine cannot do its work any more: the run is stopped in order, once.
+    pub(super) fn fault(&mut self, reason: Arc<str>) {
+        if self.fault.is_none() {
+            tracing::error!("{reason}");
+            self.fault = Some(reason);
+            self.inputs.push_back(Input::Fault);
+        }
+    }
+
+    fn tell(&mut self, at: Time, record: Record) {
+        let (pid, reason) = match record {
+            Record::Started { process, .. } | Record::Exited { process, .. } | Record::Stopping { process, .. } => {
+                (self.pids[process.index()], None)
+            }
+            Record::NotStarted { process, .. } | Record::LeftBehind { process } => (None, self.words.remove(&process)),
+            Record::TaskFailed { pool, task, .. } => (None, self.task_shown(pool, task)),
+            Record::RunStopping { why: Stopped::Fault } => (None, self.fault.clone()),
+            Record::RunStopping {
+                why: Stopped::Signal(_) | Stopped::Timeout | Stopped::Failure,
+            }
+            | Record::RunStarted
+            | Record::Skipped { .. }
+            | Record::Killing { .. }
+            | Record::TaskDone { .. }
+            | Record::TaskRetried { .. }
+            | Record::PoolEnded { .. }
+            | Record::QueueClosed { .. }
+            | Record::QueueBroken { .. }
+            | Record::RunEnded { .. } => (None, None),
+        };
+        self.table.note(at, &record, pid);
+        self.herald.tell(News::Record {
+            at,
+            record,
+            pid,
+            reason,
+        });
+    }
+
+    /// Counts what is left, and writes down how it ended.
+    async fn end(mut self, verdict: Verdict) -> Result<Verdict, RunError> {
+        tree::sweep_all();
+        self.count();
+        self.herald.finish().await.map_err(RunError::Directory)?;
+        self.options.directory.ended(verdict.exit_code()).map_err(RunError::Directory)?;
+        Ok(verdict)
+    }
+
+    fn count(&mut self) {
+        self.yard.let_go(self.engine_slot());
+        let pools: Vec<_> = self.pools.iter().map(|(pool, tasks)| (pool, tasks.taken(), tasks.source.left())).collect();
+        for (pool, taken, left) in pools {
+            self.yard.let_go(self.pool_slot(pool));
+            self.herald.tell(News::PoolCounted { pool, taken, left });
+        }
+        for (index, tally) in self.tallies.iter().enumerate() {
+            let queue = QueueId::at(index);
+            let counts = self.yard.counts(queue.0);
+            self.herald.tell(News::QueueCounted {
+                queue,
+                put: counts.put + tally.lost,
+                got: counts.got,
+                returned: counts.returned,
+                left: counts.left + tally.lost,
+                refused: counts.refused + tally.refused,
+            });
+        }
+    }
+}

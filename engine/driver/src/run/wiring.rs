@@ -1,0 +1,178 @@
+//! From the wires of a launch to descriptors, and the pumps behind them.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd, RawFd};
+use std::rc::Rc;
+
+use forkyard_core::id::{ProcessId, QueueId, TaskId};
+use forkyard_core::plan::{Launch, Plan, Wire, WorkerKind};
+
+use super::files::Opener;
+use super::pools::framed_task;
+use crate::directory::RunDirectory;
+use crate::news::Stream;
+use crate::pipes::{Pipes, resize};
+use crate::stdio::log::Log;
+use crate::stdio::memory;
+use crate::tasks::Pools;
+
+/// The engine's ends of a process's streams.
+pub type Streams = Vec<Connected>;
+
+/// The engine's end of a stream, and what is to be done there.
+#[derive(Debug)]
+pub enum Connected {
+    /// Into the log.
+    Output {
+        /// To read from.
+        pipe: OwnedFd,
+        /// Where to.
+        log: Rc<Log>,
+        /// Which stream it is.
+        stream: Stream,
+    },
+    /// Into a queue.
+    ToQueue(OwnedFd, QueueId),
+    /// Out of a queue.
+    FromQueue(OwnedFd, QueueId),
+    /// All of it is the result of a task.
+    Result(OwnedFd),
+    /// Each line is an answer of a persistent worker.
+    Answers(OwnedFd),
+    /// Tasks for a persistent worker.
+    Tasks(OwnedFd),
+}
+
+/// What a wiring is made with.
+pub struct Wirer<'a> {
+    pub plan: &'a Plan,
+    pub pipes: &'a mut Pipes,
+    pub files: &'a mut Opener,
+    pub pools: &'a mut Pools,
+    pub directory: &'a RunDirectory,
+    pub null: &'a File,
+    pub process: ProcessId,
+    pub task: Option<TaskId>,
+}
+
+/// A process's descriptors, each with its number there, and the engine's ends.
+#[derive(Debug, Default)]
+pub struct Wiring {
+    pub fds: Vec<(OwnedFd, RawFd)>,
+    pub streams: Streams,
+    /// Where it finds the pipes it `connects` to.
+    pub connected: Vec<(String, RawFd)>,
+    log: Option<Rc<Log>>,
+}
+
+/// A pipe of one page is writable only when all of it has been read.
+const PAGE_BYTES: u64 = 4096;
+
+impl Wirer<'_> {
+    /// Opens and makes everything. What was made before an error is closed again.
+    pub(super) fn wire(&mut self) -> io::Result<Wiring> {
+        let plan = self.plan;
+        let launch: &Launch = &plan.launches[self.process.index()];
+        let mut wiring = Wiring::default();
+        for (&number, wire) in &launch.fds {
+            let fd = self.descriptor(&mut wiring, number, wire)?;
+            wiring.fds.push((fd, number));
+        }
+        for &(pipe, side) in &launch.connects {
+            let number = (3..).find(|number| wiring.fds.iter().all(|(_, taken)| taken != number));
+            let number = number.expect("a process has fewer than 2^31 descriptors");
+            wiring.fds.push((self.pipes.end(pipe, side)?, number));
+            wiring.connected.push((plan.pipes[pipe.index()].name.clone(), number));
+        }
+        Ok(wiring)
+    }
+
+    fn descriptor(&mut self, wiring: &mut Wiring, number: i32, wire: &Wire) -> io::Result<OwnedFd> {
+        match wire {
+            Wire::Null => Ok(self.null.try_clone()?.into()),
+            Wire::Inherit => inherited(number),
+            Wire::Log => self.logged(wiring, number),
+            Wire::Stdout => match wiring.fds.iter().find(|(_, number)| *number == 1) {
+                Some((stdout, _)) => stdout.try_clone(),
+                None => inherited(1),
+            },
+            Wire::ToQueue(queue) => output(wiring, |pipe| Connected::ToQueue(pipe, *queue)),
+            Wire::FromQueue(queue) => self.from_queue(wiring, *queue),
+            Wire::PipeWriter(pipe) => self.pipes.end(*pipe, forkyard_core::plan::Side::Left),
+            Wire::PipeReader(pipe) => self.pipes.end(*pipe, forkyard_core::plan::Side::Right),
+            Wire::Duplex(pipe, side) => self.pipes.end(*pipe, *side),
+            Wire::ReadFile(path) => Ok(self.files.read(path)?.into()),
+            Wire::WriteFile(path) => Ok(self.files.write(self.plan, self.process, path)?.into()),
+            Wire::AppendFile(path) => Ok(self.files.append(path)?.into()),
+            Wire::Text(text) => memory::file(text.as_bytes()),
+            Wire::Tasks => self.tasks(wiring),
+            Wire::Results if self.is_persistent() => output(wiring, Connected::Answers),
+            Wire::Results => output(wiring, Connected::Result),
+        }
+    }
+
+    /// A pipe into the log; stdout and stderr share one log.
+    fn logged(&mut self, wiring: &mut Wiring, number: i32) -> io::Result<OwnedFd> {
+        let log = match &wiring.log {
+            Some(log) => Rc::clone(log),
+            None => Rc::new(self.open_log()?),
+        };
+        wiring.log = Some(Rc::clone(&log));
+        let stream = if number == 2 { Stream::Stderr } else { Stream::Stdout };
+        output(wiring, |pipe| Connected::Output { pipe, log, stream })
+    }
+
+    fn open_log(&mut self) -> io::Result<Log> {
+        let name = &self.plan.processes[self.process.index()].name;
+        let also = match &self.plan.launches[self.process.index()].log_file {
+            Some(path) => Some(self.files.write(self.plan, self.process, path)?),
+            None => None,
+        };
+        Ok(Log::new(RunDirectory::append(&self.directory.log(name))?, also))
+    }
+
+    fn from_queue(&mut self, wiring: &mut Wiring, queue: QueueId) -> io::Result<OwnedFd> {
+        let (reader, writer) = io::pipe()?;
+        let writer = OwnedFd::from(writer);
+        if self.plan.queues[queue.index()].receivers.len() > 1 {
+            resize(&writer, PAGE_BYTES);
+        }
+        wiring.streams.push(Connected::FromQueue(writer, queue));
+        Ok(reader.into())
+    }
+
+    fn tasks(&mut self, wiring: &mut Wiring) -> io::Result<OwnedFd> {
+        if self.is_persistent() {
+            let (reader, writer) = io::pipe()?;
+            wiring.streams.push(Connected::Tasks(writer.into()));
+            return Ok(reader.into());
+        }
+        let pool = self.plan.processes[self.process.index()].worker_of;
+        let item = pool.zip(self.task).and_then(|(pool, task)| framed_task(self.pools.of(pool), task));
+        memory::file(&item.unwrap_or_default())
+    }
+
+    fn is_persistent(&self) -> bool {
+        let pool = self.plan.processes[self.process.index()].worker_of;
+        let work = pool.and_then(|pool| self.plan.pools[pool.index()].work.as_ref());
+        work.is_some_and(|work| work.worker == WorkerKind::Persistent)
+    }
+}
+
+/// A pipe whose reading end stays here.
+fn output(wiring: &mut Wiring, connected: impl FnOnce(OwnedFd) -> Connected) -> io::Result<OwnedFd> {
+    let (reader, writer) = io::pipe()?;
+    wiring.streams.push(connected(reader.into()));
+    Ok(writer.into())
+}
+
+/// The engine's own standard stream.
+fn inherited(number: i32) -> io::Result<OwnedFd> {
+    match number {
+        0 => io::stdin().as_fd().try_clone_to_owned(),
+        1 => io::stdout().as_fd().try_clone_to_owned(),
+        2 => io::stderr().as_fd().try_clone_to_owned(),
+        _ => Err(io::Error::other(format!("descriptor {number} of the engine cannot be inherited"))),
+    }
+}

@@ -1,0 +1,96 @@
+//! The way of output lines to the reporters: a slow reporter holds the processes back for a while, then
+//! loses lines, which are counted; it never holds them back for ever.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::error::{SendTimeoutError, TrySendError};
+
+use crate::news::{News, Sender};
+
+/// How long a full channel holds the processes back.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// An outlet; all of a run share the count of what was dropped.
+#[derive(Clone, Debug)]
+pub struct Outlet {
+    news: Sender,
+    dropped: Rc<Cell<u64>>,
+}
+
+impl Outlet {
+    /// Lines go to `news`.
+    #[must_use]
+    pub fn new(news: Sender) -> Self {
+        Self {
+            news,
+            dropped: Rc::new(Cell::new(0)),
+        }
+    }
+
+    /// Passes lines on; waits for a slow reporter unless it has been found stuck already.
+    pub async fn send(&self, lines: Vec<News>) {
+        if lines.is_empty() {
+            return;
+        }
+        if self.dropped.get() > 0 {
+            self.try_again(lines);
+            return;
+        }
+        match self.news.send_timeout(lines, PATIENCE).await {
+            // Without reporters nobody misses the lines.
+            Ok(()) | Err(SendTimeoutError::Closed(_)) => {}
+            Err(SendTimeoutError::Timeout(lines)) => self.drop_lines(lines.len()),
+        }
+    }
+
+    /// What was dropped since the reporters were last told; they are told now by the caller.
+    pub fn take_dropped(&self) -> Option<News> {
+        let lines = self.dropped.take();
+        (lines > 0).then_some(News::OutputDropped { lines })
+    }
+
+    fn try_again(&self, mut lines: Vec<News>) {
+        let dropped = self.dropped.get();
+        lines.insert(0, News::OutputDropped { lines: dropped });
+        match self.news.try_send(lines) {
+            Ok(()) | Err(TrySendError::Closed(_)) => self.dropped.set(0),
+            Err(TrySendError::Full(lines)) => self.drop_lines(lines.len() - 1),
+        }
+    }
+
+    fn drop_lines(&self, lines: usize) {
+        self.dropped.set(self.dropped.get() + lines as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line() -> News {
+        News::OutputDropped { lines: 0 }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stuck_reporter_loses_lines_and_is_told_how_many() {
+        let (news, mut reporter) = tokio::sync::mpsc::channel(1);
+        let outlet = Outlet::new(news);
+        outlet.send(vec![line()]).await;
+        outlet.send(vec![line(), line()]).await;
+        outlet.send(vec![line()]).await;
+        assert_eq!(reporter.recv().await.map(|batch| batch.len()), Some(1));
+        outlet.send(vec![line()]).await;
+        let batch = reporter.recv().await.expect("a batch");
+        assert!(matches!(batch[..], [News::OutputDropped { lines: 3 }, _]), "{batch:?}");
+        assert!(outlet.take_dropped().is_none());
+    }
+
+    #[tokio::test]
+    async fn nobody_has_to_listen() {
+        let (news, reporter) = tokio::sync::mpsc::channel(1);
+        drop(reporter);
+        Outlet::new(news).send(vec![line()]).await;
+    }
+}

@@ -1,0 +1,63 @@
+//! The streams of a pool's workers: results, and the tasks of persistent workers.
+
+use forkyard_core::id::ProcessId;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::unix::pipe::Sender;
+use tokio::sync::mpsc;
+
+use super::framing::Cutter;
+use super::tap::Tap;
+use crate::run::Happening;
+
+/// Collects all that a worker of kind `task` writes: one result. More than `item_bytes_max` is too much for
+/// whoever gets it; one byte more is kept, so that the queue refuses and counts it.
+pub async fn collect(mut tap: Tap, process: ProcessId, item_bytes_max: u64, inbox: mpsc::Sender<Happening>) {
+    let kept_max = usize::try_from(item_bytes_max).unwrap_or(usize::MAX).saturating_add(2);
+    let mut result = Vec::new();
+    while let Some(bytes) = tap.read().await {
+        let room = kept_max - result.len();
+        result.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+    if result.last() == Some(&b'\n') {
+        result.pop();
+    }
+    // The engine has ended when it does not listen any more; nobody needs the result then.
+    let _ = inbox.send(Happening::Result { process, result }).await;
+}
+
+/// Passes on each line that a persistent worker writes: the answer to its task.
+pub async fn answers(mut tap: Tap, mut cutter: Cutter, process: ProcessId, attempt: u32, inbox: mpsc::Sender<Happening>) {
+    let mut lines = Vec::new();
+    loop {
+        let ended = match tap.read().await {
+            Some(bytes) => {
+                cutter.feed(bytes, &mut lines);
+                false
+            }
+            None => {
+                cutter.finish(&mut lines);
+                true
+            }
+        };
+        // An answer that is too large is still an answer: without it the task would wait for ever.
+        let oversized = (0..cutter.take_refused()).map(|_| None);
+        for line in lines.drain(..).map(Some).chain(oversized) {
+            if inbox.send(Happening::Answer { process, attempt, line }).await.is_err() {
+                return;
+            }
+        }
+        if ended {
+            return;
+        }
+    }
+}
+
+/// Writes tasks, framed already, to a persistent worker, until there are no more. A worker that has closed its
+/// stdin is noticed by its exit, or by its `timeout`.
+pub async fn feed(mut pipe: Sender, mut tasks: mpsc::Receiver<Vec<u8>>) {
+    while let Some(task) = tasks.recv().await {
+        if pipe.write_all(&task).await.is_err() {
+            return;
+        }
+    }
+}
