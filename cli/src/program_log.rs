@@ -6,9 +6,13 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 /// Writes events up to the level in `FORKYARD_LOG` (error, warn, info, debug, trace) to stderr; without it, none.
 pub fn start() {
-    let level = std::env::var("FORKYARD_LOG").ok().and_then(|level| level.parse::<LevelFilter>().ok());
+    let level = std::env::var("FORKYARD_LOG")
+        .ok()
+        .and_then(|level| level.parse::<LevelFilter>().ok());
     if let Some(level) = level {
-        let events = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+        let events = tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(false);
         tracing_subscriber::registry().with(level).with(events).init();
     }
 }

@@ -52,7 +52,9 @@ pub struct Setup {
 /// Starts the reporter. Its thread ends once the engine has let go of the other end of `news`, and says then
 /// whether all could be written to stdout.
 pub fn start(setup: Setup, news: Receiver) -> io::Result<JoinHandle<io::Result<()>>> {
-    thread::Builder::new().name("reporter".to_owned()).spawn(move || report(setup, news))
+    thread::Builder::new()
+        .name("reporter".to_owned())
+        .spawn(move || report(setup, news))
 }
 
 fn report(setup: Setup, news: Receiver) -> io::Result<()> {
@@ -71,4 +73,4 @@ fn report(setup: Setup, news: Receiver) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

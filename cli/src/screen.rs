@@ -29,7 +29,9 @@ impl When {
         let wanted = match self {
             Self::Always => true,
             Self::Never => false,
-            Self::Auto => stream.is_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|t| t != "dumb"),
+            Self::Auto => {
+                stream.is_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+            }
         };
         if wanted { Colors::Pass } else { Colors::Drop }
     }

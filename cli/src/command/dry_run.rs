@@ -1,11 +1,11 @@
 //! `forkyard run --dry-run`: what would start, in which order, wired to what.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use forkyard_core::id::{PipeId, ProcessId, QueueId};
 use forkyard_core::plan::{
-    Condition, Dependency, EnvValue, Hold, Launch, Plan, Pool, Process, Program, Resource, Side, TaskSource, Tasks, Wait, Wire,
+    Condition, Dependency, EnvValue, Hold, Launch, Plan, Pool, Process, Program, Resource, Side, TaskSource, Tasks,
+    Wait, Wire,
 };
 
 use crate::duration;
@@ -17,21 +17,29 @@ const COMMAND_CHARS_MAX: usize = 70;
 /// The plan in words: waves of what may start together, each with its command, wires and holds.
 pub fn describe(plan: &Plan) -> String {
     let waves = Waves::of(plan);
-    let mut text = format!("{}: {}\n", plan.name, plural(waves.last() as u64 + 1, "wave", "waves"));
+    let mut lines = vec![format!(
+        "{}: {}",
+        plan.name,
+        plural(waves.last() as u64 + 1, "wave", "waves")
+    )];
     if let Some(timeout) = plan.timeout {
-        text.push_str(&format!("  the run is stopped after {}\n", duration::human(timeout)));
+        lines.push(format!("  the run is stopped after {}", duration::human(timeout)));
     }
     for wave in 0..=waves.last() {
-        let when = if wave == 0 { "at once".to_owned() } else { format!("after wave {wave}, as far as each waits for it") };
-        text.push_str(&format!("\nwave {}, {when}\n", wave + 1));
+        let when = if wave == 0 {
+            "at once".to_owned()
+        } else {
+            format!("after wave {wave}, as far as each waits for it")
+        };
+        lines.push(String::new());
+        lines.push(format!("wave {}, {when}", wave + 1));
         for (names, entry) in entries(plan, &waves, wave) {
-            text.push_str(&format!("  {}\n", title(&names)));
-            for line in entry {
-                text.push_str(&format!("      {line}\n"));
-            }
+            lines.push(format!("  {}", title(&names)));
+            lines.extend(entry.into_iter().map(|line| format!("      {line}")));
         }
     }
-    text
+    lines.push(String::new());
+    lines.join("\n")
 }
 
 /// In which wave everything starts: one more than the latest of what it waits for. Waits for events and queues do
@@ -87,7 +95,11 @@ impl Waves {
 
     fn at(&self, place: usize) -> usize {
         let pools = self.processes.len();
-        if place < pools { self.processes[place] } else { self.pools[place - pools] }
+        if place < pools {
+            self.processes[place]
+        } else {
+            self.pools[place - pools]
+        }
     }
 
     fn put(&mut self, place: usize, wave: usize) {
@@ -126,7 +138,11 @@ fn entries(plan: &Plan, waves: &Waves, wave: usize) -> Vec<(Vec<String>, Vec<Str
             Some(_) | None => entries.push((vec![process.name.clone()], lines)),
         }
     }
-    let pools = plan.pools.iter().enumerate().filter(|(index, _)| waves.pools[*index] == wave);
+    let pools = plan
+        .pools
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| waves.pools[*index] == wave);
     entries.extend(pools.map(|(_, pool)| (vec![format!("{} (pool)", pool.name)], pool_lines(pool, plan))));
     entries
 }
@@ -146,13 +162,24 @@ fn title(names: &[String]) -> String {
 
 fn process_lines(process: &Process, launch: &Launch, plan: &Plan) -> Vec<String> {
     let mut lines = vec![command(&launch.program)];
-    lines.extend(list("after", process.after.iter().map(|wait| wait_in_words(wait, plan))));
+    lines.extend(list(
+        "after",
+        process.after.iter().map(|wait| wait_in_words(wait, plan)),
+    ));
     lines.extend(launch_lines(process, launch, plan));
-    lines.extend(process.slot_in.map(|pool| format!("in a slot of the pool {}", plan.pools[pool.index()].name)));
+    lines.extend(
+        process
+            .slot_in
+            .map(|pool| format!("in a slot of the pool {}", plan.pools[pool.index()].name)),
+    );
     if process.daemon {
         lines.push("a daemon: stopped once nobody else runs".to_owned());
     }
-    lines.extend(process.timeout.map(|timeout| format!("timeout {}", duration::human(timeout))));
+    lines.extend(
+        process
+            .timeout
+            .map(|timeout| format!("timeout {}", duration::human(timeout))),
+    );
     lines
 }
 
@@ -166,24 +193,46 @@ fn pool_lines(pool: &Pool, plan: &Plan) -> Vec<String> {
         TaskSource::Tasks(Tasks::Lines(path, _)) => format!("each line of {path}"),
         TaskSource::Queue(queue) => format!("each item of the queue {}", queue_name(*queue, plan)),
     };
-    let mut lines = vec![format!("{} for {source}", plural(u64::from(pool.size), "worker", "workers"))];
+    let mut lines = vec![format!(
+        "{} for {source}",
+        plural(u64::from(pool.size), "worker", "workers")
+    )];
     if let Some(worker) = pool.worker_ids().next() {
         let (process, launch) = (&plan.processes[worker.index()], &plan.launches[worker.index()]);
         lines.push(command(&launch.program));
         lines.extend(list("after", pool.after.iter().map(|wait| wait_in_words(wait, plan))));
         lines.extend(launch_lines(process, launch, plan));
-        lines.extend(process.timeout.map(|timeout| format!("timeout {} a task", duration::human(timeout))));
+        lines.extend(
+            process
+                .timeout
+                .map(|timeout| format!("timeout {} a task", duration::human(timeout))),
+        );
     }
-    lines.extend(work.results.map(|queue| format!("results to the queue {}", queue_name(queue, plan))));
+    lines.extend(
+        work.results
+            .map(|queue| format!("results to the queue {}", queue_name(queue, plan))),
+    );
     lines
 }
 
 fn launch_lines(process: &Process, launch: &Launch, plan: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
-    lines.extend(list("wired", launch.fds.iter().filter_map(|(fd, wire)| wire_in_words(*fd, wire, plan))));
-    let ends = launch.connects.iter().map(|(pipe, side)| end_in_words(*pipe, *side, plan));
+    lines.extend(list(
+        "wired",
+        launch
+            .fds
+            .iter()
+            .filter_map(|(fd, wire)| wire_in_words(*fd, wire, plan)),
+    ));
+    let ends = launch
+        .connects
+        .iter()
+        .map(|(pipe, side)| end_in_words(*pipe, *side, plan));
     lines.extend(list("connects", ends));
-    lines.extend(list("holds", process.holds.iter().map(|hold| hold_in_words(hold, plan))));
+    lines.extend(list(
+        "holds",
+        process.holds.iter().map(|hold| hold_in_words(hold, plan)),
+    ));
     lines.extend(launch.cwd.as_ref().map(|cwd| format!("in {}", shown(cwd))));
     lines.extend(list("env", shown_env(&launch.env)));
     lines
@@ -191,7 +240,11 @@ fn launch_lines(process: &Process, launch: &Launch, plan: &Plan) -> Vec<String> 
 
 fn shown_env(env: &BTreeMap<String, EnvValue>) -> impl Iterator<Item = String> {
     env.iter().map(|(key, entry)| {
-        let value = if entry.secret { "***".to_owned() } else { shown(&entry.value) };
+        let value = if entry.secret {
+            "***".to_owned()
+        } else {
+            shown(&entry.value)
+        };
         format!("{key}={value}")
     })
 }
@@ -284,9 +337,7 @@ fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();
     }
-    let mut quoted = String::from("'");
-    write!(quoted, "{}'", word.replace('\'', r"'\''")).expect("a String takes all that is written to it");
-    quoted
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// A text of the workflow, safe and not too long.

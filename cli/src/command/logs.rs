@@ -68,7 +68,9 @@ pub fn run(args: &Args, color: When) -> Result<u8, Failure> {
 
 /// The run, and the names in it: the first word is a run's id when there is such a run.
 fn choose(runs: Vec<RunSummary>, words: &[String]) -> Result<(RunSummary, Vec<String>), Failure> {
-    let by_id = words.first().and_then(|word| runs.iter().find(|run| run.about.id == *word).cloned());
+    let by_id = words
+        .first()
+        .and_then(|word| runs.iter().find(|run| run.about.id == *word).cloned());
     if let Some(run) = by_id {
         return Ok((run, words[1..].to_vec()));
     }
@@ -120,12 +122,17 @@ impl Logs {
             labelled: false,
         };
         logs.find_more(directory, names)?;
-        let missing = names.iter().find(|name| !logs.logs.iter().any(|log| is_meant(name, &log.name)));
+        let missing = names
+            .iter()
+            .find(|name| !logs.logs.iter().any(|log| is_meant(name, &log.name)));
         if let Some(name) = missing {
             let known = known(directory)?.join(", ");
             let known = if known.is_empty() { "nothing".to_owned() } else { known };
             let id = directory.id();
-            let message = format!("nothing was written by `{}` in the run {id}; logs are there of: {known}", name.escape_debug());
+            let message = format!(
+                "nothing was written by `{}` in the run {id}; logs are there of: {known}",
+                name.escape_debug()
+            );
             return Err(Failure::unable(message));
         }
         Ok(logs)
@@ -176,10 +183,17 @@ impl Logs {
     }
 }
 
-fn show_new<W: Write>(file: &mut File, begun: &mut Vec<u8>, label: Option<&str>, shown: &mut Shown<W>) -> Result<(), Failure> {
+fn show_new<W: Write>(
+    file: &mut File,
+    begun: &mut Vec<u8>,
+    label: Option<&str>,
+    shown: &mut Shown<W>,
+) -> Result<(), Failure> {
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
-        let count = file.read(&mut chunk).map_err(|error| Failure::unable(format!("cannot read a log: {error}")))?;
+        let count = file
+            .read(&mut chunk)
+            .map_err(|error| Failure::unable(format!("cannot read a log: {error}")))?;
         if count == 0 {
             return Ok(());
         }
@@ -224,7 +238,8 @@ fn start_of_tail(file: &mut File, count: usize) -> io::Result<()> {
 
 /// Whether `wanted` means the process `name`: by its own name, or by that of its declaration.
 fn is_meant(wanted: &str, name: &str) -> bool {
-    name.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    name.strip_prefix(wanted)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// The names of all processes that have a log, replicas in the order of their numbers.

@@ -90,7 +90,10 @@ fn row(run: &RunSummary, now: Duration) -> [String; 6] {
         started_at(&about.id),
         state_in_words(run.state).to_owned(),
         about.exit_code.map_or_else(|| "-".to_owned(), |code| code.to_string()),
-        ended.map_or_else(|| "-".to_owned(), |ended| duration::human(ended.saturating_sub(started))),
+        ended.map_or_else(
+            || "-".to_owned(),
+            |ended| duration::human(ended.saturating_sub(started)),
+        ),
     ]
 }
 
@@ -99,7 +102,14 @@ fn started_at(id: &str) -> String {
     let digits = |range: std::ops::Range<usize>| id.get(range).filter(|part| part.bytes().all(|b| b.is_ascii_digit()));
     let parts = [0..4, 4..6, 6..8, 9..11, 11..13, 13..15].map(digits);
     match parts {
-        [Some(year), Some(month), Some(day), Some(hour), Some(minute), Some(second)] => {
+        [
+            Some(year),
+            Some(month),
+            Some(day),
+            Some(hour),
+            Some(minute),
+            Some(second),
+        ] => {
             format!("{year}-{month}-{day} {hour}:{minute}:{second}")
         }
         _ => "-".to_owned(),
@@ -137,7 +147,14 @@ mod tests {
     fn a_row_tells_when_and_how() {
         let now = Duration::from_millis(12_500);
         let ended = row(&summary(RunState::Ended, Some(13_200), Some(1)), now);
-        let expected = ["20261123-141122-ab12", "word-count", "2026-11-23 14:11:22", "ended", "1", "3.2s"];
+        let expected = [
+            "20261123-141122-ab12",
+            "word-count",
+            "2026-11-23 14:11:22",
+            "ended",
+            "1",
+            "3.2s",
+        ];
         assert_eq!(ended, expected.map(ToOwned::to_owned));
         let running = row(&summary(RunState::Running, None, None), now);
         assert_eq!(running[3..], ["running", "-", "2.5s"].map(ToOwned::to_owned));

@@ -54,7 +54,10 @@ impl Labels {
             .zip(&plan.launches)
             .map(|(process, launch)| Label {
                 name: process.name.clone(),
-                prefix: launch.prefix.as_ref().map(|prefix| sanitise::line(prefix.as_bytes(), Colors::Drop)),
+                prefix: launch
+                    .prefix
+                    .as_ref()
+                    .map(|prefix| sanitise::line(prefix.as_bytes(), Colors::Drop)),
                 style: palette.style(declared(&process.name)),
             })
             .collect();
@@ -114,7 +117,11 @@ impl Labels {
     fn labelled(&self, name: &str, style: Style, text: &str) -> String {
         let padding = self.width.saturating_sub(name.chars().count());
         let label = self.paint(style, &format!("{name}{:padding$} │", ""));
-        if text.is_empty() { label } else { format!("{label} {text}") }
+        if text.is_empty() {
+            label
+        } else {
+            format!("{label} {text}")
+        }
     }
 }
 
@@ -152,5 +159,10 @@ fn declared(name: &str) -> &str {
 }
 
 fn widest(labels: &[Label]) -> usize {
-    labels.iter().map(|label| label.name.chars().count()).filter(|width| *width <= ALIGNED_MAX).max().unwrap_or(0)
+    labels
+        .iter()
+        .map(|label| label.name.chars().count())
+        .filter(|width| *width <= ALIGNED_MAX)
+        .max()
+        .unwrap_or(0)
 }

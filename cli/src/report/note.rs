@@ -87,10 +87,16 @@ impl Note {
             }
             Record::Killing { process } => {
                 let grace = duration::human(plan.processes[process.index()].grace);
-                Some(Self::process(process, Tone::Warning, format!("did not stop within {grace}: killing it")))
+                Some(Self::process(
+                    process,
+                    Tone::Warning,
+                    format!("did not stop within {grace}: killing it"),
+                ))
             }
             Record::LeftBehind { process } => Some(Self::left_behind(process, reason)),
-            Record::TaskRetried { process, task, tries, .. } => Some(Self::task_retried(process, task, tries)),
+            Record::TaskRetried {
+                process, task, tries, ..
+            } => Some(Self::task_retried(process, task, tries)),
             Record::TaskFailed { process, task, .. } => Some(Self::task_failed(process, task, reason)),
             Record::PoolEnded {
                 pool,
@@ -98,7 +104,10 @@ impl Note {
                 done,
                 failed,
             } => Self::pool_ended(pool, outcome, done, failed),
-            Record::RunStopping { why } => Some(Self::engine(Tone::Warning, format!("stopping the run, {}", stopped(why)))),
+            Record::RunStopping { why } => Some(Self::engine(
+                Tone::Warning,
+                format!("stopping the run, {}", stopped(why)),
+            )),
             Record::RunStarted
             | Record::TaskDone { .. }
             | Record::QueueClosed { .. }
@@ -111,7 +120,9 @@ impl Note {
         let (tone, what) = match because {
             Because::WaitedTooLong { failed: true, .. } => (Tone::Bad, "failed"),
             Because::NotNeeded => (Tone::Quiet, "skipped"),
-            Because::Of(_) | Because::WaitedTooLong { failed: false, .. } | Because::RunStops => (Tone::Warning, "skipped"),
+            Because::Of(_) | Because::WaitedTooLong { failed: false, .. } | Because::RunStops => {
+                (Tone::Warning, "skipped")
+            }
         };
         let speaker = match who {
             Dependency::Process(process) => Speaker::Process(process),
@@ -125,7 +136,11 @@ impl Note {
 
     fn left_behind(process: ProcessId, reason: Option<&str>) -> Self {
         let who = reason.map_or_else(String::new, |who| format!(" ({who})"));
-        Self::process(process, Tone::Warning, format!("has left processes behind{who}: stopping them"))
+        Self::process(
+            process,
+            Tone::Warning,
+            format!("has left processes behind{who}: stopping them"),
+        )
     }
 
     fn task_failed(process: ProcessId, task: TaskId, reason: Option<&str>) -> Self {

@@ -16,7 +16,7 @@ pub fn report(mut news: Receiver, mut text: Text, out: &mut impl Write, bad: &mu
         if written.is_ok() {
             written = write_batch(&batch, &mut text, out);
         } else {
-            batch.iter().for_each(|news| text.tally.add(news));
+            text.tally.add_all(&batch);
         }
     }
     match text.voice() {
@@ -42,3 +42,6 @@ fn write_lines(out: &mut impl Write, lines: impl IntoIterator<Item = String>) ->
     }
     out.flush()
 }
+
+#[cfg(test)]
+mod tests;

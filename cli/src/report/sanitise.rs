@@ -97,12 +97,17 @@ impl Sequence {
 
     /// CSI: parameters, intermediates, and a final byte; what is cut off or malformed ends where it goes wrong.
     fn control(bytes: &[u8]) -> Self {
-        let inner = bytes[2..].iter().take_while(|byte| (0x20..=0x3f).contains(*byte)).count();
+        let inner = bytes[2..]
+            .iter()
+            .take_while(|byte| (0x20..=0x3f).contains(*byte))
+            .count();
         let end = 2 + inner;
         match bytes.get(end) {
             Some(b'm') => Self {
                 length: end + 1,
-                is_color: bytes[2..end].iter().all(|byte| matches!(byte, b'0'..=b'9' | b';' | b':')),
+                is_color: bytes[2..end]
+                    .iter()
+                    .all(|byte| matches!(byte, b'0'..=b'9' | b';' | b':')),
             },
             Some(0x40..=0x7e) => Self::plain(end + 1),
             Some(_) | None => Self::plain(end),
@@ -124,7 +129,10 @@ fn string_length(bytes: &[u8]) -> usize {
 
 fn intermediates_end(text: &str) -> usize {
     let bytes = text.as_bytes();
-    let inner = bytes[1..].iter().take_while(|byte| (0x20..=0x2f).contains(*byte)).count();
+    let inner = bytes[1..]
+        .iter()
+        .take_while(|byte| (0x20..=0x2f).contains(*byte))
+        .count();
     match bytes.get(1 + inner) {
         Some(0x30..=0x7e) => inner + 2,
         Some(_) | None => inner + 1,
@@ -156,7 +164,11 @@ mod tests {
     #[test]
     fn other_sequences_are_dropped() {
         check(b"a\x1b[2Jb\x1b[10;20Hc\x1b[?25ld\x1b[>4;1me", "abcde", "abcde");
-        check(b"a\x1b]0;title\x07b\x1b]8;;http://x\x1b\\c\x1bPq\x1b\\d", "abcd", "abcd");
+        check(
+            b"a\x1b]0;title\x07b\x1b]8;;http://x\x1b\\c\x1bPq\x1b\\d",
+            "abcd",
+            "abcd",
+        );
         check(b"a\x1bcb\x1b(Bc\x1b7d", "abcd", "abcd");
     }
 
@@ -172,7 +184,11 @@ mod tests {
 
     #[test]
     fn control_characters_become_visible() {
-        check(b"a\x07b\rc\x00\x7f", "a\\x07b\\x0dc\\x00\\x7f", "a\\x07b\\x0dc\\x00\\x7f");
+        check(
+            b"a\x07b\rc\x00\x7f",
+            "a\\x07b\\x0dc\\x00\\x7f",
+            "a\\x07b\\x0dc\\x00\\x7f",
+        );
         check("\u{9b}2J\u{202e}x".as_bytes(), "\\x9b2J\\u{202e}x", "\\x9b2J\\u{202e}x");
     }
 

@@ -22,16 +22,28 @@ const CHAIN_MAX: usize = 8;
 /// The lines of the summary; `run` is the run's id.
 pub fn notes(tally: &Tally, plan: &Plan, run: &str) -> Vec<Note> {
     let mut notes = vec![verdict(tally, plan)];
-    notes.extend(capped(tally.failures.iter().flat_map(|(who, cause)| failure(*who, cause, plan, run)), 2));
+    notes.extend(capped(
+        tally
+            .failures
+            .iter()
+            .flat_map(|(who, cause)| failure(*who, cause, plan, run)),
+        2,
+    ));
     notes.extend(capped(failed_tasks(tally, plan), 1));
     notes.extend(capped(skipped(tally, plan).into_iter(), 1));
     notes.extend(capped(pools(tally, plan), 1));
     notes.extend(capped(tally.queues.iter().map(|count| queue(*count, plan)), 1));
     if tally.dropped > 0 {
-        let text = format!("{} not shown here; the logs have all", plural(tally.dropped, "line was", "lines were"));
+        let text = format!(
+            "{} not shown here; the logs have all",
+            plural(tally.dropped, "line was", "lines were")
+        );
         notes.push(Note::engine(Tone::Warning, text));
     }
-    notes.push(Note::engine(Tone::Quiet, format!("run {run}; see: forkyard logs {run}")));
+    notes.push(Note::engine(
+        Tone::Quiet,
+        format!("run {run}; see: forkyard logs {run}"),
+    ));
     notes
 }
 
@@ -42,18 +54,26 @@ pub fn is_bad(tally: &Tally) -> bool {
 
 fn verdict(tally: &Tally, plan: &Plan) -> Note {
     let Some((verdict, at)) = tally.ended else {
-        return Note::engine(Tone::Bad, format!("{} ended without a verdict: the engine could not go on", plan.name));
+        return Note::engine(
+            Tone::Bad,
+            format!("{} ended without a verdict: the engine could not go on", plan.name),
+        );
     };
     let (tone, how) = match verdict {
         Verdict::Succeeded => (Tone::Quiet, "succeeded".to_owned()),
-        Verdict::Failed if tally.stopped == Some(Stopped::Failure) => (Tone::Bad, "was stopped by a failure".to_owned()),
+        Verdict::Failed if tally.stopped == Some(Stopped::Failure) => {
+            (Tone::Bad, "was stopped by a failure".to_owned())
+        }
         Verdict::Failed => (Tone::Bad, "failed".to_owned()),
         Verdict::TimedOut => (Tone::Bad, "timed out".to_owned()),
         Verdict::Signal(number) => (Tone::Bad, format!("was stopped by {}", signal::name(number))),
         Verdict::Fault => (Tone::Bad, "was stopped: the engine could not do its work".to_owned()),
     };
     let lasted = duration::human(at.since(Time::START));
-    Note::engine(tone, format!("{} {how} after {lasted}: {}", plan.name, counted(tally.counts())))
+    Note::engine(
+        tone,
+        format!("{} {how} after {lasted}: {}", plan.name, counted(tally.counts())),
+    )
 }
 
 /// `5 done · 1 failed · 2 skipped`, without what is none.
@@ -92,7 +112,10 @@ fn failure(who: Dependency, cause: &Cause, plan: &Plan, run: &str) -> Vec<Note> 
     };
     let mut notes = vec![Note::engine(Tone::Bad, format!("failed: {name} {why}"))];
     if has_log {
-        notes.push(Note::engine(Tone::Quiet, format!("        see: forkyard logs {run} {name}")));
+        notes.push(Note::engine(
+            Tone::Quiet,
+            format!("        see: forkyard logs {run} {name}"),
+        ));
     }
     notes
 }
@@ -101,18 +124,30 @@ fn failed_tasks<'a>(tally: &'a Tally, plan: &'a Plan) -> impl Iterator<Item = No
     tally.failed_tasks.iter().map(|failed| {
         let pool = &plan.pools[failed.pool.index()].name;
         let worker = &plan.processes[failed.worker.index()].name;
-        let because = failed.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-        let text = format!("failed: task {} of {pool}, last tried by {worker}{because}", failed.task.0);
+        let because = failed
+            .reason
+            .as_ref()
+            .map_or_else(String::new, |reason| format!(": {reason}"));
+        let text = format!(
+            "failed: task {} of {pool}, last tried by {worker}{because}",
+            failed.task.0
+        );
         Note::engine(Tone::Bad, text)
     })
 }
 
 fn skipped(tally: &Tally, plan: &Plan) -> Vec<Note> {
     let causes: BTreeMap<Dependency, Because> = tally.skipped.iter().copied().collect();
-    let told = tally.skipped.iter().filter(|(_, because)| *because != Because::NotNeeded);
+    let told = tally
+        .skipped
+        .iter()
+        .filter(|(_, because)| *because != Because::NotNeeded);
     told.map(|(who, because)| {
         let name = dependency_name(plan, *who);
-        Note::engine(Tone::Warning, format!("skipped: {name}, since {}", chain(*who, *because, &causes, plan)))
+        Note::engine(
+            Tone::Warning,
+            format!("skipped: {name}, since {}", chain(*who, *because, &causes, plan)),
+        )
     })
     .collect()
 }
@@ -135,14 +170,19 @@ fn chain(who: Dependency, because: Because, causes: &BTreeMap<Dependency, Becaus
 
 fn pools<'a>(tally: &'a Tally, plan: &'a Plan) -> impl Iterator<Item = Note> + 'a {
     tally.pools.iter().filter_map(|count| {
-        let untaken = tally.untaken.iter().find(|(pool, _)| *pool == count.pool).map_or(0, |(_, left)| *left);
+        let untaken = tally
+            .untaken
+            .iter()
+            .find(|(pool, _)| *pool == count.pool)
+            .map_or(0, |(_, left)| *left);
         if count.failed + untaken == 0 {
             return None;
         }
         let name = &plan.pools[count.pool.index()].name;
-        let mut text = format!("pool {name}: {} done", plural(count.done, "task", "tasks"));
-        push_count(&mut text, count.failed, "failed");
-        push_count(&mut text, untaken, "never begun");
+        let mut parts = vec![format!("{} done", plural(count.done, "task", "tasks"))];
+        parts.extend(clause(count.failed, "failed"));
+        parts.extend(clause(untaken, "never begun"));
+        let text = format!("pool {name}: {}", parts.join(", "));
         Some(Note::engine(Tone::Warning, text))
     })
 }
@@ -153,20 +193,24 @@ fn queue(count: QueueCount, plan: &Plan) -> Note {
         parts.push(format!("{} left, never got", plural(count.left, "item", "items")));
     }
     if count.returned > 0 {
-        parts.push(format!("{} put back, as their taker ended", plural(count.returned, "item", "items")));
+        parts.push(format!(
+            "{} put back, as their taker ended",
+            plural(count.returned, "item", "items")
+        ));
     }
     if count.refused > 0 {
         let max = plan.queues[count.queue.index()].max_item;
-        parts.push(format!("{} refused, larger than {max} bytes", plural(count.refused, "item", "items")));
+        parts.push(format!(
+            "{} refused, larger than {max} bytes",
+            plural(count.refused, "item", "items")
+        ));
     }
     let name = &plan.queues[count.queue.index()].name;
     Note::engine(Tone::Warning, format!("queue {name}: {}", parts.join("; ")))
 }
 
-fn push_count(text: &mut String, count: u64, what: &str) {
-    if count > 0 {
-        text.push_str(&format!(", {count} {what}"));
-    }
+fn clause(count: u64, what: &str) -> Option<String> {
+    (count > 0).then(|| format!("{count} {what}"))
 }
 
 /// `1 line`, `2 lines`.

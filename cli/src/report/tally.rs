@@ -121,7 +121,11 @@ impl Tally {
     /// Nothing has happened yet.
     pub fn new(plan: Arc<Plan>) -> Self {
         let standings = vec![Standing::Waiting; plan.processes.len()];
-        let waiting = plan.processes.iter().filter(|process| process.worker_of.is_none()).count();
+        let waiting = plan
+            .processes
+            .iter()
+            .filter(|process| process.worker_of.is_none())
+            .count();
         Self {
             plan,
             standings,
@@ -144,6 +148,13 @@ impl Tally {
     /// How many stand where.
     pub const fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// Adds a batch that nobody is told of any more.
+    pub fn add_all(&mut self, batch: &[News]) {
+        for news in batch {
+            self.add(news);
+        }
     }
 
     /// Adds one piece of news.

@@ -35,13 +35,15 @@ pub fn report(
         if written.is_ok() {
             written = write_batch(&batch, &mut text, &mut status, out).and_then(|()| status.draw(&text, width(), out));
         } else {
-            batch.iter().for_each(|news| text.tally.add(news));
+            text.tally.add_all(&batch);
         }
     }
-    written.and_then(|()| status.clear(out)).and_then(|()| match text.voice() {
-        Voice::Full => write_lines(out, &text.summary()),
-        Voice::Quiet => write_lines(bad, &text.summary()),
-    })
+    written
+        .and_then(|()| status.clear(out))
+        .and_then(|()| match text.voice() {
+            Voice::Full => write_lines(out, &text.summary()),
+            Voice::Quiet => write_lines(bad, &text.summary()),
+        })
 }
 
 fn write_batch(batch: &[News], text: &mut Text, status: &mut Status, out: &mut impl Write) -> io::Result<()> {
@@ -80,7 +82,9 @@ impl Waiting {
             Ok(batch) => Some(batch),
             Err(TryRecvError::Disconnected) => None,
             Err(TryRecvError::Empty) => {
-                let wait = self.runtime.block_on(async { tokio::time::timeout(tick, self.news.recv()).await });
+                let wait = self
+                    .runtime
+                    .block_on(async { tokio::time::timeout(tick, self.news.recv()).await });
                 wait.unwrap_or_else(|_| Some(Vec::new()))
             }
         }
@@ -141,7 +145,11 @@ impl Status {
 
 /// `3 running · 5 waiting · 00:12`, cut so that it never wraps into a second row.
 fn line(text: &Text, elapsed: Duration, width: usize) -> String {
-    let line = format!("{} · {}", summary::counted(text.tally.counts()), duration::clock(elapsed));
+    let line = format!(
+        "{} · {}",
+        summary::counted(text.tally.counts()),
+        duration::clock(elapsed)
+    );
     line.chars().take(width.saturating_sub(1)).collect()
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use forkyard_core::id::{PoolId, ProcessId, QueueId, TaskId};
 use forkyard_core::machine::{Exit, Outcome, Record};
 use forkyard_core::plan::{
-    Condition, Dependency, Dispatch, Framing, Launch, OnFailure, Order, Otherwise, Plan, Pool, Process, Program, Queue, TaskSource,
-    Tasks, Wait, Work, WorkerKind,
+    Condition, Dependency, Dispatch, Framing, Launch, OnFailure, Order, Otherwise, Plan, Pool, Process, Program, Queue,
+    TaskSource, Tasks, Wait, Work, WorkerKind,
 };
 use forkyard_core::source::Span;
 use forkyard_core::time::Time;
@@ -80,7 +80,10 @@ fn process(name: &str, after: Vec<Wait>) -> Process {
 pub fn launch(name: &str) -> Launch {
     Launch {
         program: Program {
-            argv: vec![format!("./{}.sh", name.split('.').next().unwrap_or(name)), "two words".to_owned()],
+            argv: vec![
+                format!("./{}.sh", name.split('.').next().unwrap_or(name)),
+                "two words".to_owned(),
+            ],
             script: false,
             place: Span::default(),
         },

@@ -57,11 +57,11 @@ fn words_are_quoted_as_they_could_be_typed() {
 #[test]
 fn a_ring_does_not_hang_it() {
     let mut plan = plan().as_ref().clone();
-    plan.processes[0].after = plan.processes[4].after.clone();
-    plan.processes[3].after.push(Wait {
+    let back = Wait {
         on: Dependency::Process(ProcessId(4)),
         ..plan.processes[4].after[0]
-    });
+    };
+    plan.processes[3].after.push(back);
     assert!(describe(&plan).contains("announce"));
 }
 

@@ -1,5 +1,7 @@
 use super::*;
-use crate::report::tests::{ANNOUNCE, COUNT_0, COUNT_1, LINES, PUBLISH, READ, SQUARES, WORKER, exited, plan, record, started};
+use crate::report::tests::{
+    ANNOUNCE, COUNT_0, COUNT_1, LINES, PUBLISH, READ, SQUARES, WORKER, exited, plan, record, started,
+};
 use forkyard_core::id::TaskId;
 use forkyard_core::machine::{Exit, Outcome, PoolOutcome, Record};
 use forkyard_driver::news::News;
@@ -8,7 +10,7 @@ use forkyard_driver::news::News;
 fn check(news: &[News], expected: &str) {
     let plan = plan();
     let mut tally = Tally::new(plan.clone());
-    news.iter().for_each(|news| tally.add(news));
+    tally.add_all(news);
     let text: Vec<String> = notes(&tally, &plan, "R1").into_iter().map(|note| note.text).collect();
     assert_eq!(text.join("\n"), expected);
 }
@@ -130,7 +132,10 @@ fn many_failures_are_counted() {
     let mut tally = Tally::new(plan());
     (0..25).for_each(|_| tally.add(&failed()));
     let text: Vec<String> = notes(&tally, &plan(), "R1").into_iter().map(|note| note.text).collect();
-    assert_eq!(text.iter().filter(|line| line.starts_with("failed: read")).count(), TOLD_MAX);
+    assert_eq!(
+        text.iter().filter(|line| line.starts_with("failed: read")).count(),
+        TOLD_MAX
+    );
     assert!(text.contains(&"        and 5 more".to_owned()), "{text:?}");
 }
 

@@ -15,7 +15,11 @@ fn as_text(out: Vec<u8>) -> String {
 #[test]
 fn the_status_line_counts_and_never_wraps() {
     let mut text = text();
-    for news in [started(READ), started(COUNT_0), exited(READ, Exit::Code(0), Outcome::Succeeded)] {
+    for news in [
+        started(READ),
+        started(COUNT_0),
+        exited(READ, Exit::Code(0), Outcome::Succeeded),
+    ] {
         text.line(&news);
     }
     let elapsed = Duration::from_secs(12);
@@ -53,7 +57,10 @@ fn nothing_is_left_of_it_at_the_end() {
     report(receiver, text(), &mut out, &mut bad, || 80).expect("a vector takes all");
     let out = as_text(out);
     let last_status = out.rfind("\x1b[2m").expect("it was drawn");
-    assert!(out[last_status..].contains("\r\x1b[2Kforkyard  │ word-count ended"), "{out:?}");
+    assert!(
+        out[last_status..].contains("\r\x1b[2Kforkyard  │ word-count ended"),
+        "{out:?}"
+    );
     assert!(out.ends_with("run R1; see: forkyard logs R1\n"), "{out:?}");
     assert!(bad.is_empty());
 }
@@ -61,6 +68,8 @@ fn nothing_is_left_of_it_at_the_end() {
 #[test]
 fn a_quiet_terminal_has_no_status_line() {
     let (mut out, text) = (Vec::new(), text());
-    Status::new(Voice::Quiet).draw(&text, 80, &mut out).expect("a vector takes all");
+    Status::new(Voice::Quiet)
+        .draw(&text, 80, &mut out)
+        .expect("a vector takes all");
     assert!(out.is_empty());
 }

@@ -1,5 +1,7 @@
 use super::*;
-use crate::report::tests::{ANNOUNCE, COUNT_0, PUBLISH, READ, SQUARES, WORKER, exited, launch, output, plan, record, started};
+use crate::report::tests::{
+    ANNOUNCE, COUNT_0, PUBLISH, READ, SQUARES, WORKER, exited, launch, output, plan, record, started,
+};
 use forkyard_core::id::TaskId;
 use forkyard_core::machine::{Because, Exit, Outcome, PoolOutcome, Record, Stopped, Why};
 use forkyard_core::plan::Dependency;
@@ -26,7 +28,10 @@ fn colors_are_stable_and_reset() {
     let line = text.line(&output(READ, b"\x1b[31mred"));
     assert_eq!(line.as_deref(), Some("\x1b[36mread      │\x1b[0m \x1b[31mred\x1b[0m"));
     let colors: Vec<String> = [1, 2]
-        .map(|id| text.line(&output(forkyard_core::id::ProcessId(id), b"")).unwrap_or_default())
+        .map(|id| {
+            text.line(&output(forkyard_core::id::ProcessId(id), b""))
+                .unwrap_or_default()
+        })
         .iter()
         .map(|line| line.chars().take_while(|character| *character != 'm').collect())
         .collect();
@@ -42,7 +47,10 @@ fn a_prefix_takes_the_place_of_the_name() {
     let mut text = Text::new(Arc::new(plan), "R1".to_owned(), Voice::Full, Colors::Drop);
     assert_eq!(text.line(&output(READ, b"x")).as_deref(), Some("in        │ x"));
     assert_eq!(text.line(&output(COUNT_0, b"x")).as_deref(), Some("x"));
-    assert_eq!(text.line(&started(READ)).as_deref(), Some("read      │ started (pid 123)"));
+    assert_eq!(
+        text.line(&started(READ)).as_deref(),
+        Some("read      │ started (pid 123)")
+    );
 }
 
 #[test]
@@ -52,11 +60,27 @@ fn starts_and_ends_are_told() {
     let cases = [
         (Exit::Code(0), Outcome::Succeeded, "exited with code 0 after 1.2s"),
         (Exit::Code(1), Outcome::Failed, "exited with code 1 after 1.2s"),
-        (Exit::Code(1), Outcome::Ignored, "exited with code 1 after 1.2s (ignored)"),
+        (
+            Exit::Code(1),
+            Outcome::Ignored,
+            "exited with code 1 after 1.2s (ignored)",
+        ),
         (Exit::Signal(9), Outcome::Failed, "killed by SIGKILL after 1.2s"),
-        (Exit::Signal(13), Outcome::BrokenPipe, "killed by SIGPIPE after 1.2s, as its readers had ended"),
-        (Exit::Signal(15), Outcome::Stopped, "stopped: killed by SIGTERM after 1.2s"),
-        (Exit::Signal(15), Outcome::TimedOut, "timed out: killed by SIGTERM after 1.2s"),
+        (
+            Exit::Signal(13),
+            Outcome::BrokenPipe,
+            "killed by SIGPIPE after 1.2s, as its readers had ended",
+        ),
+        (
+            Exit::Signal(15),
+            Outcome::Stopped,
+            "stopped: killed by SIGTERM after 1.2s",
+        ),
+        (
+            Exit::Signal(15),
+            Outcome::TimedOut,
+            "timed out: killed by SIGTERM after 1.2s",
+        ),
     ];
     for (exit, outcome, expected) in cases {
         check(&exited(READ, exit, outcome), &format!("read      │ {expected}"));
@@ -74,7 +98,10 @@ fn a_start_that_failed_tells_why() {
         pid: None,
         reason: Some("cannot execute ./read.sh: permission denied".into()),
     };
-    check(&news, "read      │ could not be started: cannot execute ./read.sh: permission denied");
+    check(
+        &news,
+        "read      │ could not be started: cannot execute ./read.sh: permission denied",
+    );
 }
 
 #[test]
@@ -86,16 +113,25 @@ fn stopping_and_skipping_are_told() {
         })
     };
     let on = Dependency::Process(COUNT_0);
-    check(&skipped(Because::Of(on)), "publish   │ skipped: count.0 did not succeed");
+    check(
+        &skipped(Because::Of(on)),
+        "publish   │ skipped: count.0 did not succeed",
+    );
     let late = |failed| Because::WaitedTooLong { on, failed };
-    check(&skipped(late(false)), "publish   │ skipped: waited too long for count.0");
+    check(
+        &skipped(late(false)),
+        "publish   │ skipped: waited too long for count.0",
+    );
     check(&skipped(late(true)), "publish   │ failed: waited too long for count.0");
     let stopping = Record::Stopping {
         process: ANNOUNCE,
         why: Why::RunStops,
     };
     check(&record(stopping), "announce  │ stopping, the run stops");
-    check(&record(Record::Killing { process: ANNOUNCE }), "announce  │ did not stop within 10.0s: killing it");
+    check(
+        &record(Record::Killing { process: ANNOUNCE }),
+        "announce  │ did not stop within 10.0s: killing it",
+    );
     let why = Stopped::Signal(2);
     check(
         &record(Record::RunStopping { why }),
@@ -118,7 +154,10 @@ fn pools_are_told_by_their_tasks() {
         process: WORKER,
         tries: 2,
     };
-    check(&record(retried), "squares.0 │ task 3 failed, trying it again (tried twice)");
+    check(
+        &record(retried),
+        "squares.0 │ task 3 failed, trying it again (tried twice)",
+    );
 }
 
 #[test]
@@ -139,5 +178,8 @@ fn a_quiet_voice_speaks_up_after_a_failure() {
     text.line(&exited(READ, Exit::Code(1), Outcome::Failed));
     let verdict = forkyard_core::machine::Verdict::Failed;
     text.line(&record(Record::RunEnded { verdict }));
-    assert_eq!(text.summary()[1], "forkyard  │ failed: read exited with code 1 after 1.2s");
+    assert_eq!(
+        text.summary()[1],
+        "forkyard  │ failed: read exited with code 1 after 1.2s"
+    );
 }
