@@ -100,6 +100,10 @@ fn name_ids(object: &mut Map<String, Value>, record: &Record, plan: &Plan) {
             put("pool", json!(pool_name(plan, pool)));
             put("process", json!(process_name(plan, process)));
         }
+        Record::PoolSkipped { pool, because } => {
+            put("pool", json!(pool_name(plan, pool)));
+            put("because", because_to_json(because, plan));
+        }
         Record::PoolEnded { pool, .. } => {
             put("pool", json!(pool_name(plan, pool)));
         }

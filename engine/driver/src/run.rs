@@ -73,7 +73,9 @@ pub fn run(plan: Arc<Plan>, options: Options, news: news::Sender) -> Result<Verd
         local.block_on(&runtime, async { Run::begin(plan, options, news)?.live().await })
     }));
     // Whatever happened, nothing stays behind.
-    tree::sweep_all();
+    if !tree::sweep_all() {
+        tracing::error!("some processes of the run could not be killed");
+    }
     lived.unwrap_or_else(|_| Err(RunError::Panicked))
 }
 

@@ -91,6 +91,7 @@ impl Table {
             | Record::TaskDone { .. }
             | Record::TaskRetried { .. }
             | Record::TaskFailed { .. }
+            | Record::PoolSkipped { .. }
             | Record::PoolEnded { .. }
             | Record::QueueClosed { .. }
             | Record::QueueBroken { .. }

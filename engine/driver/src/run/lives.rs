@@ -49,8 +49,6 @@ pub enum State {
 /// What is known of a running process.
 #[derive(Debug)]
 pub struct Body {
-    /// Its first process.
-    pub pid: i32,
     /// All of its processes.
     pub tree: Tree,
     /// What the machine wants of it.
@@ -125,7 +123,7 @@ pub struct Watch {
 impl Watch {
     /// Tells of the end of the first process, and, when nobody of its tree is left and its output has been taken
     /// in, of that.
-    pub(super) async fn over(self, child: Child) {
+    pub(super) async fn over(mut self, child: Child) {
         let Self { process, attempt, .. } = self;
         let exit = match exit::ended(child.pidfd).await {
             Ok(exit) => exit,
@@ -172,8 +170,8 @@ impl Watch {
 
     /// Waits for the pumps. In a ring of full queues whose processes are all being stopped, nobody would make room
     /// again: what is parked in the yard stays there, and is counted.
-    async fn drain(self) {
-        for mut pump in self.pumps {
+    async fn drain(&mut self) {
+        for mut pump in std::mem::take(&mut self.pumps) {
             // A pump that panics has rung the alarm already.
             while tokio::time::timeout(DRAIN_PATIENCE, &mut pump).await.is_err() {
                 if self.body.fate.get() != Fate::Live {

@@ -219,7 +219,6 @@ impl Run {
     /// Starts the watch over a life, and its pumps.
     fn watch(&mut self, process: ProcessId, attempt: u32, task: Option<TaskId>, child: Child, streams: Streams) {
         let body = Rc::new(Body {
-            pid: child.pid,
             tree: Tree::new(child.pid, &self.facts.tokens[process.index()]),
             fate: Cell::new(Fate::Live),
         });
@@ -294,7 +293,8 @@ impl Run {
                 self.alarm.start(receiver.pump(pipe, over.clone()))
             }
             Connected::Result(pipe) => {
-                self.alarm.start(worker::collect(tap(pipe)?, process, self.result_bytes_max(process), inbox))
+                let item_bytes_max = self.result_bytes_max(process);
+                self.alarm.start(worker::collect(tap(pipe)?, process, item_bytes_max, inbox))
             }
             Connected::Answers(pipe) => {
                 let cutter = Cutter::new(forkyard_core::plan::Framing::Lines, self.result_bytes_max(process));

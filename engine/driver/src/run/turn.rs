@@ -107,6 +107,8 @@ impl Run {
     /// Everything that a run needs, before anything starts. Within a runtime and a local set.
     pub(super) fn begin(plan: Arc<Plan>, options: Options, news: news::Sender) -> Result<Self, RunError> {
         let directory = &options.directory;
+        // A process changes to its own folder before it executes a path that begins here.
+        let folder = std::path::absolute(&options.folder).map_err(RunError::begin("find the workflow's folder"))?;
         directory.started().map_err(RunError::Directory)?;
         let records = RunDirectory::append(&directory.records()).map_err(RunError::Directory)?;
         let facts = Facts::new(&plan, directory, options.cpus).map_err(RunError::begin("draw tokens"))?;
@@ -123,8 +125,8 @@ impl Run {
             tallies: vec![Tally::default(); plan.queues.len()],
             lives: Lives::default(),
             pipes: Pipes::new(&plan),
-            files: Opener::new(options.folder.clone()),
-            pools: Pools::new(&plan, &options.folder, directory),
+            files: Opener::new(folder.clone()),
+            pools: Pools::new(&plan, &folder, directory),
             pumps: PumpIds::default(),
             null: File::options().read(true).write(true).open("/dev/null").map_err(RunError::begin("open /dev/null"))?,
             facts,
@@ -332,6 +334,7 @@ impl Run {
             | Record::Killing { .. }
             | Record::TaskDone { .. }
             | Record::TaskRetried { .. }
+            | Record::PoolSkipped { .. }
             | Record::PoolEnded { .. }
             | Record::QueueClosed { .. }
             | Record::QueueBroken { .. }
@@ -348,7 +351,6 @@ impl Run {
 
     /// Counts what is left, and writes down how it ended.
     async fn end(mut self, verdict: Verdict) -> Result<Verdict, RunError> {
-        tree::sweep_all();
         self.count();
         self.herald.finish().await.map_err(RunError::Directory)?;
         self.options.directory.ended(verdict.exit_code()).map_err(RunError::Directory)?;

@@ -255,7 +255,9 @@ async fn emptied(pipe: &AsyncFd<OwnedFd>, over: &mut watch::Receiver<bool>) -> F
 fn watched(pipe: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     use nix::fcntl::{FcntlArg, OFlag, fcntl};
     fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    AsyncFd::with_interest(pipe, Interest::WRITABLE | Interest::ERROR)
+    // SAFETY: an `OwnedFd` stays open, and the same, until the `AsyncFd` that owns it now is dropped.
+    let pipe = unsafe { AsyncFd::register_with_interest(pipe, Interest::WRITABLE | Interest::ERROR) }?;
+    Ok(pipe)
 }
 
 fn reopened(pipe: &OwnedFd) -> io::Result<File> {
