@@ -9,7 +9,7 @@ use forkyard_core::machine::Exit;
 use nix::unistd::geteuid;
 
 use super::*;
-use crate::alone::{alone, stderr};
+use crate::alone::{alone, passes_alone, stderr};
 use crate::exit::ended;
 
 fn c(text: &str) -> CString {
@@ -271,4 +271,29 @@ fn a_process_of_another_user_dies_with_the_engine() {
     let output = alone(test, || die_with_a_child(identity));
     assert_eq!(output.status.signal(), Some(libc::SIGKILL));
     assert_eq!(stderr(&output), "started\n");
+}
+
+#[test]
+fn a_lack_of_descriptors_is_transient() {
+    passes_alone("spawner::tests::a_lack_of_descriptors_is_transient", || {
+        let spawner = Spawner::start().expect("the spawner starts");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        let (first, second) = (job(&["/bin/true"], null()), job(&["/bin/true"], null()));
+        let mut taken = Vec::new();
+        while let Ok(file) = File::open("/dev/null") {
+            taken.push(file);
+        }
+        let error = runtime
+            .block_on(spawner.spawn(first))
+            .expect_err("no descriptor is left");
+        assert_eq!((error.step, error.transient()), (Step::Clone, true), "{error}");
+        drop(taken);
+        let child = runtime
+            .block_on(spawner.spawn(second))
+            .expect("there are descriptors again");
+        let exit = crate::exit::reap_blocking(child.pidfd.as_fd()).expect("the child is ours");
+        assert_eq!(exit, Some(Exit::Code(0)));
+    });
 }
