@@ -37,8 +37,8 @@ impl<'a> Reader<'a> {
             .map_err(|_| WireError::Text)
     }
 
-    pub(super) const fn rest(&mut self) -> &'a [u8] {
-        std::mem::replace(&mut self.0, &[])
+    pub(super) fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
     }
 
     pub(super) fn end(&self) -> Result<(), WireError> {
