@@ -151,6 +151,13 @@ impl Queue {
         None
     }
 
+    pub(super) const fn refuse(&mut self) -> Reply {
+        self.refused += 1;
+        Reply::TooLarge {
+            max: self.limits.max_item,
+        }
+    }
+
     pub(super) fn take(&mut self, slot: Slot, ticket: Ticket, block: bool, waiting: &mut Waiting) -> Option<Reply> {
         if let Some(item) = self.items.pop_front() {
             let reply = self.hand_out(item, slot);
