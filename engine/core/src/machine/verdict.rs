@@ -91,9 +91,12 @@ impl Machine {
             Party::Pool(pool) => self.pools[pool.index()].judge(Condition::Succeeded),
             Party::Process(process) => match self.process(process).state {
                 State::Ended(End::Succeeded | End::Stopped) => Judgement::Met,
-                State::Ended(End::Failed | End::NotStarted | End::Skipped | End::Late) => Judgement::Never,
                 // Who has not begun cannot have closed anything.
-                State::Pending | State::Queued | State::Acquiring { .. } | State::Starting { .. } => Judgement::Never,
+                State::Ended(End::Failed | End::NotStarted | End::Skipped | End::Late)
+                | State::Pending
+                | State::Queued
+                | State::Acquiring { .. }
+                | State::Starting { .. } => Judgement::Never,
                 State::Running | State::Stopping { .. } | State::Leaving { .. } | State::Settling { .. } => {
                     Judgement::Open
                 }
