@@ -106,7 +106,11 @@ mod tests {
         for command in Arguments::command().get_subcommands() {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let call = format!("forkyard {}", command.get_name());
-            assert!(help.contains("Example") && help.contains(&call), "{}: {help}", command.get_name());
+            assert!(
+                help.contains("Example") && help.contains(&call),
+                "{}: {help}",
+                command.get_name()
+            );
         }
     }
 }

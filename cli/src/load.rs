@@ -6,10 +6,10 @@ use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use forkyard_core::check;
-use forkyard_core::diagnostic::{self, Diagnostic, Severity, Style};
+use crate::seam::check;
+use crate::seam::diagnostic::{self, Diagnostic, Severity, Style};
+use crate::seam::spec::{self, Loader, Request, Workflow};
 use forkyard_core::source::Files;
-use forkyard_core::spec::{self, Loader, Request, Workflow};
 
 use crate::failure::Failure;
 use crate::report::{Colors, plural};
@@ -98,13 +98,20 @@ impl Loaded {
     /// The folder that relative paths in the workflow start from.
     pub fn folder(&self) -> PathBuf {
         let parent = Path::new(&self.path).parent().unwrap_or(Path::new(""));
-        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        let parent = if parent.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            parent
+        };
         fs::canonicalize(parent).unwrap_or_else(|_| parent.to_owned())
     }
 
     /// How many findings of this severity there are.
     pub fn count(&self, severity: Severity) -> usize {
-        self.diagnostics.iter().filter(|found| found.severity == severity).count()
+        self.diagnostics
+            .iter()
+            .filter(|found| found.severity == severity)
+            .count()
     }
 
     /// All findings as text for `stream`.
@@ -153,7 +160,9 @@ impl Loader for Disk {
         }
         let file = File::open(path).map_err(|error| words(&error))?;
         let mut bytes = Vec::new();
-        file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| words(&error))?;
+        file.take(FILE_BYTES_MAX + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| words(&error))?;
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(format!("it is larger than {} MiB", FILE_BYTES_MAX >> 20));
         }
@@ -194,7 +203,10 @@ mod tests {
         let path = |name: &str| folder.path().join(name).to_str().expect("the path is UTF-8").to_owned();
         fs::write(path("w.yaml"), "forkyard: 1\n").expect("the folder can be written");
         assert_eq!(Disk.load(&path("w.yaml")), Ok(b"forkyard: 1\n".to_vec()));
-        assert_eq!(Disk.load(&path("none.yaml")), Err("no such file or directory".to_owned()));
+        assert_eq!(
+            Disk.load(&path("none.yaml")),
+            Err("no such file or directory".to_owned())
+        );
         assert_eq!(Disk.load(&path("")), Err("it is a directory".to_owned()));
         assert_eq!(Disk.load("/dev/zero"), Err("it is no regular file".to_owned()));
     }

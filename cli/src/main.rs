@@ -9,6 +9,7 @@ mod load;
 mod program_log;
 mod report;
 mod screen;
+mod seam;
 mod signal;
 mod table;
 

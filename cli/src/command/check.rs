@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
+use crate::seam::diagnostic::{self, Severity};
 use clap::ValueEnum;
-use forkyard_core::diagnostic::{self, Severity};
 use forkyard_core::spec::Workflow;
 
 use crate::exit;
@@ -119,6 +119,12 @@ pub fn contents(workflow: &Workflow) -> String {
         (workflow.events.len(), "event", "events"),
     ];
     let parts = counts.into_iter().filter(|(count, ..)| *count > 0);
-    let parts: Vec<String> = parts.map(|(count, one, more)| plural(count as u64, one, more)).collect();
-    if parts.is_empty() { "nothing to run".to_owned() } else { parts.join(", ") }
+    let parts: Vec<String> = parts
+        .map(|(count, one, more)| plural(count as u64, one, more))
+        .collect();
+    if parts.is_empty() {
+        "nothing to run".to_owned()
+    } else {
+        parts.join(", ")
+    }
 }

@@ -64,7 +64,9 @@ fn run_command(command: &[String]) -> Result<u8, Failure> {
 
 /// As a shell has it.
 fn code(status: ExitStatus) -> u8 {
-    let code = status.code().or_else(|| status.signal().map(|signal| i32::from(exit::SIGNALLED) + signal));
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| i32::from(exit::SIGNALLED) + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::UNABLE)
 }
 

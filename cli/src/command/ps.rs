@@ -48,7 +48,11 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
         let rows: Value = serde_json::from_slice(&json)
             .map_err(|error| Failure::unable(format!("the engine has answered something unknown: {error}")))?;
         let rows: Vec<_> = rows.as_array().into_iter().flatten().map(row).collect();
-        write!(out, "{}", table::align(["NAME", "PID", "STATE", "SINCE", "EXIT"], &rows))?;
+        write!(
+            out,
+            "{}",
+            table::align(["NAME", "PID", "STATE", "SINCE", "EXIT"], &rows)
+        )?;
     }
     out.flush()?;
     Ok(exit::DONE)
@@ -66,12 +70,15 @@ fn connect(id: Option<&str>) -> Result<Client, Failure> {
 fn socket(runs: Vec<RunSummary>, id: Option<&str>) -> Result<PathBuf, Failure> {
     if let Some(id) = id {
         let run = runs.into_iter().find(|run| run.about.id == id);
-        let run = run.ok_or_else(|| Failure::unable(format!("there is no run `{}`; see: forkyard runs", id.escape_debug())))?;
+        let run =
+            run.ok_or_else(|| Failure::unable(format!("there is no run `{}`; see: forkyard runs", id.escape_debug())))?;
         return match run.state {
             RunState::Running => Ok(run.about.socket),
             RunState::Ended | RunState::Died => {
                 let state = runs::state_in_words(run.state);
-                Err(Failure::unable(format!("the run {id} does not go on any more, it has {state}")))
+                Err(Failure::unable(format!(
+                    "the run {id} does not go on any more, it has {state}"
+                )))
             }
         };
     }
@@ -81,17 +88,24 @@ fn socket(runs: Vec<RunSummary>, id: Option<&str>) -> Result<PathBuf, Failure> {
         (Some(run), 0) => Ok(run.about.socket),
         (Some(run), _) => {
             let ids: Vec<String> = live.into_iter().chain([run]).map(|run| run.about.id).collect();
-            Err(Failure::unable(format!("several runs go on, name one with --run: {}", ids.join(", "))))
+            Err(Failure::unable(format!(
+                "several runs go on, name one with --run: {}",
+                ids.join(", ")
+            )))
         }
     }
 }
 
 fn row(process: &Value) -> [String; 5] {
     let text = |key: &str| process[key].as_str().unwrap_or("-").to_owned();
-    let since = process["since"].as_u64().map(|nanos| duration::human(Duration::from_nanos(nanos)));
+    let since = process["since"]
+        .as_u64()
+        .map(|nanos| duration::human(Duration::from_nanos(nanos)));
     [
         text("name"),
-        process["pid"].as_i64().map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+        process["pid"]
+            .as_i64()
+            .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
         text("state"),
         since.unwrap_or_else(|| "-".to_owned()),
         exit_in_words(&process["exit"]),
@@ -115,10 +129,17 @@ mod tests {
 
     #[test]
     fn a_row_is_words_instead_of_numbers() {
-        let running = json!({"name": "count.2", "pid": 123, "state": "running", "since": 3_200_000_000_u64, "exit": null});
-        assert_eq!(row(&running), ["count.2", "123", "running", "3.2s", "-"].map(ToOwned::to_owned));
+        let running =
+            json!({"name": "count.2", "pid": 123, "state": "running", "since": 3_200_000_000_u64, "exit": null});
+        assert_eq!(
+            row(&running),
+            ["count.2", "123", "running", "3.2s", "-"].map(ToOwned::to_owned)
+        );
         let ended = json!({"name": "a", "pid": null, "state": "failed", "since": 0, "exit": {"signal": 9}});
-        assert_eq!(row(&ended), ["a", "-", "failed", "0ms", "SIGKILL"].map(ToOwned::to_owned));
+        assert_eq!(
+            row(&ended),
+            ["a", "-", "failed", "0ms", "SIGKILL"].map(ToOwned::to_owned)
+        );
         assert_eq!(exit_in_words(&json!({"code": 3})), "3");
     }
 

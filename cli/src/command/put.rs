@@ -87,7 +87,11 @@ impl Putting<'_> {
             self.done += 1;
         } else if self.args.items.len() != 1 {
             // With one item the exit code says it all.
-            eprintln!("forkyard put: `{}` is full: {} put", self.args.queue, crate::report::plural(self.done, "item", "items"));
+            eprintln!(
+                "forkyard put: `{}` is full: {} put",
+                self.args.queue,
+                crate::report::plural(self.done, "item", "items")
+            );
         }
         Ok(exit)
     }

@@ -102,7 +102,7 @@ fn prepare(loaded: &Loaded, color: When) -> Option<Plan> {
         found.extend(workflow.unbuilt.iter().map(not_built));
         match plan::build(workflow) {
             Ok(built) if !has_errors(&found) => {
-                found.extend(ready_here(workflow, &built, loaded));
+                found.extend(ready_here(workflow, loaded));
                 plan = Some(built);
             }
             // What does not resolve is what the check has found already.
@@ -115,14 +115,17 @@ fn prepare(loaded: &Loaded, color: When) -> Option<Plan> {
     }
     if has_errors(&found) {
         let count = |severity| found.iter().filter(|found| found.severity == severity).count();
-        eprintln!("{}; nothing was started", load::tally(count(Severity::Error), count(Severity::Warning)));
+        eprintln!(
+            "{}; nothing was started",
+            load::tally(count(Severity::Error), count(Severity::Warning))
+        );
         return None;
     }
     plan
 }
 
-fn ready_here(workflow: &Workflow, plan: &Plan, loaded: &Loaded) -> Vec<Diagnostic> {
-    preflight::preflight(workflow, plan, &loaded.folder(), std::env::var_os("PATH").as_deref())
+fn ready_here(workflow: &Workflow, loaded: &Loaded) -> Vec<Diagnostic> {
+    preflight::preflight(workflow, &loaded.folder(), std::env::var_os("PATH").as_deref())
 }
 
 fn has_errors(found: &[Diagnostic]) -> bool {
@@ -182,9 +185,11 @@ impl Start {
         };
         let verdict = engine::run(self.plan, options, sender);
         // The engine has let go of its end of the news: the reporter tells the rest and ends.
-        let reported = reporter.join().unwrap_or_else(|_| Err(io::Error::other("the reporter has failed")));
+        let told = reporter
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the reporter has failed")));
         let verdict = verdict.map_err(|error| Failure::unable(error.to_string()))?;
-        match (verdict.exit_code(), reported) {
+        match (verdict.exit_code(), told) {
             (0, Err(error)) => Err(Failure::output(&error)),
             (code, _) => Ok(u8::try_from(code).unwrap_or(exit::UNABLE)),
         }

@@ -36,7 +36,9 @@ pub fn done(answer: Result<(), ClientError>) -> Result<u8, Failure> {
 pub fn failure(error: &ClientError) -> Failure {
     let exit = match error {
         ClientError::OutsideRun | ClientError::UnknownToken(_) | ClientError::NotDeclared(_) => exit::UNDECLARED,
-        ClientError::NotHeld(_) | ClientError::TooLarge(_) | ClientError::Closed | ClientError::Broken => exit::NOT_DONE,
+        ClientError::NotHeld(_) | ClientError::TooLarge(_) | ClientError::Closed | ClientError::Broken => {
+            exit::NOT_DONE
+        }
         ClientError::TooMany(_) => exit::INVALID,
         ClientError::RunEnded | ClientError::Protocol(_) | ClientError::Io(_) => exit::UNABLE,
     };
