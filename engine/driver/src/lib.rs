@@ -5,6 +5,7 @@ mod alone;
 pub mod directory;
 pub mod exit;
 pub mod guardian;
+pub mod broker;
 pub mod news;
 pub mod pipes;
 pub mod preflight;

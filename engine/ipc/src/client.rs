@@ -89,15 +89,16 @@ impl Client {
                 .ok_or(ClientError::OutsideRun)
         };
         let (socket, token) = (set("FORKYARD_SOCKET")?, set("FORKYARD_TOKEN")?);
-        Self::greet(Path::new(&socket), &token.to_string_lossy())
+        Self::of_process(Path::new(&socket), &token.to_string_lossy())
     }
 
     /// A client that belongs to no process, of the run with that socket: it may only [`Client::ps`].
     pub fn connect(socket: &Path) -> Result<Self, ClientError> {
-        Self::greet(socket, "")
+        Self::of_process(socket, "")
     }
 
-    fn greet(socket: &Path, token: &str) -> Result<Self, ClientError> {
+    /// The client of the process with that token, of the run with that socket.
+    pub fn of_process(socket: &Path, token: &str) -> Result<Self, ClientError> {
         let stream = UnixStream::connect(socket).map_err(ClientError::of_connect)?;
         Self::over(stream, token)
     }
