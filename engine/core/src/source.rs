@@ -6,7 +6,7 @@ mod node;
 mod text;
 mod yaml;
 
-pub(crate) use node::{Entry, Kind, Node, Plain, Scalar, Style};
+pub(crate) use node::{Entry, Kind, Node, Plain, Style, excerpt};
 pub(crate) use yaml::parse;
 
 /// One file that belongs to a workflow, its text kept to show lines of it.

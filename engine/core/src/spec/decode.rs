@@ -16,7 +16,7 @@ mod access;
 mod shapes;
 
 use access::{EntryAccess, ItemAccess, PlacedAccess};
-pub(crate) use shapes::{Any, Keyed, Many, Spanned, TextOr};
+pub(crate) use shapes::{Any, Keyed, Many, Nullable, Spanned, TextOr};
 
 /// So many errors are looked for in one value.
 const ERRORS_MAX: usize = 100;
@@ -24,6 +24,7 @@ const ERRORS_MAX: usize = 100;
 /// Names that tell the deserializer that a value is one of [`shapes`].
 const PLACED: &str = "$placed";
 const MANY: &str = "$many";
+const NULLABLE: &str = "$nullable";
 const TEXT_OR: &str = "$text-or";
 
 /// Decodes a node; what is wrong is noted, and the values concerned are left out. `None`: nothing could be decoded.
@@ -272,7 +273,7 @@ impl<'n> Deserializer<'n> for Cursor<'n, '_> {
             (PLACED, _) => visitor.visit_seq(PlacedAccess::of(self)),
             (MANY, Kind::Sequence(items)) => visitor.visit_seq(self.items(items)),
             (MANY, Kind::Scalar(_) | Kind::Mapping(_)) => visitor.visit_seq(access::One::of(self)),
-            (TEXT_OR, Kind::Scalar(_)) if self.node.is_null() => visitor.visit_unit(),
+            (NULLABLE | TEXT_OR, Kind::Scalar(_)) if self.node.is_null() => visitor.visit_unit(),
             (TEXT_OR, Kind::Scalar(scalar)) => visitor.visit_borrowed_str(&scalar.text),
             _ => visitor.visit_newtype_struct(self),
         };

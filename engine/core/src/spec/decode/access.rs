@@ -57,7 +57,7 @@ impl<'n> MapAccess<'n> for EntryAccess<'n, '_> {
     type Error = Error;
 
     fn next_key_seed<S: DeserializeSeed<'n>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
-        for entry in self.entries.by_ref() {
+        while let Some(entry) = self.entries.next() {
             let value = self.cursor.at(&entry.value);
             if value.is_poisoned() || !self.is_known(&entry.key) {
                 continue;

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::{MANY, PLACED, TEXT_OR};
+use super::{MANY, NULLABLE, PLACED, TEXT_OR};
 use crate::source::Span;
 
 /// A value with its place.
@@ -99,11 +99,37 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for KeyedVisitor<T> {
     }
 }
 
-/// Text as it was written, or else a list or a map of the form `T`, or nothing at all (`null`).
+/// A value, or `null` where that means something.
+#[derive(Clone, Debug)]
+pub(crate) struct Nullable<T>(pub Option<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Nullable<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(NULLABLE, NullableVisitor(PhantomData))
+    }
+}
+
+struct NullableVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for NullableVisitor<T> {
+    type Value = Nullable<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value or null")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Nullable<T>, E> {
+        Ok(Nullable(None))
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Nullable<T>, D::Error> {
+        T::deserialize(deserializer).map(|value| Nullable(Some(value)))
+    }
+}
+
+/// Text as it was written, or else a list or a map of the form `T`.
 #[derive(Clone, Debug)]
 pub(crate) enum TextOr<T> {
-    /// `null`, or no value.
-    Null,
     /// A scalar, as it was written.
     Text(String),
     /// A list or a map.
@@ -123,10 +149,6 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for TextOrVisitor<T> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("text, a list or a map")
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<TextOr<T>, E> {
-        Ok(TextOr::Null)
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<TextOr<T>, E> {
