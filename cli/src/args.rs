@@ -14,7 +14,14 @@ pub struct Arguments {
     pub command: Command,
 
     /// When to use colours
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "auto|always|never",
+        hide_possible_values = true,
+        default_value_t
+    )]
     color: When,
 
     /// The same as --color never

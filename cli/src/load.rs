@@ -8,8 +8,8 @@ use std::thread;
 
 use crate::seam::check;
 use crate::seam::diagnostic::{self, Diagnostic, Severity, Style};
-use crate::seam::spec::{self, Loader, Request, Workflow};
 use forkyard_core::source::Files;
+use forkyard_core::spec::{self, Loader, Request, Workflow};
 
 use crate::failure::Failure;
 use crate::report::{Colors, plural};

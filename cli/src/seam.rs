@@ -36,34 +36,3 @@ pub mod diagnostic {
         serde_json::Value::Null
     }
 }
-pub mod spec {
-    use forkyard_core::source::Files;
-    pub use forkyard_core::spec::*;
-    use std::collections::BTreeMap;
-    pub trait Loader {
-        fn load(&mut self, path: &str) -> Result<Vec<u8>, String>;
-    }
-    pub struct Request<'a> {
-        pub paths: &'a [String],
-        pub params: &'a [(String, String)],
-        pub environment: &'a BTreeMap<String, String>,
-        pub cpus: u32,
-    }
-    pub struct Loaded {
-        pub workflow: Option<Workflow>,
-        pub files: Files,
-        pub diagnostics: Vec<forkyard_core::diagnostic::Diagnostic>,
-        pub readable: bool,
-    }
-    pub fn read(_: &Request, _: &mut dyn Loader) -> Loaded {
-        Loaded {
-            workflow: None,
-            files: Files::default(),
-            diagnostics: Vec::new(),
-            readable: false,
-        }
-    }
-    pub fn duration(_: &str) -> Option<std::time::Duration> {
-        None
-    }
-}

@@ -103,8 +103,8 @@ impl<W: Write> Shown<W> {
 /// The logs that are shown.
 struct Logs {
     logs: Vec<Log>,
-    /// Names stand before the lines when there are, or may come, several.
-    labelled: bool,
+    /// Columns for the names, which stand before the lines when there are several logs.
+    width: Option<usize>,
 }
 
 /// One log, read so far.
@@ -119,7 +119,7 @@ impl Logs {
     fn open(directory: &RunDirectory, names: &[String]) -> Result<Self, Failure> {
         let mut logs = Self {
             logs: Vec::new(),
-            labelled: false,
+            width: None,
         };
         logs.find_more(directory, names)?;
         let missing = names
@@ -152,18 +152,19 @@ impl Logs {
                 });
             }
         }
-        self.labelled = self.logs.len() > 1;
+        let widest = self.logs.iter().map(|log| log.name.len()).max();
+        self.width = widest.filter(|_| self.logs.len() > 1);
         Ok(())
     }
 
     /// Shows what has been written since the last time; of that only the last `lines` lines.
     fn show<W: Write>(&mut self, lines: Option<usize>, shown: &mut Shown<W>) -> Result<(), Failure> {
         for log in &mut self.logs {
-            let label = self.labelled.then_some(log.name.as_str());
+            let label = self.width.map(|width| format!("{:width$}", log.name));
             if let Some(count) = lines {
                 start_of_tail(&mut log.file, count).map_err(|error| unreadable(Path::new(&log.name), &error))?;
             }
-            show_new(&mut log.file, &mut log.begun, label, shown)?;
+            show_new(&mut log.file, &mut log.begun, label.as_deref(), shown)?;
         }
         shown.out.flush()?;
         Ok(())
@@ -174,8 +175,8 @@ impl Logs {
         self.show(None, shown)?;
         for log in &mut self.logs {
             if !log.begun.is_empty() {
-                let label = self.labelled.then_some(log.name.as_str());
-                shown.line(label, &std::mem::take(&mut log.begun))?;
+                let label = self.width.map(|width| format!("{:width$}", log.name));
+                shown.line(label.as_deref(), &std::mem::take(&mut log.begun))?;
             }
         }
         shown.out.flush()?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::seam::spec;
+use forkyard_core::spec;
 use forkyard_ipc::client::Patience;
 
 /// The arguments of every verb that can block.

@@ -5,7 +5,6 @@
 //!        (include, -f)    (each instance)
 //! ```
 
-pub mod target;
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Diagnostic, Findings};
@@ -30,10 +29,12 @@ mod process;
 mod resolve;
 mod resource;
 mod stream;
+pub mod target;
 mod template;
 mod values;
 pub mod workflow;
 
+pub use values::duration;
 pub use workflow::*;
 
 /// Reads the files of a workflow: the core itself reads none.

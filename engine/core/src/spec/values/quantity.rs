@@ -36,7 +36,7 @@ const SIZES: [(&str, u128); 12] = [
 ];
 
 /// A duration: numbers with units, from the longest to the shortest, such as `1h30m` or `1.5s`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let mut units = TIMES.iter();
     let mut rest = text;
     let mut nanos: u128 = 0;
