@@ -78,13 +78,7 @@ enum Flow {
 impl Receiver {
     /// A pump that identifies itself by `id` when it asks for items.
     #[must_use]
-    pub fn new(
-        id: PumpId,
-        queue: QueueId,
-        framing: Framing,
-        share: Share,
-        inbox: mpsc::Sender<Happening>,
-    ) -> Self {
+    pub fn new(id: PumpId, queue: QueueId, framing: Framing, share: Share, inbox: mpsc::Sender<Happening>) -> Self {
         Self {
             id,
             queue,
@@ -227,7 +221,10 @@ impl Receiver {
 
     async fn tell(&self, read: Vec<ItemId>, unread: Vec<ItemId>) -> bool {
         let queue = self.queue;
-        self.inbox.send(Happening::Settled { queue, read, unread }).await.is_ok()
+        self.inbox
+            .send(Happening::Settled { queue, read, unread })
+            .await
+            .is_ok()
     }
 }
 
