@@ -242,10 +242,12 @@ async fn emptied(pipe: &AsyncFd<OwnedFd>, over: &mut watch::Receiver<bool>) -> F
         0 => Ok(()),
         _ => Err(io::ErrorKind::WouldBlock.into()),
     });
+    // The closed end is looked for first: a pipe nobody reads counts as writable for ever, empty or not.
     tokio::select! {
-        empty = empty => if empty.is_ok() { Flow::On } else { Flow::Over },
+        biased;
         _ = pipe.ready(Interest::ERROR) => Flow::Over,
         _ = over.wait_for(|over| *over) => Flow::Over,
+        empty = empty => if empty.is_ok() { Flow::On } else { Flow::Over },
     }
 }
 
