@@ -142,7 +142,7 @@ async fn items_as_large_as_permitted_pass_and_one_more_byte_does_not() {
 async fn the_table_is_for_everybody() {
     let mut world = World::new();
     let socket = world.socket();
-    let stranger = world.task(move || {
+    let stranger = World::task(move || {
         let mut client = Client::connect(&socket).expect("greeted");
         let refused = client.set("go").expect_err("it is nobody");
         (client.ps().expect("a table"), refused.to_string())
