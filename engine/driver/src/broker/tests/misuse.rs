@@ -118,11 +118,7 @@ async fn half_a_frame_is_no_request() {
 async fn a_client_that_dies_while_it_waits_is_forgotten() {
     let mut world = World::new();
     let socket = world.socket();
-    let waiting = World::task(move || {
-        let mut stream = UnixStream::connect(socket).expect("connected");
-        stream.write_all(&[hello("read", 1), get(2)].concat()).expect("sent");
-        stream
-    });
+    let waiting = World::task(move || asking(&socket, "read", &get(2)));
     let waiting = world.join(waiting).await;
     world.until(|yard| yard.counts(0).waiting_take == 1).await;
     drop(waiting);
@@ -135,11 +131,7 @@ async fn a_client_that_dies_while_it_waits_is_forgotten() {
 async fn a_client_that_dies_between_take_and_acknowledgement_returns_the_item() {
     let mut world = World::new();
     let socket = world.socket();
-    let taker = World::task(move || {
-        let mut stream = UnixStream::connect(socket).expect("connected");
-        stream.write_all(&[hello("read", 1), get(2)].concat()).expect("sent");
-        stream
-    });
+    let taker = World::task(move || asking(&socket, "read", &get(2)));
     let stream = world.join(taker).await;
     let put = world.client("write", |client| {
         client.put("jobs", "once", Patience::Block).expect("an answer")

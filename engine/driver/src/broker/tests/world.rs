@@ -101,6 +101,12 @@ impl World {
         self.pass_on_replies();
     }
 
+    /// No sender is left.
+    pub fn close_queue(&mut self) {
+        self.yard.close(0);
+        self.pass_on_replies();
+    }
+
     async fn turn_once(&mut self) {
         let from = tokio::time::timeout(Duration::from_secs(20), self.inbox.recv()).await;
         self.turn(from.expect("something happens before long"));
