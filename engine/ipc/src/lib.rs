@@ -26,4 +26,6 @@
 //! assert!(matches!(&replies[..], [(Ticket(1), Reply::Item { bytes, .. })] if bytes == b"hello"));
 //! ```
 
+pub mod client;
+pub mod wire;
 pub mod yard;

@@ -236,6 +236,12 @@ impl Yard {
         true
     }
 
+    /// Counts an item that was too large to be offered at all: whoever carries items need not read a
+    /// huge one to its end to have it refused.
+    pub fn refuse(&mut self, queue: u32) -> Reply {
+        self.queues[queue as usize].refuse()
+    }
+
     /// Acknowledges an item that `slot` has taken: it is done with and gone.
     pub fn ack(&mut self, slot: Slot, queue: u32, item: ItemId) -> Result<(), Refusal> {
         let acked = self.queues[queue as usize].ack(slot, item);

@@ -151,6 +151,13 @@ impl Queue {
         None
     }
 
+    pub(super) const fn refuse(&mut self) -> Reply {
+        self.refused += 1;
+        Reply::TooLarge {
+            max: self.limits.max_item,
+        }
+    }
+
     pub(super) fn take(&mut self, slot: Slot, ticket: Ticket, block: bool, waiting: &mut Waiting) -> Option<Reply> {
         if let Some(item) = self.items.pop_front() {
             let reply = self.hand_out(item, slot);
@@ -302,7 +309,8 @@ impl Queue {
             State::Broken => Ended::Broken,
             State::Open | State::Drained(_) => return false,
         };
-        let drained = self.items.is_empty() && self.taken.is_empty() && self.putters.is_empty();
+        // Who waits to put waits for room, so there are items as long as there are such.
+        let drained = self.items.is_empty() && self.taken.is_empty();
         if drained {
             self.state = State::Drained(ended);
         }

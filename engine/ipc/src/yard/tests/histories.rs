@@ -171,9 +171,9 @@ impl Pair {
     fn depart(&mut self) {
         let (slot, died) = (self.dice.slot(), self.dice.roll(2) == 0);
         if died {
-            self.yard.died(slot)
+            self.yard.died(slot);
         } else {
-            self.yard.let_go(slot)
+            self.yard.let_go(slot);
         }
         self.model.depart(slot, died);
     }

@@ -1,0 +1,256 @@
+//! The broker: the socket at which the programs of a run ask for what is in the yard.
+//!
+//! Tasks of their own accept connections and cut frames; whatever they learn arrives as
+//! [`FromClient`] in the inbox of the turn loop, which owns the yard and passes it to
+//! [`Broker::handle`]. There a token becomes a slot, a name becomes a channel, and what the process
+//! has not declared is refused. Requests that have to wait are parked in the yard under tickets of
+//! the broker's own (the highest bit is set), and answered by [`Broker::answered`].
+//!
+//! A hold belongs to the slot and survives the connection; requests that wait, and items that were
+//! taken and not acknowledged, belong to the connection and end with it.
+
+mod connection;
+mod names;
+mod requests;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use forkyard_ipc::wire::{Answer, Frame, Why, WireError};
+use forkyard_ipc::yard::{Held, Reply, Slot, Ticket, Yard};
+use tokio::net::UnixListener;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use connection::Connection;
+pub use names::Names;
+
+/// More connections than this are closed as they come.
+pub const CONNECTIONS_MAX: usize = 10_000;
+
+/// So many answers may wait until their client reads them; a client that is slower is cut off.
+pub const ANSWERS_MAX: usize = 1024;
+
+/// So many requests of one connection may wait in the yard.
+pub const PARKED_MAX: usize = 64;
+
+/// So many items may be taken by one connection and not acknowledged.
+pub const UNACKNOWLEDGED_MAX: usize = 1024;
+
+/// Tickets of the broker have this bit set; whoever else asks the yard leaves it clear.
+pub const TICKET_BIT: u64 = 1 << 63;
+
+/// The number of a connection, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConnectionId(u64);
+
+/// Something that happened at a connection, to be passed to [`Broker::handle`].
+#[derive(Debug)]
+pub struct FromClient {
+    connection: ConnectionId,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Opened(Connection),
+    Frame(Frame),
+    Malformed(WireError),
+    Closed,
+}
+
+/// A client wants to see the processes of the run; the answer is [`Broker::reply_table`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableWanted {
+    /// Who.
+    pub connection: ConnectionId,
+    /// The number of its request.
+    pub request: u64,
+}
+
+/// A request that waits in the yard.
+#[derive(Clone, Copy, Debug)]
+struct Parked {
+    connection: ConnectionId,
+    request: u64,
+    slot: Slot,
+    wanted: Wanted,
+}
+
+/// What a request is after, to undo it if its client has gone when it is granted.
+#[derive(Clone, Copy, Debug)]
+enum Wanted {
+    Put,
+    Take(u32),
+    Hold(Held, u32),
+    Event,
+}
+
+/// The server side of a run's socket. Dropped, it closes all connections and removes the socket.
+#[derive(Debug)]
+pub struct Broker {
+    socket: PathBuf,
+    accepting: AbortHandle,
+    connections: BTreeMap<ConnectionId, Connection>,
+    parked: BTreeMap<Ticket, Parked>,
+    tickets: u64,
+}
+
+impl Broker {
+    /// Listens at `socket` (at most about 100 bytes long, in a folder that nobody else may enter), from
+    /// within a tokio runtime. What clients send goes into the inbox; when it is full, they wait.
+    ///
+    /// # Errors
+    /// When the socket cannot be made.
+    pub fn bind(socket: &Path, inbox: mpsc::Sender<FromClient>) -> io::Result<Self> {
+        let listener = UnixListener::bind(socket)?;
+        fs::set_permissions(socket, fs::Permissions::from_mode(0o600))?;
+        let accepting = tokio::spawn(connection::accept(listener, inbox)).abort_handle();
+        Ok(Self {
+            socket: socket.to_owned(),
+            accepting,
+            connections: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            tickets: TICKET_BIT,
+        })
+    }
+
+    /// Does what a client asks, or parks it. What becomes possible by it, for this client or others, is in
+    /// the yard's replies and changes, which the caller collects and passes on until there are none.
+    pub fn handle(&mut self, yard: &mut Yard, names: &Names, from: FromClient) -> Option<TableWanted> {
+        let FromClient { connection, what } = from;
+        match what {
+            What::Opened(opened) => {
+                self.connections.insert(connection, opened);
+                None
+            }
+            What::Frame(frame) => self.understand(yard, names, connection, &frame),
+            What::Malformed(error) => {
+                self.refuse_and_end(yard, connection, 0, Why::Protocol, error.to_string());
+                None
+            }
+            What::Closed => {
+                self.forget(yard, connection);
+                None
+            }
+        }
+    }
+
+    /// Passes a reply of the yard to the client that waits for it. False: the ticket is not the broker's.
+    ///
+    /// What is granted to a client that has gone meanwhile is undone.
+    pub fn answered(&mut self, yard: &mut Yard, ticket: Ticket, reply: Reply) -> bool {
+        if ticket.0 & TICKET_BIT == 0 {
+            return false;
+        }
+        if let Some(parked) = self.parked.remove(&ticket) {
+            if let Some(connection) = self.connections.get_mut(&parked.connection) {
+                connection.parked.remove(&parked.request);
+            }
+            self.deliver(yard, parked, reply);
+        }
+        true
+    }
+
+    /// Answers a [`TableWanted`] with the text of the table.
+    pub fn reply_table(&mut self, yard: &mut Yard, wanted: TableWanted, json: Vec<u8>) {
+        self.send(yard, wanted.connection, wanted.request, &Answer::Table(json));
+    }
+
+    /// The slot's process has ended: its connections are told and closed. To be called with
+    /// [`Yard::let_go`] or [`Yard::died`], which let go of whatever they waited for or had taken.
+    pub fn hang_up(&mut self, yard: &mut Yard, slot: Slot) {
+        let of_slot = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.speaks_for(slot));
+        let ids: Vec<ConnectionId> = of_slot.map(|(id, _)| *id).collect();
+        let message = "the process this client speaks for has ended";
+        for id in ids {
+            let waiting = self
+                .connections
+                .get(&id)
+                .into_iter()
+                .flat_map(|connection| connection.parked.keys().copied());
+            for request in waiting.collect::<Vec<_>>() {
+                self.send(
+                    yard,
+                    id,
+                    request,
+                    &Answer::Refused {
+                        why: Why::Ended,
+                        message: message.to_owned(),
+                    },
+                );
+            }
+            self.end(yard, id);
+        }
+        // The yard has forgotten these, or is about to: no reply will come for them.
+        self.parked.retain(|_, parked| parked.slot != slot);
+    }
+
+    /// The connection has ended: its requests are withdrawn and its items go back.
+    fn forget(&mut self, yard: &mut Yard, id: ConnectionId) {
+        let Some(connection) = self.connections.remove(&id) else {
+            return;
+        };
+        for ticket in connection.parked.into_values() {
+            // A reply that is on its way already finds its request here, and its client gone.
+            if yard.cancel(ticket) {
+                self.parked.remove(&ticket);
+            }
+        }
+        let Some(slot) = connection.speaker.slot() else { return };
+        for (queue, item) in connection.items {
+            // A slot that was let go has nothing left to give back.
+            let _returned = yard.give_back(slot, queue, item);
+        }
+    }
+
+    /// True when the answer is on its way; else the client is (or now becomes) one that has gone.
+    fn send(&mut self, yard: &mut Yard, id: ConnectionId, request: u64, answer: &Answer) -> bool {
+        let Some(connection) = self.connections.get(&id) else {
+            return false;
+        };
+        let sent = answer
+            .encode(request)
+            .is_ok_and(|frame| connection.answers.try_send(frame).is_ok());
+        if !sent {
+            tracing::debug!(?id, "a client that does not read its answers is cut off");
+            self.forget(yard, id);
+        }
+        sent
+    }
+
+    /// Refuses, and closes the connection once the client has been told.
+    fn refuse_and_end(&mut self, yard: &mut Yard, id: ConnectionId, request: u64, why: Why, message: String) {
+        self.send(yard, id, request, &Answer::Refused { why, message });
+        self.end(yard, id);
+    }
+
+    /// Closes the connection once what was answered is written.
+    fn end(&mut self, yard: &mut Yard, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.end();
+        }
+        self.forget(yard, id);
+    }
+
+    /// How many clients are connected.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        // Nobody is listening any more; a socket that stays says no more than that.
+        let _removed = fs::remove_file(&self.socket);
+    }
+}
