@@ -119,8 +119,8 @@ impl Broker {
         })
     }
 
-    /// Does what a client asks, or parks it. What becomes possible for others by it is in the yard's
-    /// replies and changes.
+    /// Does what a client asks, or parks it. What becomes possible by it, for this client or others, is in
+    /// the yard's replies and changes, which the caller collects and passes on until there are none.
     pub fn handle(&mut self, yard: &mut Yard, names: &Names, from: FromClient) -> Option<TableWanted> {
         let FromClient { connection, what } = from;
         match what {
@@ -189,6 +189,8 @@ impl Broker {
             }
             self.end(yard, id);
         }
+        // The yard has forgotten these, or is about to: no reply will come for them.
+        self.parked.retain(|_, parked| parked.slot != slot);
     }
 
     /// The connection has ended: its requests are withdrawn and its items go back.

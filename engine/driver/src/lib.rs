@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod alone;
+pub mod broker;
 pub mod directory;
 pub mod exit;
 pub mod guardian;

@@ -83,8 +83,8 @@ pub fn run(plan: Arc<Plan>, options: Options, news: news::Sender) -> Result<Verd
 /// not used here; processes get what the engine had only when they ask for it.
 fn raise_open_files() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let raised = getrlimit(Resource::RLIMIT_NOFILE)
-        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    let raised =
+        getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
     if let Err(errno) = raised {
         tracing::warn!("the limit of open files cannot be raised: {errno}");
     }
@@ -119,3 +119,5 @@ fn is_transient(error: &io::Error) -> bool {
     )
 }
 
+#[cfg(test)]
+mod tests;

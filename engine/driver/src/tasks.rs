@@ -16,7 +16,6 @@ use forkyard_ipc::yard::ItemId;
 use results::Results;
 pub use source::{Source, SourceError};
 
-
 use crate::directory::RunDirectory;
 
 /// The largest result of a task when no queue says otherwise: the language's default of `max_item`.
@@ -80,7 +79,10 @@ impl Pools {
             taken: 0,
             kept: Results::new(directory.results(name)),
         };
-        let pools = plan.pools.iter().map(|pool| pool.work.as_ref().map(|work| tasks(&pool.name, work)));
+        let pools = plan
+            .pools
+            .iter()
+            .map(|pool| pool.work.as_ref().map(|work| tasks(&pool.name, work)));
         Self { pools: pools.collect() }
     }
 
@@ -89,7 +91,9 @@ impl Pools {
     /// # Panics
     /// When the pool has only slots: nobody speaks of its tasks.
     pub fn of(&mut self, pool: PoolId) -> &mut Tasks {
-        self.pools[pool.index()].as_mut().expect("only pools with work have tasks")
+        self.pools[pool.index()]
+            .as_mut()
+            .expect("only pools with work have tasks")
     }
 
     /// All pools that have tasks.

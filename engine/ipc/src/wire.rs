@@ -12,7 +12,8 @@
 //!
 //! In a payload a text is its length in 16 bits and its bytes (UTF-8), a number is little-endian, and
 //! bytes without a length reach to the payload's end. The client sends [`Ask`]s, the first of them
-//! [`Ask::Hello`]; each but [`Ask::Cancel`] is answered by exactly one [`Answer`].
+//! [`Ask::Hello`], and waits for its answer before it sends more: what a frame may hold depends on who
+//! speaks. Each but [`Ask::Cancel`] is answered by exactly one [`Answer`].
 //!
 //! All here is pure: bytes in, values out, whatever the bytes are.
 

@@ -59,6 +59,60 @@ async fn what_cannot_be_had_at_once_is_said() {
     assert_eq!((counts.put, counts.waiting_put, counts.waiting_take), (2, 0, 0));
 }
 
+/// Time-outs of one millisecond race with whatever they wait for, on both sides of a queue of two.
+#[tokio::test]
+async fn impatient_clients_lose_nothing_and_get_nothing_twice() {
+    const WRITERS: u32 = 3;
+    const ITEMS: u32 = 60;
+    let brief = Patience::For(Duration::from_millis(1));
+    let mut world = World::new();
+    let readers: Vec<_> = (0..3)
+        .map(|_| world.client("read", move |client| get_until_closed(client, brief)))
+        .collect();
+    let writer = |number: u32| {
+        move |client: &mut Client| {
+            for item in (number * ITEMS)..(number * ITEMS + ITEMS) {
+                while !client.put("jobs", item.to_string(), brief).expect("an answer") {}
+            }
+        }
+    };
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|number| world.client("write", writer(number)))
+        .collect();
+    for writer in writers {
+        world.join(writer).await;
+    }
+    world.close_queue();
+    let mut got = Vec::new();
+    for reader in readers {
+        got.extend(world.join(reader).await);
+    }
+    got.sort_unstable();
+    assert_eq!(got, (0..WRITERS * ITEMS).collect::<Vec<_>>());
+}
+
+fn get_until_closed(client: &mut Client, patience: Patience) -> Vec<u32> {
+    let mut got = Vec::new();
+    loop {
+        match client.get("jobs", patience) {
+            Ok(Some(item)) => {
+                got.push(
+                    std::str::from_utf8(item.bytes())
+                        .expect("text")
+                        .parse()
+                        .expect("a number"),
+                );
+                item.ack().expect("acknowledged");
+            }
+            Ok(None) => {}
+            Err(closed) => {
+                assert!(matches!(closed, ClientError::Closed), "{closed}");
+                return got;
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_hold_belongs_to_the_process_and_not_to_the_connection() {
     let mut world = World::new();
@@ -142,7 +196,7 @@ async fn items_as_large_as_permitted_pass_and_one_more_byte_does_not() {
 async fn the_table_is_for_everybody() {
     let mut world = World::new();
     let socket = world.socket();
-    let stranger = world.task(move || {
+    let stranger = World::task(move || {
         let mut client = Client::connect(&socket).expect("greeted");
         let refused = client.set("go").expect_err("it is nobody");
         (client.ps().expect("a table"), refused.to_string())

@@ -71,7 +71,9 @@ impl Run {
     }
 
     fn terminate(&mut self, process: ProcessId, attempt: u32) {
-        let Some(body) = self.lives.body(process, attempt) else { return };
+        let Some(body) = self.lives.body(process, attempt) else {
+            return;
+        };
         body.fate.set(Fate::Stop);
         let launch = &self.plan.launches[process.index()];
         let failed = match &launch.stop_command {
@@ -86,7 +88,9 @@ impl Run {
     }
 
     fn kill(&mut self, process: ProcessId, attempt: u32) {
-        let Some(body) = self.lives.body(process, attempt) else { return };
+        let Some(body) = self.lives.body(process, attempt) else {
+            return;
+        };
         body.fate.set(Fate::Die);
         // The watch over the life goes on with it until nobody is left.
         let _ = body.tree.kill();
@@ -130,15 +134,12 @@ impl Run {
     }
 
     /// A pump wants items.
-    pub(super) fn give(
-        &mut self,
-        pump: PumpId,
-        queue: QueueId,
-        at_most: usize,
-        answer: oneshot::Sender<TakeAnswer>,
-    ) {
+    pub(super) fn give(&mut self, pump: PumpId, queue: QueueId, at_most: usize, answer: oneshot::Sender<TakeAnswer>) {
         let ticket = self.asks.draw();
-        match self.yard.ask(self.engine_slot(), ticket, Request::Take { queue: queue.0 }, true) {
+        match self
+            .yard
+            .ask(self.engine_slot(), ticket, Request::Take { queue: queue.0 }, true)
+        {
             Some(reply) => self.given(queue, at_most, answer, reply),
             None => self.asks.park(
                 ticket,

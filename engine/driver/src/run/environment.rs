@@ -76,7 +76,8 @@ impl Environment {
     }
 
     fn set(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) {
-        self.variables.insert(name.as_ref().to_owned(), value.as_ref().to_owned());
+        self.variables
+            .insert(name.as_ref().to_owned(), value.as_ref().to_owned());
     }
 
     fn put_first_on_path(&mut self, folder: &OsStr) {

@@ -34,7 +34,8 @@ impl Opener {
 
     /// For reading.
     pub(super) fn read(&self, path: &str) -> io::Result<File> {
-        self.open(OpenOptions::new().read(true), path).map_err(|error| named("read", path, &error))
+        self.open(OpenOptions::new().read(true), path)
+            .map_err(|error| named("read", path, &error))
     }
 
     /// Created or emptied, once for each process or pool.
@@ -98,8 +99,15 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let opener = Opener::new(folder.path().to_owned());
         for line in ["a\n", "b\n"] {
-            opener.append("out").expect("opened").write_all(line.as_bytes()).expect("written");
+            opener
+                .append("out")
+                .expect("opened")
+                .write_all(line.as_bytes())
+                .expect("written");
         }
-        assert_eq!(io::read_to_string(opener.read("out").expect("there")).expect("read"), "a\nb\n");
+        assert_eq!(
+            io::read_to_string(opener.read("out").expect("there")).expect("read"),
+            "a\nb\n"
+        );
     }
 }

@@ -49,7 +49,8 @@ impl Herald {
 
     /// Notes one thing; it leaves with the next [`Herald::flush`].
     pub(super) fn tell(&mut self, news: News) {
-        self.lines.extend_from_slice(records::to_json(&news, &self.plan).to_string().as_bytes());
+        self.lines
+            .extend_from_slice(records::to_json(&news, &self.plan).to_string().as_bytes());
         self.lines.push(b'\n');
         if self.backlog.len() < BACKLOG_MAX {
             self.backlog.push(news);

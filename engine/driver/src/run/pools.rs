@@ -108,9 +108,13 @@ impl Run {
 
     /// A persistent worker gets its task.
     pub(super) fn assign(&mut self, process: ProcessId, attempt: u32, task: TaskId) {
-        let Some(pool) = self.plan.processes[process.index()].worker_of else { return };
+        let Some(pool) = self.plan.processes[process.index()].worker_of else {
+            return;
+        };
         let tasks = self.pools.of(pool);
-        let Some(payload) = tasks.get(task).map(|task| Rc::clone(&task.payload)) else { return };
+        let Some(payload) = tasks.get(task).map(|task| Rc::clone(&task.payload)) else {
+            return;
+        };
         if !fits(tasks.framing, &payload) {
             let name = &self.plan.pools[pool.index()].name;
             let shown = shortened(&payload);
@@ -122,7 +126,9 @@ impl Run {
             return self.fault(reason.into());
         }
         let bytes = framed(tasks.framing, &payload);
-        let Some(life) = self.lives.get_mut(process).filter(|life| life.attempt == attempt) else { return };
+        let Some(life) = self.lives.get_mut(process).filter(|life| life.attempt == attempt) else {
+            return;
+        };
         life.task = Some(task);
         if let Some(feed) = &life.feed {
             // A worker that reads no more is noticed by its exit; the task is tried again then.
@@ -132,7 +138,9 @@ impl Run {
 
     /// A persistent worker has answered.
     pub(super) fn answered(&mut self, process: ProcessId, attempt: u32, line: Option<Vec<u8>>) {
-        let Some(life) = self.lives.get_mut(process).filter(|life| life.attempt == attempt) else { return };
+        let Some(life) = self.lives.get_mut(process).filter(|life| life.attempt == attempt) else {
+            return;
+        };
         let (Some(task), Some(pool)) = (life.task.take(), self.plan.processes[process.index()].worker_of) else {
             let name = &self.plan.processes[process.index()].name;
             tracing::warn!("`{name}` wrote a line without having a task; it is dropped");
@@ -206,7 +214,10 @@ impl Run {
         if !matches!(reply, Reply::Done) {
             let name = &self.plan.pools[pool.index()].name;
             let queue = self.pools.of(pool).results_to;
-            tracing::warn!("the result of task {} of pool `{name}` was not taken by its queue", task.0);
+            tracing::warn!(
+                "the result of task {} of pool `{name}` was not taken by its queue",
+                task.0
+            );
             if let (Some(queue), false) = (queue, matches!(reply, Reply::TooLarge { .. })) {
                 self.tallies[queue.index()].lost += 1;
             }

@@ -124,14 +124,7 @@ impl Run {
         }
     }
 
-    fn not_launched(
-        &mut self,
-        process: ProcessId,
-        attempt: u32,
-        task: Option<TaskId>,
-        tries: u32,
-        failure: Failure,
-    ) {
+    fn not_launched(&mut self, process: ProcessId, attempt: u32, task: Option<TaskId>, tries: u32, failure: Failure) {
         if failure.transient && tries < TRIES_MAX {
             let pause = PAUSE_LAST.min(PAUSE_FIRST * 2_u32.saturating_pow(tries));
             let inbox = self.inbox.clone();
@@ -199,7 +192,10 @@ impl Run {
         fds: Vec<(std::os::fd::OwnedFd, i32)>,
     ) -> Result<Job, Failure> {
         let cwd = working_directory(self.files.folder(), launch);
-        let name = program.argv.first().ok_or_else(|| "there is nothing to execute".to_owned())?;
+        let name = program
+            .argv
+            .first()
+            .ok_or_else(|| "there is nothing to execute".to_owned())?;
         let path = preflight::resolve(name, &environment.path(), &cwd).map_err(|error| error.to_string())?;
         let argv: Result<Vec<CString>, _> = program.argv.iter().map(|word| CString::new(word.as_str())).collect();
         Ok(Job {
@@ -230,7 +226,9 @@ impl Run {
             state: State::Running(Rc::clone(&body)),
             feed: None,
         };
-        let pumps = streams.into_iter().filter_map(|stream| self.connect(&mut life, process, stream, &over));
+        let pumps = streams
+            .into_iter()
+            .filter_map(|stream| self.connect(&mut life, process, stream, &over));
         let watch = Watch {
             process,
             attempt,
@@ -279,31 +277,42 @@ impl Run {
                     stream,
                     start: self.start,
                 };
-                self.alarm.start(output::pump(tap(pipe)?, log, origin, self.herald.outlet(), inbox))
+                self.alarm
+                    .start(output::pump(tap(pipe)?, log, origin, self.herald.outlet(), inbox))
             }
             Connected::ToQueue(pipe, queue) => {
                 let limits = &self.plan.queues[queue.index()];
                 let cutter = Cutter::new(limits.framing, limits.max_item);
-                self.alarm.start(sender::pump(tap(pipe)?, cutter, process, queue, inbox))
+                self.alarm
+                    .start(sender::pump(tap(pipe)?, cutter, process, queue, inbox))
             }
             Connected::FromQueue(pipe, queue) => {
                 let limits = &self.plan.queues[queue.index()];
-                let share = if limits.receivers.len() > 1 { Share::OneByOne } else { Share::Alone };
+                let share = if limits.receivers.len() > 1 {
+                    Share::OneByOne
+                } else {
+                    Share::Alone
+                };
                 let receiver = Receiver::new(self.pumps.next(), queue, limits.framing, share, inbox);
                 self.alarm.start(receiver.pump(pipe, over.clone()))
             }
             Connected::Result(pipe) => {
                 let item_bytes_max = self.result_bytes_max(process);
-                self.alarm.start(worker::collect(tap(pipe)?, process, item_bytes_max, inbox))
+                self.alarm
+                    .start(worker::collect(tap(pipe)?, process, item_bytes_max, inbox))
             }
             Connected::Answers(pipe) => {
                 let cutter = Cutter::new(forkyard_core::plan::Framing::Lines, self.result_bytes_max(process));
-                self.alarm.start(worker::answers(tap(pipe)?, cutter, process, life.attempt, inbox))
+                self.alarm
+                    .start(worker::answers(tap(pipe)?, cutter, process, life.attempt, inbox))
             }
             Connected::Tasks(pipe) => {
                 let (feed, tasks) = mpsc::channel(FEED_MAX);
                 life.feed = Some(feed);
-                self.alarm.start(worker::feed(tokio::net::unix::pipe::Sender::from_owned_fd(pipe)?, tasks));
+                self.alarm.start(worker::feed(
+                    tokio::net::unix::pipe::Sender::from_owned_fd(pipe)?,
+                    tasks,
+                ));
                 return Ok(None);
             }
         };

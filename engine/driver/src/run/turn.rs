@@ -128,7 +128,11 @@ impl Run {
             files: Opener::new(folder.clone()),
             pools: Pools::new(&plan, &folder, directory),
             pumps: PumpIds::default(),
-            null: File::options().read(true).write(true).open("/dev/null").map_err(RunError::begin("open /dev/null"))?,
+            null: File::options()
+                .read(true)
+                .write(true)
+                .open("/dev/null")
+                .map_err(RunError::begin("open /dev/null"))?,
             facts,
             spawner: Spawner::start().map_err(RunError::begin("start its spawner"))?,
             alarm: Alarm::default(),
@@ -150,7 +154,9 @@ impl Run {
 
     /// Turns until the machine says that the run has ended.
     pub(super) async fn live(mut self) -> Result<Verdict, RunError> {
-        let Some(mut ears) = self.ears.take() else { return Err(RunError::Panicked) };
+        let Some(mut ears) = self.ears.take() else {
+            return Err(RunError::Panicked);
+        };
         loop {
             self.turn();
             if let Some(verdict) = self.verdict {
@@ -299,7 +305,10 @@ impl Run {
     fn oversized(&mut self, process: ProcessId, queue: QueueId, refused: u64) {
         let tally = &mut self.tallies[queue.index()];
         if tally.refused == 0 {
-            let (name, limits) = (&self.plan.processes[process.index()].name, &self.plan.queues[queue.index()]);
+            let (name, limits) = (
+                &self.plan.processes[process.index()].name,
+                &self.plan.queues[queue.index()],
+            );
             tracing::warn!(
                 "`{name}` wrote an item of more than {} bytes to `{}`; it is refused, as all such are",
                 limits.max_item,
@@ -353,13 +362,20 @@ impl Run {
     async fn end(mut self, verdict: Verdict) -> Result<Verdict, RunError> {
         self.count();
         self.herald.finish().await.map_err(RunError::Directory)?;
-        self.options.directory.ended(verdict.exit_code()).map_err(RunError::Directory)?;
+        self.options
+            .directory
+            .ended(verdict.exit_code())
+            .map_err(RunError::Directory)?;
         Ok(verdict)
     }
 
     fn count(&mut self) {
         self.yard.let_go(self.engine_slot());
-        let pools: Vec<_> = self.pools.iter().map(|(pool, tasks)| (pool, tasks.taken(), tasks.source.left())).collect();
+        let pools: Vec<_> = self
+            .pools
+            .iter()
+            .map(|(pool, tasks)| (pool, tasks.taken(), tasks.source.left()))
+            .collect();
         for (pool, taken, left) in pools {
             self.yard.let_go(self.pool_slot(pool));
             self.herald.tell(News::PoolCounted { pool, taken, left });

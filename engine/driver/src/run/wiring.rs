@@ -149,7 +149,9 @@ impl Wirer<'_> {
             return Ok(reader.into());
         }
         let pool = self.plan.processes[self.process.index()].worker_of;
-        let item = pool.zip(self.task).and_then(|(pool, task)| framed_task(self.pools.of(pool), task));
+        let item = pool
+            .zip(self.task)
+            .and_then(|(pool, task)| framed_task(self.pools.of(pool), task));
         memory::file(&item.unwrap_or_default())
     }
 
@@ -173,6 +175,8 @@ fn inherited(number: i32) -> io::Result<OwnedFd> {
         0 => io::stdin().as_fd().try_clone_to_owned(),
         1 => io::stdout().as_fd().try_clone_to_owned(),
         2 => io::stderr().as_fd().try_clone_to_owned(),
-        _ => Err(io::Error::other(format!("descriptor {number} of the engine cannot be inherited"))),
+        _ => Err(io::Error::other(format!(
+            "descriptor {number} of the engine cannot be inherited"
+        ))),
     }
 }

@@ -73,7 +73,7 @@ mod tests {
         News::OutputDropped { lines: 0 }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_stuck_reporter_loses_lines_and_is_told_how_many() {
         let (news, mut reporter) = tokio::sync::mpsc::channel(1);
         let outlet = Outlet::new(news);

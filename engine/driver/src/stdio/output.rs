@@ -63,5 +63,7 @@ pub async fn pump(mut tap: Tap, log: Rc<Log>, origin: Origin, outlet: Outlet, in
         lines.feed(bytes, &mut cut);
         outlet.send(cut.drain(..).map(|line| origin.news(line)).collect()).await;
     }
-    outlet.send(lines.finish().into_iter().map(|line| origin.news(line)).collect()).await;
+    outlet
+        .send(lines.finish().into_iter().map(|line| origin.news(line)).collect())
+        .await;
 }

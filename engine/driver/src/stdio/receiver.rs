@@ -78,13 +78,7 @@ enum Flow {
 impl Receiver {
     /// A pump that identifies itself by `id` when it asks for items.
     #[must_use]
-    pub fn new(
-        id: PumpId,
-        queue: QueueId,
-        framing: Framing,
-        share: Share,
-        inbox: mpsc::Sender<Happening>,
-    ) -> Self {
+    pub fn new(id: PumpId, queue: QueueId, framing: Framing, share: Share, inbox: mpsc::Sender<Happening>) -> Self {
         Self {
             id,
             queue,
@@ -227,7 +221,10 @@ impl Receiver {
 
     async fn tell(&self, read: Vec<ItemId>, unread: Vec<ItemId>) -> bool {
         let queue = self.queue;
-        self.inbox.send(Happening::Settled { queue, read, unread }).await.is_ok()
+        self.inbox
+            .send(Happening::Settled { queue, read, unread })
+            .await
+            .is_ok()
     }
 }
 
@@ -245,10 +242,12 @@ async fn emptied(pipe: &AsyncFd<OwnedFd>, over: &mut watch::Receiver<bool>) -> F
         0 => Ok(()),
         _ => Err(io::ErrorKind::WouldBlock.into()),
     });
+    // The closed end is looked for first: a pipe nobody reads counts as writable for ever, empty or not.
     tokio::select! {
-        empty = empty => if empty.is_ok() { Flow::On } else { Flow::Over },
+        biased;
         _ = pipe.ready(Interest::ERROR) => Flow::Over,
         _ = over.wait_for(|over| *over) => Flow::Over,
+        empty = empty => if empty.is_ok() { Flow::On } else { Flow::Over },
     }
 }
 

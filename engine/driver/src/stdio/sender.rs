@@ -18,7 +18,13 @@ pub enum PutAnswer {
 
 /// Pumps until the end of the stream; while the queue is full nothing is read, so that the process waits. When
 /// the queue is broken, the pipe is closed, and the process learns it by SIGPIPE or EPIPE.
-pub async fn pump(mut tap: Tap, mut cutter: Cutter, process: ProcessId, queue: QueueId, inbox: mpsc::Sender<Happening>) {
+pub async fn pump(
+    mut tap: Tap,
+    mut cutter: Cutter,
+    process: ProcessId,
+    queue: QueueId,
+    inbox: mpsc::Sender<Happening>,
+) {
     let mut items = Vec::new();
     loop {
         let ended = match tap.read().await {
@@ -33,7 +39,14 @@ pub async fn pump(mut tap: Tap, mut cutter: Cutter, process: ProcessId, queue: Q
         };
         let refused = cutter.take_refused();
         if refused > 0
-            && inbox.send(Happening::Oversized { process, queue, refused }).await.is_err()
+            && inbox
+                .send(Happening::Oversized {
+                    process,
+                    queue,
+                    refused,
+                })
+                .await
+                .is_err()
         {
             return;
         }

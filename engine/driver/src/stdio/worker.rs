@@ -26,7 +26,13 @@ pub async fn collect(mut tap: Tap, process: ProcessId, item_bytes_max: u64, inbo
 }
 
 /// Passes on each line that a persistent worker writes: the answer to its task.
-pub async fn answers(mut tap: Tap, mut cutter: Cutter, process: ProcessId, attempt: u32, inbox: mpsc::Sender<Happening>) {
+pub async fn answers(
+    mut tap: Tap,
+    mut cutter: Cutter,
+    process: ProcessId,
+    attempt: u32,
+    inbox: mpsc::Sender<Happening>,
+) {
     let mut lines = Vec::new();
     loop {
         let ended = match tap.read().await {

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use forkyard_core::plan::{Tasks as Declared, TaskSource};
+use forkyard_core::plan::{TaskSource, Tasks as Declared};
 use forkyard_core::source::Span;
 
 use super::*;
@@ -12,7 +12,9 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+        Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+        }
     }
 
     fn results(&self) -> PathBuf {

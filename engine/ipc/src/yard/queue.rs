@@ -309,7 +309,8 @@ impl Queue {
             State::Broken => Ended::Broken,
             State::Open | State::Drained(_) => return false,
         };
-        let drained = self.items.is_empty() && self.taken.is_empty() && self.putters.is_empty();
+        // Who waits to put waits for room, so there are items as long as there are such.
+        let drained = self.items.is_empty() && self.taken.is_empty();
         if drained {
             self.state = State::Drained(ended);
         }

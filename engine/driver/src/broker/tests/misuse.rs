@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use forkyard_ipc::client::{Client, ClientError, Patience};
 use forkyard_ipc::wire::{Answer, Ask, Decoder};
@@ -28,10 +29,22 @@ fn get(request: u64) -> Vec<u8> {
     .expect("short")
 }
 
+/// A connection that has been greeted, and asks that.
+fn asking(socket: &Path, token: &str, bytes: &[u8]) -> UnixStream {
+    let mut stream = UnixStream::connect(socket).expect("connected");
+    stream.write_all(&hello(token, 1)).expect("sent");
+    let done = Answer::Done.encode(1).expect("short");
+    let mut told = vec![0; done.len()];
+    stream.read_exact(&mut told).expect("answered");
+    assert_eq!(told, done);
+    stream.write_all(bytes).expect("sent");
+    stream
+}
+
 /// Sends these bytes on a fresh connection, and reads all answers until it is closed.
 async fn answers(world: &mut World, bytes: Vec<u8>) -> Vec<Answer> {
     let socket = world.socket();
-    let task = world.task(move || {
+    let task = World::task(move || {
         let mut stream = UnixStream::connect(socket).expect("connected");
         stream.write_all(&bytes).expect("sent");
         let mut told = Vec::new();
@@ -65,7 +78,7 @@ async fn what_is_none_of_the_protocol_is_refused_and_closed() {
     for (bytes, told) in [
         (
             b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
-            "a frame is too long",
+            "a frame has more in it than it should",
         ),
         (vec![255; 16], "a frame is too long"),
         (
@@ -93,10 +106,8 @@ async fn what_is_none_of_the_protocol_is_refused_and_closed() {
 async fn half_a_frame_is_no_request() {
     let mut world = World::new();
     let socket = world.socket();
-    let task = world.task(move || {
-        let mut stream = UnixStream::connect(socket).expect("connected");
-        stream.write_all(&hello("read", 1)).expect("sent");
-        stream.write_all(&get(2)[..20]).expect("sent");
+    let task = World::task(move || {
+        drop(asking(&socket, "read", &get(2)[..20]));
     });
     world.join(task).await;
     world.until_alone().await;
@@ -107,11 +118,7 @@ async fn half_a_frame_is_no_request() {
 async fn a_client_that_dies_while_it_waits_is_forgotten() {
     let mut world = World::new();
     let socket = world.socket();
-    let waiting = world.task(move || {
-        let mut stream = UnixStream::connect(socket).expect("connected");
-        stream.write_all(&[hello("read", 1), get(2)].concat()).expect("sent");
-        stream
-    });
+    let waiting = World::task(move || asking(&socket, "read", &get(2)));
     let waiting = world.join(waiting).await;
     world.until(|yard| yard.counts(0).waiting_take == 1).await;
     drop(waiting);
@@ -124,11 +131,7 @@ async fn a_client_that_dies_while_it_waits_is_forgotten() {
 async fn a_client_that_dies_between_take_and_acknowledgement_returns_the_item() {
     let mut world = World::new();
     let socket = world.socket();
-    let taker = world.task(move || {
-        let mut stream = UnixStream::connect(socket).expect("connected");
-        stream.write_all(&[hello("read", 1), get(2)].concat()).expect("sent");
-        stream
-    });
+    let taker = World::task(move || asking(&socket, "read", &get(2)));
     let stream = world.join(taker).await;
     let put = world.client("write", |client| {
         client.put("jobs", "once", Patience::Block).expect("an answer")
@@ -174,9 +177,8 @@ async fn what_is_granted_to_a_client_that_has_gone_is_undone() {
 async fn a_client_that_reads_no_answers_is_cut_off() {
     let mut world = World::new();
     let socket = world.socket();
-    let flood = world.task(move || {
-        let mut stream = UnixStream::connect(socket).expect("connected");
-        stream.write_all(&hello("write", 1)).expect("sent");
+    let flood = World::task(move || {
+        let mut stream = asking(&socket, "write", &[]);
         let clear = Ask::Clear { name: "go".to_owned() }.encode(2).expect("short");
         // Ends only when the broker closes: the answers are never read.
         while stream.write_all(&clear).is_ok() {}
@@ -203,7 +205,7 @@ async fn the_clients_of_a_process_that_has_ended_are_told() {
 async fn many_clients_are_served() {
     let mut world = World::new();
     let socket = world.socket();
-    let crowd = world.task(move || {
+    let crowd = World::task(move || {
         let mut clients: Vec<Client> = (0..300)
             .map(|_| Client::of_process(&socket, "write").expect("greeted"))
             .collect();

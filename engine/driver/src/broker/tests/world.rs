@@ -8,6 +8,7 @@ use forkyard_core::id::{EventId, LockId, QueueId, SemaphoreId};
 use forkyard_core::plan::{
     Event, Framing, Grant, Launch, Lock, OnFailure, Plan, Process, Program, Queue, Resource, Semaphore,
 };
+use forkyard_core::source::Span;
 use forkyard_ipc::client::Client;
 use forkyard_ipc::yard::{Layout, LockKind, QueueLimits, Slot, Yard};
 use tokio::sync::mpsc;
@@ -48,7 +49,7 @@ impl World {
     }
 
     /// Something that blocks, beside the turn loop.
-    pub fn task<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    pub fn task<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
         tokio::task::spawn_blocking(work)
     }
 
@@ -59,7 +60,7 @@ impl World {
         work: impl FnOnce(&mut Client) -> T + Send + 'static,
     ) -> JoinHandle<T> {
         let socket = self.socket();
-        self.task(move || work(&mut Client::of_process(&socket, token).expect("greeted")))
+        Self::task(move || work(&mut Client::of_process(&socket, token).expect("greeted")))
     }
 
     /// Turns until the task is done.
@@ -97,6 +98,12 @@ impl World {
     pub fn died(&mut self, slot: Slot) {
         self.yard.died(slot);
         self.broker.hang_up(&mut self.yard, slot);
+        self.pass_on_replies();
+    }
+
+    /// No sender is left.
+    pub fn close_queue(&mut self) {
+        self.yard.close(0);
         self.pass_on_replies();
     }
 
@@ -199,7 +206,11 @@ fn process(name: &str) -> Process {
 
 fn launch(grants: Vec<Grant>) -> Launch {
     Launch {
-        program: Program::Exec(vec!["true".to_owned()]),
+        program: Program {
+            argv: vec!["true".to_owned()],
+            script: false,
+            place: Span::default(),
+        },
         cwd: None,
         env: BTreeMap::new(),
         clear_env: false,
