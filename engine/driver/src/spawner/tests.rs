@@ -132,13 +132,13 @@ fn folder_mask_nice_and_environment_are_as_ordered() {
 #[test]
 fn a_process_runs_as_another_user_if_the_engine_is_root() {
     let identity = Identity {
-        uid: 65534,
-        gid: 65533,
-        groups: vec![65533, 1234],
+        uid: 54321,
+        gid: 54320,
+        groups: vec![54320, 1234],
     };
     let result = run("id -u; id -g; id -G", |job| job.identity = Some(identity));
     if geteuid().is_root() {
-        assert_eq!(result, Ok((Exit::Code(0), "65534\n65533\n65533 1234\n".into())));
+        assert_eq!(result, Ok((Exit::Code(0), "54321\n54320\n54320 1234\n".into())));
     } else {
         let error = result.expect_err("only root may");
         assert_eq!((error.step, error.errno), (Step::Identity, Errno::EPERM));
@@ -263,8 +263,8 @@ fn a_process_dies_with_the_engine() {
 #[test]
 fn a_process_of_another_user_dies_with_the_engine() {
     let identity = geteuid().is_root().then(|| Identity {
-        uid: 65534,
-        gid: 65534,
+        uid: 54321,
+        gid: 54321,
         groups: vec![],
     });
     let test = "spawner::tests::a_process_of_another_user_dies_with_the_engine";

@@ -2,9 +2,10 @@
 //! its pid together with its start time, and signalled by a pidfd that has been compared with both.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::thread;
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ pub(super) type Pid = i32;
 
 /// When a process was started, in clock ticks since the machine was.
 pub(super) type StartTime = u64;
+
+/// Most environments are smaller.
+const ENVIRONMENT_BYTES: usize = 16 * 1024;
 
 /// How often an empty environment is read again before it is taken for truly empty, about 1 ms in all.
 const ENVIRONMENT_READS_MAX: u32 = 10;
@@ -77,17 +81,17 @@ impl Process {
     /// While a program is being executed, the environment is shown as empty for a moment, and so are the arguments:
     /// then this asks again.
     fn environment(&self) -> io::Result<Vec<u8>> {
-        let file = |name| read_if_there(&format!("/proc/{}/{name}", self.pid));
         let mut has_arguments = false;
         for _ in 0..ENVIRONMENT_READS_MAX {
-            let environment = match file("environ") {
+            let environment = match unless_ended(read_environment(self.pid)) {
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(Vec::new()),
                 environment => environment?.unwrap_or_default(),
             };
             if !environment.is_empty() || has_arguments || !self.living {
                 return Ok(environment);
             }
-            has_arguments = file("cmdline")?.is_some_and(|arguments| !arguments.is_empty());
+            let arguments = read_if_there(&format!("/proc/{}/cmdline", self.pid))?;
+            has_arguments = arguments.is_some_and(|arguments| !arguments.is_empty());
             if !has_arguments {
                 thread::sleep(ENVIRONMENT_PAUSE);
             }
@@ -111,6 +115,22 @@ impl Process {
             unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, no_info, 0) };
         }
         Ok(())
+    }
+}
+
+/// Reads an environment by one system call: after `execve` the rest of the old one is gone, and a second call would
+/// find an end where there is none.
+fn read_environment(pid: Pid) -> io::Result<Vec<u8>> {
+    let file = File::open(format!("/proc/{pid}/environ"))?;
+    let mut environment = vec![0; ENVIRONMENT_BYTES];
+    loop {
+        let length = file.read_at(&mut environment, 0)?;
+        if length < environment.len() {
+            environment.truncate(length);
+            return Ok(environment);
+        }
+        // The kernel limits an environment to a quarter of the stack.
+        environment.resize(2 * length, 0);
     }
 }
 
