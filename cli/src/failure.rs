@@ -41,7 +41,7 @@ impl Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::ReaderGone;
         }
-        Self::unable(format!("cannot write to stdout: {error}"))
+        Self::unable(format!("cannot write to stdout: {}", reason(error)))
     }
 
     /// The code to exit with.
@@ -69,6 +69,17 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// What the system says, without its number: `no space left on device`.
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let Some(end) = text.find(" (os error") else {
+        return text;
+    };
+    let mut characters = text[..end].chars();
+    let first = characters.next().map(|first| first.to_ascii_lowercase());
+    first.into_iter().chain(characters).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,5 +92,7 @@ mod tests {
         let full = Failure::from(io::Error::from(io::ErrorKind::StorageFull));
         assert_eq!(full.exit(), exit::UNABLE);
         assert_eq!(full.to_string(), "cannot write to stdout: no storage space");
+        let full = Failure::from(io::Error::from_raw_os_error(28));
+        assert_eq!(full.to_string(), "cannot write to stdout: no space left on device");
     }
 }

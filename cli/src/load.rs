@@ -11,7 +11,7 @@ use crate::seam::diagnostic::{self, Diagnostic, Severity, Style};
 use forkyard_core::source::Files;
 use forkyard_core::spec::{self, Loader, Request, Workflow};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, reason};
 use crate::report::{Colors, plural};
 use crate::screen::{self, When};
 
@@ -151,30 +151,23 @@ struct Disk;
 
 impl Loader for Disk {
     fn load(&mut self, path: &str) -> Result<Vec<u8>, String> {
-        let metadata = fs::metadata(path).map_err(|error| words(&error))?;
+        let metadata = fs::metadata(path).map_err(|error| reason(&error))?;
         if metadata.is_dir() {
             return Err("it is a directory".to_owned());
         }
         if !metadata.is_file() {
             return Err("it is no regular file".to_owned());
         }
-        let file = File::open(path).map_err(|error| words(&error))?;
+        let file = File::open(path).map_err(|error| reason(&error))?;
         let mut bytes = Vec::new();
         file.take(FILE_BYTES_MAX + 1)
             .read_to_end(&mut bytes)
-            .map_err(|error| words(&error))?;
+            .map_err(|error| reason(&error))?;
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(format!("it is larger than {} MiB", FILE_BYTES_MAX >> 20));
         }
         Ok(bytes)
     }
-}
-
-/// An error of the system without its number.
-fn words(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    let end = text.find(" (os error").unwrap_or(text.len());
-    text[..end].to_lowercase()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::process::{Command, ExitStatus};
 use super::patience::Wait;
 use super::verb;
 use crate::exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, reason};
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -57,7 +57,7 @@ fn run_command(command: &[String]) -> Result<u8, Failure> {
             io::ErrorKind::NotFound => exit::NOT_FOUND,
             _ => exit::NOT_EXECUTABLE,
         };
-        let message = format!("cannot execute `{}`: {error}", program.escape_debug());
+        let message = format!("cannot execute `{}`: {}", program.escape_debug(), reason(&error));
         Failure::Words { exit, message }
     })
 }

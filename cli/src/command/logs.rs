@@ -11,7 +11,7 @@ use forkyard_driver::directory::{RunDirectory, RunState, RunSummary};
 
 use super::runs;
 use crate::exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, reason};
 use crate::report::{Colors, sanitised};
 use crate::screen::When;
 
@@ -50,7 +50,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 pub fn run(args: &Args, color: When) -> Result<u8, Failure> {
     let (run, names) = choose(runs::all()?, &args.words)?;
     let directory = RunDirectory::open(&runs::state_directory()?, &run.about.id)
-        .map_err(|error| Failure::unable(format!("cannot open the run {}: {error}", run.about.id)))?;
+        .map_err(|error| Failure::unable(format!("cannot open the run {}: {}", run.about.id, reason(&error))))?;
     let mut reader = Logs::open(&directory, &names)?;
     let mut shown = Shown {
         out: io::stdout().lock(),
@@ -194,7 +194,7 @@ fn show_new<W: Write>(
     loop {
         let count = file
             .read(&mut chunk)
-            .map_err(|error| Failure::unable(format!("cannot read a log: {error}")))?;
+            .map_err(|error| Failure::unable(format!("cannot read a log: {}", reason(&error))))?;
         if count == 0 {
             return Ok(());
         }
@@ -257,7 +257,7 @@ fn known(directory: &RunDirectory) -> Result<Vec<String>, Failure> {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    Failure::unable(format!("cannot read {}: {error}", path.display()))
+    Failure::unable(format!("cannot read {}: {}", path.display(, reason(&error))))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use forkyard_ipc::client::Client;
 use super::patience::Wait;
 use super::verb;
 use crate::exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, reason};
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -69,7 +69,7 @@ impl Putting<'_> {
         loop {
             line.clear();
             let read = (&mut input).take(ITEM_BYTES_MAX).read_until(b'\n', &mut line);
-            let count = read.map_err(|error| Failure::unable(format!("cannot read stdin: {error}")))?;
+            let count = read.map_err(|error| Failure::unable(format!("cannot read stdin: {}", reason(&error))))?;
             if count == 0 {
                 return Ok(exit::DONE);
             }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::{dry_run, runs};
 use crate::exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, reason};
 use crate::load::{self, Loaded, Overrides};
 use crate::report::{self, Form, Setup, Voice};
 use crate::screen::When;
@@ -167,7 +167,7 @@ impl Start {
     fn engine(self) -> Result<u8, Failure> {
         let directory = RunDirectory::create(&self.state, &self.plan.name)
             .and_then(|directory| directory.keep(&self.loaded.files).map(|()| directory))
-            .map_err(|error| Failure::unable(format!("cannot make the directory of the run: {error}")))?;
+            .map_err(|error| Failure::unable(format!("cannot make the directory of the run: {}", reason(&error))))?;
         let (sender, receiver) = mpsc::channel(news::BATCHES_MAX);
         let setup = Setup {
             plan: Arc::clone(&self.plan),
@@ -177,7 +177,7 @@ impl Start {
             colors: self.color.colors(&io::stdout()),
         };
         let reporter = report::start(setup, receiver)
-            .map_err(|error| Failure::unable(format!("cannot start the thread of the reporter: {error}")))?;
+            .map_err(|error| Failure::unable(format!("cannot start the thread of the reporter: {}", reason(&error))))?;
         let options = engine::Options {
             folder: self.loaded.folder(),
             directory,

@@ -8,7 +8,7 @@ use forkyard_driver::directory::{self, RunState, RunSummary};
 
 use crate::duration;
 use crate::exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, reason};
 use crate::table;
 
 /// Its arguments.
@@ -53,7 +53,8 @@ pub fn state_directory() -> Result<PathBuf, Failure> {
 /// All runs of this user, the oldest first.
 pub fn all() -> Result<Vec<RunSummary>, Failure> {
     let state = state_directory()?;
-    directory::list(&state).map_err(|error| Failure::unable(format!("cannot read {}: {error}", state.display())))
+    directory::list(&state)
+        .map_err(|error| Failure::unable(format!("cannot read {}: {}", state.display(, reason(&error)))))
 }
 
 /// Whether a run still goes on, as a word.

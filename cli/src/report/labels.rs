@@ -70,7 +70,7 @@ impl Labels {
                 style: palette.style(&pool.name),
             })
             .collect();
-        let width = widest(&processes).max(widest(&pools)).min(ALIGNED_MAX);
+        let width = ENGINE.len().max(widest(&processes)).max(widest(&pools));
         Self {
             colors,
             width,

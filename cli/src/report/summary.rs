@@ -138,10 +138,11 @@ fn failed_tasks<'a>(tally: &'a Tally, plan: &'a Plan) -> impl Iterator<Item = No
 
 fn skipped(tally: &Tally, plan: &Plan) -> Vec<Note> {
     let causes: BTreeMap<Dependency, Because> = tally.skipped.iter().copied().collect();
-    let told = tally
-        .skipped
-        .iter()
-        .filter(|(_, because)| *because != Because::NotNeeded);
+    let told = tally.skipped.iter().filter(|(_, because)| match because {
+        Because::Of(_) | Because::WaitedTooLong { .. } => true,
+        // The first line says already that the run was stopped, and a daemon that nobody needs is no loss.
+        Because::RunStops | Because::NotNeeded => false,
+    });
     told.map(|(who, because)| {
         let name = dependency_name(plan, *who);
         Note::engine(

@@ -6,7 +6,6 @@ pub mod broker;
 pub mod directory;
 pub mod exit;
 pub mod guardian;
-pub mod broker;
 pub mod news;
 pub mod pipes;
 pub mod preflight;
