@@ -120,13 +120,18 @@ impl Loaded {
     }
 }
 
-/// Findings as text for `stream`.
+/// Findings as text for `stream`, with a newline at the end.
 pub fn render(diagnostics: &[Diagnostic], files: &Files, stream: &impl IsTerminal, color: When) -> String {
     let style = Style {
         color: color.colors(stream) == Colors::Pass,
         width: screen::width(),
     };
-    diagnostic::render_all(diagnostics, files, style)
+    let text = diagnostic::render_all(diagnostics, files, style);
+    if text.is_empty() {
+        text
+    } else {
+        format!("{}\n", text.trim_end())
+    }
 }
 
 /// `2 errors, 1 warning`

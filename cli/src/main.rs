@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     program_log::start();
     let exit = carry_out(arguments).unwrap_or_else(|failure| {
         if let Failure::Words { message, .. } = &failure {
-            eprintln!("forkyard {name}: {message}");
+            screen::complain(&format!("forkyard {name}: {message}"));
         }
         failure.exit()
     });

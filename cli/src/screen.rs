@@ -1,7 +1,7 @@
 //! What stdout is, and whether colours are wanted.
 
 use std::fs::File;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 
 use clap::ValueEnum;
@@ -45,6 +45,11 @@ fn is_set(variable: &str) -> bool {
 /// The number of columns of the terminal.
 pub fn width() -> usize {
     terminal_size::terminal_size().map_or(WIDTH_DEFAULT, |(width, _)| usize::from(width.0))
+}
+
+/// Says something on stderr. When that cannot be written either, there is nobody left to be told.
+pub fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// stdout as a plain file, which tells of every error and holds nothing back.

@@ -87,7 +87,9 @@ impl Totals {
                 }
             }
             Format::Text => {
-                write!(out, "{}", loaded.render(&io::stdout(), color))?;
+                if !loaded.diagnostics.is_empty() {
+                    writeln!(out, "{}", loaded.render(&io::stdout(), color))?;
+                }
                 if let Some(workflow) = loaded.workflow.as_ref().filter(|_| errors == 0) {
                     writeln!(out, "{}: ok, {}", loaded.path, contents(workflow))?;
                 }

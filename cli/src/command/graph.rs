@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use crate::exit;
 use crate::failure::Failure;
 use crate::load::Overrides;
-use crate::screen::When;
+use crate::screen::{self, When};
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -51,7 +51,7 @@ pub fn run(args: &Args, color: When) -> Result<u8, Failure> {
     let paths = args.overrides.paths(args.workflow.as_deref())?;
     let loaded = args.overrides.load(&paths);
     let Some(workflow) = &loaded.workflow else {
-        eprint!("{}", loaded.render(&io::stderr(), color));
+        screen::complain(loaded.render(&io::stderr(), color).trim_end());
         return Ok(exit::INVALID);
     };
     let graph = Graph::of(workflow);

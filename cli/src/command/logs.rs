@@ -74,6 +74,14 @@ fn choose(runs: Vec<RunSummary>, words: &[String]) -> Result<(RunSummary, Vec<St
     if let Some(run) = by_id {
         return Ok((run, words[1..].to_vec()));
     }
+    // No name of a process begins with a digit.
+    if let Some(id) = words
+        .first()
+        .filter(|word| word.starts_with(|first: char| first.is_ascii_digit()))
+    {
+        let message = format!("there is no run `{}`; see: forkyard runs", id.escape_debug());
+        return Err(Failure::unable(message));
+    }
     let latest = runs.into_iter().next_back();
     let latest = latest.ok_or_else(|| Failure::unable("there are no runs yet; start one with `forkyard run`"))?;
     Ok((latest, words.to_vec()))
@@ -257,7 +265,7 @@ fn known(directory: &RunDirectory) -> Result<Vec<String>, Failure> {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    Failure::unable(format!("cannot read {}: {}", path.display(, reason(&error))))
+    Failure::unable(format!("cannot read {}: {}", path.display(), reason(error)))
 }
 
 #[cfg(test)]
@@ -283,6 +291,19 @@ mod tests {
         tail("", 3, "");
         let long = "x".repeat(CHUNK_BYTES);
         tail(&format!("a\n{long}\n{long}\n"), 1, &format!("{long}\n"));
+    }
+
+    #[test]
+    fn a_word_that_is_no_run_is_a_process() {
+        let choose = |word: &str| {
+            choose(Vec::new(), &[word.to_owned()])
+                .map_err(|failure| failure.to_string())
+                .err()
+        };
+        let unknown = "there is no run `20261123-x`; see: forkyard runs";
+        assert_eq!(choose("20261123-x").as_deref(), Some(unknown));
+        let none = "there are no runs yet; start one with `forkyard run`";
+        assert_eq!(choose("count").as_deref(), Some(none));
     }
 
     #[test]

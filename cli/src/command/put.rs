@@ -8,6 +8,8 @@ use super::patience::Wait;
 use super::verb;
 use crate::exit;
 use crate::failure::{Failure, reason};
+use crate::report::plural;
+use crate::screen;
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -87,11 +89,8 @@ impl Putting<'_> {
             self.done += 1;
         } else if self.args.items.len() != 1 {
             // With one item the exit code says it all.
-            eprintln!(
-                "forkyard put: `{}` is full: {} put",
-                self.args.queue,
-                crate::report::plural(self.done, "item", "items")
-            );
+            let done = plural(self.done, "item", "items");
+            screen::complain(&format!("forkyard put: `{}` is full: {done} put", self.args.queue));
         }
         Ok(exit)
     }

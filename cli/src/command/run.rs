@@ -16,7 +16,7 @@ use crate::exit;
 use crate::failure::{Failure, reason};
 use crate::load::{self, Loaded, Overrides};
 use crate::report::{self, Form, Setup, Voice};
-use crate::screen::When;
+use crate::screen::{self, When};
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -111,14 +111,12 @@ fn prepare(loaded: &Loaded, color: When) -> Option<Plan> {
         }
     }
     if !found.is_empty() {
-        eprint!("{}", load::render(&found, &loaded.files, &io::stderr(), color));
+        screen::complain(&load::render(&found, &loaded.files, &io::stderr(), color));
     }
     if has_errors(&found) {
         let count = |severity| found.iter().filter(|found| found.severity == severity).count();
-        eprintln!(
-            "{}; nothing was started",
-            load::tally(count(Severity::Error), count(Severity::Warning))
-        );
+        let tally = load::tally(count(Severity::Error), count(Severity::Warning));
+        screen::complain(&format!("{tally}; nothing was started"));
         return None;
     }
     plan
@@ -158,7 +156,7 @@ impl Start {
     fn in_the_engine(self) -> u8 {
         self.engine().unwrap_or_else(|failure| {
             if let Failure::Words { message, .. } = &failure {
-                eprintln!("forkyard run: {message}");
+                screen::complain(&format!("forkyard run: {message}"));
             }
             failure.exit()
         })

@@ -54,7 +54,7 @@ pub fn state_directory() -> Result<PathBuf, Failure> {
 pub fn all() -> Result<Vec<RunSummary>, Failure> {
     let state = state_directory()?;
     directory::list(&state)
-        .map_err(|error| Failure::unable(format!("cannot read {}: {}", state.display(, reason(&error)))))
+        .map_err(|error| Failure::unable(format!("cannot read {}: {}", state.display(), reason(&error))))
 }
 
 /// Whether a run still goes on, as a word.

@@ -4,6 +4,7 @@ use forkyard_ipc::client::{Client, ClientError, Granted};
 
 use crate::exit;
 use crate::failure::Failure;
+use crate::screen;
 
 /// The client of the process that this program was started by.
 pub fn client() -> Result<Client, Failure> {
@@ -22,7 +23,9 @@ pub fn in_time(answer: Result<bool, ClientError>) -> Result<u8, Failure> {
 /// Acquired, or not in time. That the holder before died is said on stderr: it is a success, but not a quiet one.
 pub fn acquired(name: &str, answer: Result<Option<Granted>, ClientError>) -> Result<u8, Failure> {
     if let Ok(Some(Granted { orphaned: true })) = answer {
-        eprintln!("forkyard: who held `{name}` before has died with it: what it guards may be half done");
+        screen::complain(&format!(
+            "forkyard: who held `{name}` before has died with it: what it guards may be half done"
+        ));
     }
     in_time(answer.map(|granted| granted.is_some()))
 }

@@ -24,3 +24,31 @@ fn write_batch(batch: &[News], plan: &Plan, out: &mut impl Write) -> io::Result<
     }
     out.flush()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::tests::{READ, exited, output, plan, started};
+    use forkyard_core::machine::{Exit, Outcome};
+
+    #[test]
+    fn every_line_is_an_object_with_a_record() {
+        let (sender, receiver) = tokio::sync::mpsc::channel(8);
+        let batch = vec![
+            started(READ),
+            output(READ, b"a\nb\xff"),
+            exited(READ, Exit::Code(0), Outcome::Succeeded),
+        ];
+        sender.try_send(batch).expect("there is room");
+        drop(sender);
+        let mut out = Vec::new();
+        report(receiver, &plan(), &mut out).expect("a vector takes all");
+        let out = String::from_utf8(out).expect("reporters write UTF-8");
+        let records: Vec<String> = out
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("each line is JSON"))
+            .map(|object| object["record"].as_str().unwrap_or_default().to_owned())
+            .collect();
+        assert_eq!(records, ["started", "output", "exited"]);
+    }
+}
