@@ -116,20 +116,26 @@ fn watch(engine: Pid, signals: &SigSet) -> io::Result<Exit> {
 /// What is left to do, and the exit code, once the engine has ended.
 fn finish(exit: Exit) -> i32 {
     let swept = sweep();
-    match exit {
-        Exit::Code(code) => code,
-        Exit::Signal(number) => {
-            let name =
-                Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |signal| signal.to_string());
-            let rest = if swept {
-                "; everything it had started has been stopped"
-            } else {
-                ""
-            };
-            tell(&format!("the engine was killed ({name}){rest}"));
-            FAULT
-        }
+    let number = match exit {
+        Exit::Code(code) => return code,
+        Exit::Signal(number) => number,
+    };
+    match Signal::try_from(number) {
+        // It came before the engine could handle it, hence before it had started anything.
+        Ok(stop) if STOP_SIGNALS.contains(&stop) => 128 + number,
+        Ok(signal) => tell_killed(signal.as_str(), swept),
+        Err(_) => tell_killed(&format!("signal {number}"), swept),
     }
+}
+
+fn tell_killed(signal: &str, swept: bool) -> i32 {
+    let rest = if swept {
+        "; everything it had started has been stopped"
+    } else {
+        ""
+    };
+    tell(&format!("the engine was killed ({signal}){rest}"));
+    FAULT
 }
 
 /// The guardian itself cannot go on: without it there must be no engine.
@@ -234,6 +240,17 @@ mod tests {
         });
         assert_eq!(output.status.code(), Some(PASSED));
         assert!(stderr(&output).contains("injected"));
+    }
+
+    #[test]
+    fn a_stop_signal_that_comes_too_early_for_the_engine_stops_it() {
+        passes_alone(
+            "guardian::tests::a_stop_signal_that_comes_too_early_for_the_engine_stops_it",
+            || {
+                let guarded = Guarded::start(|_| nix::sys::signal::raise(Signal::SIGINT).map_or(0, |()| 1));
+                assert_eq!(guarded.code(), 128 + libc::SIGINT);
+            },
+        );
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The spawner: one thread that starts every process of a run.
 //!
 //! A process is started by `clone(CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PIDFD)`, whose cost depends neither
-//! on the engine's memory nor on how many descriptors it has open; see [`launch`]. The thread lives as long as
-//! the engine: the kernel sends the parent-death signal when the *thread* that started a process ends.
+//! on the engine's memory nor on how many descriptors it has open. The thread lives as long as the engine: the
+//! kernel sends the parent-death signal when the *thread* that started a process ends.
 
 mod error;
 mod identity;

@@ -14,8 +14,9 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::io;
 
 use nix::errno::Errno;
 
@@ -29,8 +30,9 @@ const KILL_PASSES_MAX: u32 = 16;
 #[derive(Debug)]
 pub struct Tree {
     leader: Pid,
-    /// When the leader was started: its pid alone may belong to somebody else one day.
-    leader_start: Option<StartTime>,
+    /// When the leader was started: its pid alone may belong to somebody else one day. Unknown only as long as
+    /// `/proc` could not be read.
+    leader_start: Cell<Option<StartTime>>,
     /// How the token stands in the environment of members.
     token: String,
     /// The members seen last: one that hides its environment is known by this once it is an orphan.
@@ -42,106 +44,133 @@ impl Tree {
     /// `token` is the value of `FORKYARD_TOKEN` in its environment.
     #[must_use]
     pub fn new(pid: i32, token: &str) -> Self {
+        let leader = Process::read(pid).ok().flatten();
         Self {
             leader: pid,
-            leader_start: Process::read(pid).map(|leader| leader.start),
+            leader_start: Cell::new(leader.map(|leader| leader.start)),
             token: format!("FORKYARD_TOKEN={token}"),
             seen: RefCell::default(),
         }
     }
 
     /// The pids of all living processes of the tree. A zombie does not live.
-    #[must_use]
-    pub fn members(&self) -> Vec<i32> {
-        self.scan().iter().map(|member| member.pid).collect()
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read, for want of descriptors, say.
+    pub fn members(&self) -> io::Result<Vec<i32>> {
+        Ok(self.scan()?.iter().map(|member| member.pid).collect())
     }
 
     /// Sends a signal to each member.
-    pub fn signal(&self, signal: i32) {
-        self.signal_all(&self.scan(), signal);
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read; nobody has got the signal then.
+    pub fn signal(&self, signal: i32) -> io::Result<()> {
+        self.signal_all(&self.scan()?, signal)
     }
 
     /// Asks the tree to stop: sends the signal, then SIGCONT, without which a stopped process would not see it.
-    pub fn terminate(&self, signal: i32) {
-        let members = self.scan();
-        self.signal_all(&members, signal);
-        self.signal_all(&members, libc::SIGCONT);
+    ///
+    /// # Errors
+    /// As [`Tree::signal`].
+    pub fn terminate(&self, signal: i32) -> io::Result<()> {
+        let members = self.scan()?;
+        self.signal_all(&members, signal)?;
+        self.signal_all(&members, libc::SIGCONT)
     }
 
     /// Sends SIGKILL to each member, and to those born meanwhile, until none is found that has not got it. Returns
-    /// whether the tree is empty; if it is not, the last of it are dying: call again, at the next SIGCHLD, say.
+    /// whether the tree is empty; if it is not, the last of it are dying, or could not be listed for the moment:
+    /// call again, at the next SIGCHLD, say.
     #[must_use]
     pub fn kill(&self) -> bool {
+        self.kill_all().unwrap_or(false)
+    }
+
+    fn kill_all(&self) -> io::Result<bool> {
         let mut killed = BTreeSet::new();
         for _ in 0..KILL_PASSES_MAX {
             reap_adopted();
-            let members = self.scan();
+            let members = self.scan()?;
             if members.is_empty() {
-                return true;
+                return Ok(true);
             }
             let known = killed.len();
             killed.extend(members.iter().map(Process::identity));
             if killed.len() == known {
-                return false;
+                return Ok(false);
             }
-            self.signal_all(&members, libc::SIGKILL);
+            self.signal_all(&members, libc::SIGKILL)?;
         }
-        false
+        Ok(false)
     }
 
-    /// Whether no process of the tree lives. Cheap when the leader left nobody behind.
+    /// Whether it is certain that no process of the tree lives. Cheap when the leader left nobody behind.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let group_empty = signal_group(self.leader, 0) == Err(Errno::ESRCH);
-        (group_empty && proc::adopted().is_empty()) || self.scan().is_empty()
+        (group_empty && proc::adopted().is_ok_and(|orphans| orphans.is_empty()))
+            || self.scan().is_ok_and(|members| members.is_empty())
     }
 
     /// All living members. Orphans are listed again until there is no new one: a parent may have died after the last
     /// list was made and before its children were read, which would hide these.
-    fn scan(&self) -> Vec<Process> {
+    fn scan(&self) -> io::Result<Vec<Process>> {
         let mut walk = Walk::default();
-        walk.visit(self.unreaped_leader().into_iter().collect());
+        walk.visit(self.unreaped_leader()?.into_iter().collect())?;
         loop {
-            let orphans = proc::adopted().into_iter().filter_map(Process::read);
-            let new = orphans.filter(|orphan| !walk.has_visited(orphan) && self.owns(orphan));
-            let new: Vec<_> = new.collect();
+            let mut new = Vec::new();
+            for orphan in proc::read_all(&proc::adopted()?)? {
+                if !walk.has_visited(&orphan) && self.owns(&orphan)? {
+                    new.push(orphan);
+                }
+            }
             if new.is_empty() {
                 break;
             }
-            walk.visit(new);
+            walk.visit(new)?;
         }
         self.seen.replace(walk.living.iter().map(Process::identity).collect());
-        walk.living
+        Ok(walk.living)
     }
 
     /// The leader, living or zombie, as long as its pid is its own.
-    fn unreaped_leader(&self) -> Option<Process> {
-        Process::read(self.leader).filter(|leader| Some(leader.start) == self.leader_start)
+    fn unreaped_leader(&self) -> io::Result<Option<Process>> {
+        let leader = Process::read(self.leader)?;
+        if self.leader_start.get().is_none() {
+            self.leader_start.set(leader.map(|leader| leader.start));
+        }
+        Ok(leader.filter(|leader| Some(leader.start) == self.leader_start.get()))
     }
 
     /// Whether an orphan that the engine has adopted comes from this tree.
-    fn owns(&self, orphan: &Process) -> bool {
-        let in_group = orphan.group == self.leader && self.group_is_ours();
-        in_group || self.seen.borrow().contains(&orphan.identity()) || orphan.has_in_environment(&self.token)
+    fn owns(&self, orphan: &Process) -> io::Result<bool> {
+        if orphan.group == self.leader && self.group_is_ours()? {
+            return Ok(true);
+        }
+        let seen = self.seen.borrow().contains(&orphan.identity());
+        Ok(seen || orphan.has_in_environment(&self.token)?)
     }
 
     /// Whether the leader's process group, if there is one, is still that of this tree. The kernel gives the number
     /// of a group to nobody while the group has a member; so it is not if the leader's pid is another process's.
-    fn group_is_ours(&self) -> bool {
-        Process::read(self.leader).is_none_or(|process| Some(process.start) == self.leader_start)
+    fn group_is_ours(&self) -> io::Result<bool> {
+        let now = Process::read(self.leader)?;
+        Ok(now.is_none_or(|process| Some(process.start) == self.leader_start.get()))
     }
 
     /// Signals the group as one, which no fork can escape, and all others one by one.
-    fn signal_all(&self, members: &[Process], signal: i32) {
+    fn signal_all(&self, members: &[Process], signal: i32) -> io::Result<()> {
         let inside = |member: &Process| member.group == self.leader;
-        let as_group = members.iter().any(inside) && self.group_is_ours();
+        let as_group = members.iter().any(inside) && self.group_is_ours()?;
         if as_group {
             // It may have emptied itself meanwhile: then there is nobody to tell.
             let _ = signal_group(self.leader, signal);
         }
         for member in members.iter().filter(|member| !(as_group && inside(member))) {
-            member.signal(signal);
+            member.signal(signal)?;
         }
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use forkyard_core::machine::Exit;
 use nix::unistd::geteuid;
 
 use super::*;
-use crate::alone::{alone, stderr};
+use crate::alone::{alone, passes_alone, stderr};
 use crate::exit::ended;
 
 fn c(text: &str) -> CString {
@@ -132,13 +132,13 @@ fn folder_mask_nice_and_environment_are_as_ordered() {
 #[test]
 fn a_process_runs_as_another_user_if_the_engine_is_root() {
     let identity = Identity {
-        uid: 65534,
-        gid: 65533,
-        groups: vec![65533, 1234],
+        uid: 54321,
+        gid: 54320,
+        groups: vec![54320, 1234],
     };
     let result = run("id -u; id -g; id -G", |job| job.identity = Some(identity));
     if geteuid().is_root() {
-        assert_eq!(result, Ok((Exit::Code(0), "65534\n65533\n65533 1234\n".into())));
+        assert_eq!(result, Ok((Exit::Code(0), "54321\n54320\n54320 1234\n".into())));
     } else {
         let error = result.expect_err("only root may");
         assert_eq!((error.step, error.errno), (Step::Identity, Errno::EPERM));
@@ -263,12 +263,37 @@ fn a_process_dies_with_the_engine() {
 #[test]
 fn a_process_of_another_user_dies_with_the_engine() {
     let identity = geteuid().is_root().then(|| Identity {
-        uid: 65534,
-        gid: 65534,
+        uid: 54321,
+        gid: 54321,
         groups: vec![],
     });
     let test = "spawner::tests::a_process_of_another_user_dies_with_the_engine";
     let output = alone(test, || die_with_a_child(identity));
     assert_eq!(output.status.signal(), Some(libc::SIGKILL));
     assert_eq!(stderr(&output), "started\n");
+}
+
+#[test]
+fn a_lack_of_descriptors_is_transient() {
+    passes_alone("spawner::tests::a_lack_of_descriptors_is_transient", || {
+        let spawner = Spawner::start().expect("the spawner starts");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        let (first, second) = (job(&["/bin/true"], null()), job(&["/bin/true"], null()));
+        let mut taken = Vec::new();
+        while let Ok(file) = File::open("/dev/null") {
+            taken.push(file);
+        }
+        let error = runtime
+            .block_on(spawner.spawn(first))
+            .expect_err("no descriptor is left");
+        assert_eq!((error.step, error.transient()), (Step::Clone, true), "{error}");
+        drop(taken);
+        let child = runtime
+            .block_on(spawner.spawn(second))
+            .expect("there are descriptors again");
+        let exit = crate::exit::reap_blocking(child.pidfd.as_fd()).expect("the child is ours");
+        assert_eq!(exit, Some(Exit::Code(0)));
+    });
 }

@@ -2,8 +2,10 @@
 //! its pid together with its start time, and signalled by a pidfd that has been compared with both.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +18,9 @@ pub(super) type Pid = i32;
 
 /// When a process was started, in clock ticks since the machine was.
 pub(super) type StartTime = u64;
+
+/// Most environments are smaller.
+const ENVIRONMENT_BYTES: usize = 16 * 1024;
 
 /// How often an empty environment is read again before it is taken for truly empty, about 1 ms in all.
 const ENVIRONMENT_READS_MAX: u32 = 10;
@@ -35,8 +40,12 @@ pub(super) struct Process {
 
 impl Process {
     /// Reads a process; `None` when there is none.
-    pub(super) fn read(pid: Pid) -> Option<Self> {
-        Self::parse(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
+    ///
+    /// # Errors
+    /// When that cannot be known: for want of descriptors or memory.
+    pub(super) fn read(pid: Pid) -> io::Result<Option<Self>> {
+        let stat = read_if_there(&format!("/proc/{pid}/stat"))?;
+        Ok(stat.and_then(|stat| Self::parse(pid, &stat)))
     }
 
     /// The fields are counted from the last `)`: the name before it may contain anything.
@@ -61,61 +70,124 @@ impl Process {
         (self.pid, self.start)
     }
 
-    /// Whether its environment, as it was when its program was executed, has this entry.
-    pub(super) fn has_in_environment(&self, entry: &str) -> bool {
-        let environment = self.environment();
-        environment
+    /// Whether its environment, as it was when its program was executed, has this entry. No, if it may not be read.
+    pub(super) fn has_in_environment(&self, entry: &str) -> io::Result<bool> {
+        let environment = self.environment()?;
+        Ok(environment
             .split(|&byte| byte == 0)
-            .any(|found| found == entry.as_bytes())
+            .any(|found| found == entry.as_bytes()))
     }
 
-    /// The environment is shown as empty for a moment while a program is being executed, so this asks again.
-    fn environment(&self) -> Vec<u8> {
+    /// While a program is being executed, the environment is shown as empty for a moment, and so are the arguments:
+    /// then this asks again.
+    fn environment(&self) -> io::Result<Vec<u8>> {
+        let mut has_arguments = false;
         for _ in 0..ENVIRONMENT_READS_MAX {
-            match fs::read(format!("/proc/{}/environ", self.pid)) {
-                Ok(environment) if environment.is_empty() && self.living => thread::sleep(ENVIRONMENT_PAUSE),
-                Ok(environment) => return environment,
-                // It has ended, or belongs to somebody else.
-                Err(_) => break,
+            let environment = match unless_ended(read_environment(self.pid)) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(Vec::new()),
+                environment => environment?.unwrap_or_default(),
+            };
+            if !environment.is_empty() || has_arguments || !self.living {
+                return Ok(environment);
+            }
+            let arguments = read_if_there(&format!("/proc/{}/cmdline", self.pid))?;
+            has_arguments = arguments.is_some_and(|arguments| !arguments.is_empty());
+            if !has_arguments {
+                thread::sleep(ENVIRONMENT_PAUSE);
             }
         }
-        Vec::new()
+        Ok(Vec::new())
     }
 
     /// Signals this very process, if it still lives.
-    pub(super) fn signal(&self, signal: i32) {
-        let Ok(pidfd) = open_pidfd(self.pid) else {
-            return;
+    ///
+    /// # Errors
+    /// When it could not be told whether it does.
+    pub(super) fn signal(&self, signal: i32) -> io::Result<()> {
+        let pidfd = match open_pidfd(self.pid) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
+            pidfd => pidfd?,
         };
         // The pidfd may refer to a later process with the same pid; from here on it is pinned.
-        if Self::read(self.pid).is_some_and(|now| now.start == self.start) {
+        if Self::read(self.pid)?.is_some_and(|now| now.start == self.start) {
             let no_info = std::ptr::null::<libc::siginfo_t>();
             // SAFETY: the descriptor is open, and no information is passed.
             unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, no_info, 0) };
         }
+        Ok(())
     }
+}
+
+/// Reads an environment by one system call: after `execve` the rest of the old one is gone, and a second call would
+/// find an end where there is none.
+fn read_environment(pid: Pid) -> io::Result<Vec<u8>> {
+    let file = File::open(format!("/proc/{pid}/environ"))?;
+    let mut environment = vec![0; ENVIRONMENT_BYTES];
+    loop {
+        let length = file.read_at(&mut environment, 0)?;
+        if length < environment.len() {
+            environment.truncate(length);
+            return Ok(environment);
+        }
+        // The kernel limits an environment to a quarter of the stack.
+        environment.resize(2 * length, 0);
+    }
+}
+
+/// A file of `/proc`; `None` when its process, or thread, has ended.
+fn read_if_there(path: &str) -> io::Result<Option<Vec<u8>>> {
+    unless_ended(fs::read(path))
+}
+
+fn unless_ended<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Those of the processes that are still there.
+pub(super) fn read_all(pids: &[Pid]) -> io::Result<Vec<Process>> {
+    pids.iter().filter_map(|&pid| Process::read(pid).transpose()).collect()
 }
 
 /// The pids of the orphans this process has adopted, zombies too: the kernel gives an orphan to the first thread of
 /// its new parent, while processes started here are children of the spawner's thread.
-pub(super) fn adopted() -> Vec<Pid> {
+///
+/// # Errors
+/// As [`Process::read`].
+pub(super) fn adopted() -> io::Result<Vec<Pid>> {
     children_of_thread(getpid().as_raw(), getpid().as_raw())
 }
 
 /// The pids of all children of a process, zombies too.
-pub(super) fn children(pid: Pid) -> Vec<Pid> {
-    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
-        return Vec::new();
+///
+/// # Errors
+/// As [`Process::read`].
+pub(super) fn children(pid: Pid) -> io::Result<Vec<Pid>> {
+    let mut children = Vec::new();
+    let Some(threads) = unless_ended(fs::read_dir(format!("/proc/{pid}/task")))? else {
+        return Ok(children);
     };
-    let threads = threads.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    threads.flat_map(|thread| children_of_thread(pid, thread)).collect()
+    for thread in threads {
+        let Some(thread) = unless_ended(thread)? else {
+            break;
+        };
+        if let Some(thread) = thread.file_name().to_str().and_then(|name| name.parse().ok()) {
+            children.extend(children_of_thread(pid, thread)?);
+        }
+    }
+    Ok(children)
 }
 
-fn children_of_thread(pid: Pid, thread: Pid) -> Vec<Pid> {
-    let list = fs::read_to_string(format!("/proc/{pid}/task/{thread}/children")).unwrap_or_default();
-    list.split_ascii_whitespace()
+fn children_of_thread(pid: Pid, thread: Pid) -> io::Result<Vec<Pid>> {
+    let list = read_if_there(&format!("/proc/{pid}/task/{thread}/children"))?.unwrap_or_default();
+    let list = String::from_utf8_lossy(&list);
+    Ok(list
+        .split_ascii_whitespace()
         .filter_map(|pid| pid.parse().ok())
-        .collect()
+        .collect())
 }
 
 /// A walk from processes to all of their descendants.
@@ -128,18 +200,22 @@ pub(super) struct Walk {
 
 impl Walk {
     /// Visits the roots and all their descendants.
-    pub(super) fn visit(&mut self, roots: Vec<Process>) {
+    ///
+    /// # Errors
+    /// As [`Process::read`].
+    pub(super) fn visit(&mut self, roots: Vec<Process>) -> io::Result<()> {
         let mut to_visit = roots;
         while let Some(process) = to_visit.pop() {
             // One that becomes an orphan meanwhile is met twice.
             if !self.visited.insert(process.identity()) {
                 continue;
             }
-            to_visit.extend(children(process.pid).into_iter().filter_map(Process::read));
+            to_visit.extend(read_all(&children(process.pid)?)?);
             if process.living {
                 self.living.push(process);
             }
         }
+        Ok(())
     }
 
     /// Whether it has been met.

@@ -1,12 +1,13 @@
 //! What concerns all trees at once: adopting orphans, reaping them, and the end of everything.
 
+use std::io;
 use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::unistd::getpid;
 
-use super::proc::{self, Process, Walk};
+use super::proc::{self, Walk};
 
 /// How long a sweep waits between two looks for those that are dying, at first; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_micros(200);
@@ -27,16 +28,12 @@ pub fn adopt_orphans() -> Result<(), Errno> {
 }
 
 /// Takes the exits of adopted orphans, which nobody else waits for; to be called at each SIGCHLD. Children of the
-/// spawner's thread are not touched.
+/// spawner's thread are not touched. When they cannot be listed for the moment, the next call takes them.
 pub fn reap_adopted() {
-    for pid in proc::adopted() {
-        reap_if_ended(pid);
+    for pid in proc::adopted().unwrap_or_default() {
+        // SAFETY: a null status is allowed; nothing is written. For a child that runs nothing happens.
+        unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::WNOHANG) };
     }
-}
-
-fn reap_if_ended(pid: i32) {
-    // SAFETY: a null status is allowed; nothing is written. For a child that runs, or is not ours, nothing happens.
-    unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::WNOHANG) };
 }
 
 /// Kills every descendant of this process, also those born meanwhile, and returns when none lives: blocking, for
@@ -45,14 +42,9 @@ fn reap_if_ended(pid: i32) {
 pub fn sweep_all() -> bool {
     let mut pause = PAUSE_MIN;
     for _ in 0..LOOKS_MAX {
-        reap_adopted();
-        let living = living_descendants();
-        if living.is_empty() {
+        if kill_living().unwrap_or(false) {
             reap_adopted();
             return true;
-        }
-        for process in &living {
-            process.signal(libc::SIGKILL);
         }
         thread::sleep(pause);
         pause = (pause * 2).min(PAUSE_MAX);
@@ -60,9 +52,14 @@ pub fn sweep_all() -> bool {
     false
 }
 
-fn living_descendants() -> Vec<Process> {
-    let children = proc::children(getpid().as_raw()).into_iter();
+/// Kills those descendants that live now; true when there are none.
+fn kill_living() -> io::Result<bool> {
+    reap_adopted();
+    let children = proc::read_all(&proc::children(getpid().as_raw())?)?;
     let mut walk = Walk::default();
-    walk.visit(children.filter_map(Process::read).collect());
-    walk.living
+    walk.visit(children)?;
+    for process in &walk.living {
+        process.signal(libc::SIGKILL)?;
+    }
+    Ok(walk.living.is_empty())
 }

@@ -49,6 +49,10 @@ impl Shell {
         line.trim().parse().expect("the script writes a pid")
     }
 
+    fn members(&self) -> Vec<Pid> {
+        self.tree.members().expect("/proc is readable")
+    }
+
     fn wait(&self) -> Exit {
         let exit = reap_blocking(self.child.pidfd.as_fd()).expect("the child is ours");
         exit.expect("a blocking wait ends with an exit")
@@ -66,8 +70,12 @@ fn eventually(mut holds: impl FnMut() -> bool) -> bool {
     })
 }
 
+fn read(pid: Pid) -> Option<Process> {
+    Process::read(pid).expect("/proc is readable")
+}
+
 fn lives(pid: Pid) -> bool {
-    Process::read(pid).is_some_and(|process| process.living)
+    read(pid).is_some_and(|process| process.living)
 }
 
 /// A script that leaves a sleeper behind, in a session of its own, and writes the sleeper's pid.
@@ -77,9 +85,9 @@ const DAEMONISE: &str = "(setsid sh -c 'echo $$; exec sleep 60' &)";
 fn a_lone_process_is_its_tree() {
     passes_alone("tree::tests::a_lone_process_is_its_tree", || {
         let shell = Shell::start("t", "exec sleep 60");
-        assert_eq!(shell.tree.members(), [shell.child.pid]);
+        assert_eq!(shell.members(), [shell.child.pid]);
         assert!(!shell.tree.is_empty());
-        shell.tree.signal(libc::SIGTERM);
+        shell.tree.signal(libc::SIGTERM).expect("/proc is readable");
         assert_eq!(shell.wait(), Exit::Signal(libc::SIGTERM));
         assert!(shell.tree.is_empty());
         assert!(shell.tree.kill());
@@ -91,7 +99,7 @@ fn a_zombie_is_no_member() {
     passes_alone("tree::tests::a_zombie_is_no_member", || {
         let shell = Shell::start("t", "exit 3");
         assert!(eventually(|| shell.tree.is_empty()));
-        assert!(shell.tree.members().is_empty());
+        assert_eq!(shell.members(), []);
         reap_adopted();
         assert_eq!(shell.wait(), Exit::Code(3), "the leader is not reaped with orphans");
     });
@@ -103,7 +111,7 @@ fn a_daemonised_grandchild_is_found_and_killed() {
         let mut shell = Shell::start("t", DAEMONISE);
         let daemon = shell.read_pid();
         assert_eq!(shell.wait(), Exit::Code(0));
-        assert_eq!(shell.tree.members(), [daemon]);
+        assert_eq!(shell.members(), [daemon]);
         assert!(!shell.tree.is_empty());
         assert!(eventually(|| shell.tree.kill()));
         assert!(shell.tree.is_empty() && !lives(daemon));
@@ -118,7 +126,7 @@ fn a_background_process_of_the_group_is_found_and_killed() {
             let mut shell = Shell::start("t", "env -i sh -c 'echo $$; exec sleep 60' &");
             let left = shell.read_pid();
             assert_eq!(shell.wait(), Exit::Code(0));
-            assert_eq!(shell.tree.members(), [left]);
+            assert_eq!(shell.members(), [left]);
             assert!(eventually(|| shell.tree.kill()));
         },
     );
@@ -129,10 +137,13 @@ fn one_that_hides_its_environment_is_known_once_seen() {
     passes_alone("tree::tests::one_that_hides_its_environment_is_known_once_seen", || {
         let mut shell = Shell::start("t", "setsid env -i /bin/sh -c 'echo $$; exec /bin/sleep 60' & wait");
         let hidden = shell.read_pid();
-        assert!(shell.tree.members().contains(&hidden));
-        Process::read(shell.child.pid).expect("it waits").signal(libc::SIGKILL);
+        assert!(shell.members().contains(&hidden));
+        read(shell.child.pid)
+            .expect("it waits")
+            .signal(libc::SIGKILL)
+            .expect("it can be signalled");
         assert_eq!(shell.wait(), Exit::Signal(libc::SIGKILL));
-        assert_eq!(shell.tree.members(), [hidden]);
+        assert_eq!(shell.members(), [hidden]);
         assert!(eventually(|| shell.tree.kill()));
     });
 }
@@ -147,7 +158,7 @@ fn the_orphans_of_another_tree_are_left_alone() {
         other.wait();
         assert!(eventually(|| one.tree.kill()));
         assert!(!lives(mine) && lives(theirs));
-        assert_eq!(other.tree.members(), [theirs]);
+        assert_eq!(other.members(), [theirs]);
         assert!(eventually(|| other.tree.kill()));
     });
 }
@@ -159,7 +170,7 @@ fn a_stopped_process_sees_the_signal() {
         let stat = format!("/proc/{}/stat", shell.child.pid);
         let stopped = || std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T "));
         assert!(eventually(stopped));
-        shell.tree.terminate(libc::SIGTERM);
+        shell.tree.terminate(libc::SIGTERM).expect("/proc is readable");
         assert_eq!(shell.wait(), Exit::Signal(libc::SIGTERM));
     });
 }
@@ -175,12 +186,12 @@ fn walkers_that_fork_and_exit_for_ever_are_killed() {
         );
         let mut shell = Shell::start("t", &script);
         assert_eq!(shell.read_pid(), shell.child.pid);
-        let first = shell.tree.members();
-        let later_ones = || shell.tree.members().iter().filter(|pid| !first.contains(pid)).count() > 3;
+        let first = shell.members();
+        let later_ones = || shell.members().iter().filter(|pid| !first.contains(pid)).count() > 3;
         assert!(eventually(later_ones), "they walk");
         assert!(eventually(|| shell.tree.kill()));
         assert_eq!(shell.wait(), Exit::Signal(libc::SIGKILL));
-        assert!(shell.tree.members().is_empty());
+        assert_eq!(shell.members(), []);
     });
 }
 
@@ -190,11 +201,14 @@ fn adopted_orphans_are_reaped() {
         let mut shell = Shell::start("t", DAEMONISE);
         let daemon = shell.read_pid();
         shell.wait();
-        assert!(proc::adopted().contains(&daemon));
-        Process::read(daemon).expect("it sleeps").signal(libc::SIGKILL);
+        assert!(proc::adopted().expect("/proc is readable").contains(&daemon));
+        read(daemon)
+            .expect("it sleeps")
+            .signal(libc::SIGKILL)
+            .expect("it can be signalled");
         assert!(eventually(|| {
             reap_adopted();
-            Process::read(daemon).is_none()
+            read(daemon).is_none()
         }));
         assert!(shell.tree.is_empty());
     });
@@ -204,11 +218,11 @@ fn adopted_orphans_are_reaped() {
 fn a_pid_with_another_start_is_never_signalled() {
     passes_alone("tree::tests::a_pid_with_another_start_is_never_signalled", || {
         let shell = Shell::start("t", "exec sleep 60");
-        let mut stranger = Process::read(shell.child.pid).expect("it sleeps");
+        let mut stranger = read(shell.child.pid).expect("it sleeps");
         stranger.start += 1;
-        stranger.signal(libc::SIGKILL);
+        stranger.signal(libc::SIGKILL).expect("it can be signalled");
         let tree = Tree {
-            leader_start: Some(stranger.start),
+            leader_start: Cell::new(Some(stranger.start)),
             ..Tree::new(shell.child.pid, "u")
         };
         assert!(tree.kill(), "it has no members");
@@ -228,5 +242,38 @@ fn a_sweep_kills_all_trees() {
             assert!(shell.tree.is_empty());
             assert_eq!(shell.wait(), Exit::Signal(libc::SIGKILL));
         }
+    });
+}
+
+#[test]
+fn a_leader_that_hands_over_and_exits_never_leaves_an_empty_tree() {
+    passes_alone(
+        "tree::tests::a_leader_that_hands_over_and_exits_never_leaves_an_empty_tree",
+        || {
+            // The one left behind changes its session and its program while the leader exits.
+            for round in 0..50 {
+                let shell = Shell::start(&round.to_string(), "setsid sleep 60 &");
+                assert_eq!(shell.wait(), Exit::Code(0));
+                assert!(!shell.tree.is_empty(), "in round {round}");
+                assert!(eventually(|| shell.tree.kill()));
+            }
+        },
+    );
+}
+
+#[test]
+fn a_tree_that_cannot_be_listed_is_not_called_empty() {
+    passes_alone("tree::tests::a_tree_that_cannot_be_listed_is_not_called_empty", || {
+        let mut shell = Shell::start("t", DAEMONISE);
+        shell.read_pid();
+        shell.wait();
+        let mut taken = Vec::new();
+        while let Ok(file) = File::open("/dev/null") {
+            taken.push(file);
+        }
+        assert!(!shell.tree.is_empty());
+        assert!(!shell.tree.kill());
+        drop(taken);
+        assert!(eventually(|| shell.tree.kill()));
     });
 }
