@@ -1,0 +1,252 @@
+//! What can be known before anything starts: whether this machine has the programs, folders, users and files that
+//! a workflow needs. What an earlier process may still make is left to the moment when it is needed.
+
+mod resolve;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use forkyard_core::diagnostic::{Code, Diagnostic, Severity};
+use forkyard_core::source::Span;
+use forkyard_core::spec::{Body, Program, Stream, Tasks, Workflow};
+use nix::unistd::geteuid;
+
+pub use resolve::{DEFAULT_PATH, Unresolved, resolve};
+
+use crate::spawner::{Identity, interpreter};
+use crate::words::io_reason;
+
+/// A program is not there.
+const NO_PROGRAM: Code = Code(301);
+/// A program cannot be executed.
+const NOT_EXECUTABLE: Code = Code(302);
+/// A program is a directory.
+const PROGRAM_IS_DIRECTORY: Code = Code(303);
+/// What a script names in its first line is not there.
+const NO_INTERPRETER: Code = Code(304);
+/// A working directory is missing, or is none.
+const NO_DIRECTORY: Code = Code(305);
+/// A user is unknown.
+const NO_USER: Code = Code(306);
+/// Only root can become another user.
+const NOT_ROOT: Code = Code(307);
+/// A file to be read is missing, or cannot be read.
+const NO_FILE: Code = Code(308);
+
+/// Says what this machine lacks for the workflow, in the order of its lines: each finding is an error. `folder` is
+/// that of the workflow's first file, `path` the `PATH` of the engine. Instances that need the same count once.
+#[must_use]
+pub fn preflight(workflow: &Workflow, folder: &Path, path: Option<&OsStr>) -> Vec<Diagnostic> {
+    let mut needs = Needs {
+        folder,
+        path,
+        set: BTreeSet::new(),
+    };
+    for process in &workflow.processes {
+        needs.add_body(&process.body);
+    }
+    for pool in &workflow.pools {
+        needs.add_body(&pool.body);
+        if let Some(Tasks::Lines(file, place)) = &pool.tasks
+            && pool.body.after.is_empty()
+        {
+            needs.add(*place, Need::File(file.clone()));
+        }
+    }
+    needs
+        .set
+        .iter()
+        .filter_map(|(place, need)| need.missing(folder, *place))
+        .collect()
+}
+
+/// Something a workflow needs of this machine.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Need {
+    /// A program, searched for on `path`; `cwd` is where it will run.
+    Program { name: String, path: OsString, cwd: PathBuf },
+    /// A working directory, as written.
+    Directory(String),
+    /// A user, by name or number.
+    User(String),
+    /// A file to be read, as written.
+    File(String),
+}
+
+/// All needs of a workflow, by the place where they stand.
+struct Needs<'a> {
+    folder: &'a Path,
+    path: Option<&'a OsStr>,
+    set: BTreeSet<(Span, Need)>,
+}
+
+impl Needs<'_> {
+    fn add(&mut self, place: Span, need: Need) {
+        self.set.insert((place, need));
+    }
+
+    fn add_body(&mut self, body: &Body) {
+        let may_be_made = !body.after.is_empty();
+        if let Some(program) = &body.run {
+            self.add_program(program, body, may_be_made);
+        }
+        if let Some(command) = &body.stop.command {
+            self.add_program(command, body, true);
+        }
+        if let Some((user, place)) = &body.user {
+            self.add(*place, Need::User(user.clone()));
+        }
+        if may_be_made {
+            return;
+        }
+        if let Some((cwd, place)) = &body.cwd {
+            self.add(*place, Need::Directory(cwd.clone()));
+        }
+        if let Stream::File(file, place) = &body.stdin {
+            self.add(*place, Need::File(file.clone()));
+        }
+    }
+
+    /// A command on `PATH` must be there now; one given by a path may still be made. `forkyard` itself is on the
+    /// `PATH` of every process. Nothing is said of a command in a directory that is missing, but that.
+    fn add_program(&mut self, program: &Program, body: &Body, may_be_made: bool) {
+        let Some(name) = program.argv.first() else {
+            return;
+        };
+        let cwd = match &body.cwd {
+            Some((cwd, _)) => self.folder.join(cwd),
+            None => self.folder.to_owned(),
+        };
+        let is_path = name.contains('/');
+        if name == "forkyard" || (is_path && (may_be_made || !cwd.is_dir())) {
+            return;
+        }
+        let path = self.path_of(body);
+        self.add(
+            program.place,
+            Need::Program {
+                name: name.clone(),
+                path,
+                cwd,
+            },
+        );
+    }
+
+    /// `PATH` as the process will have it.
+    fn path_of(&self, body: &Body) -> OsString {
+        let inherited = self.path.filter(|_| !body.clear_env);
+        match (body.env.get("PATH"), inherited) {
+            (Some(own), _) => own.value.clone().into(),
+            (None, Some(inherited)) => inherited.to_owned(),
+            (None, None) => DEFAULT_PATH.into(),
+        }
+    }
+}
+
+impl Need {
+    /// What is to be said when this machine does not have it.
+    fn missing(&self, folder: &Path, place: Span) -> Option<Diagnostic> {
+        let (code, message, help) = match self {
+            Self::Program { name, path, cwd } => missing_program(name, path, cwd),
+            Self::Directory(written) => missing_directory(&folder.join(written), written),
+            Self::User(user) => missing_user(user),
+            Self::File(written) => missing_file(&folder.join(written), written),
+        }?;
+        Some(Diagnostic {
+            code,
+            severity: Severity::Error,
+            place: Some(place),
+            message,
+            help,
+            related: Vec::new(),
+        })
+    }
+}
+
+/// The code, the message and the help of a finding.
+type Finding = Option<(Code, String, Option<String>)>;
+
+fn missing_program(name: &str, path: &OsStr, cwd: &Path) -> Finding {
+    let unresolved = match resolve(name, path, cwd) {
+        Ok(found) => return missing_interpreter(name, &found),
+        Err(unresolved) => unresolved,
+    };
+    let code = match unresolved {
+        Unresolved::NoSuchFile(_) | Unresolved::NotOnPath(_) => NO_PROGRAM,
+        Unresolved::NotExecutable(_) | Unresolved::Forbidden(_) => NOT_EXECUTABLE,
+        Unresolved::Directory(_) => PROGRAM_IS_DIRECTORY,
+    };
+    Some((code, unresolved.to_string(), help(&unresolved, path, cwd)))
+}
+
+fn help(unresolved: &Unresolved, path: &OsStr, cwd: &Path) -> Option<String> {
+    match unresolved {
+        Unresolved::NotExecutable(file) => Some(format!("make it executable: chmod +x {}", file.display())),
+        Unresolved::NotOnPath(name) if !name.is_empty() && cwd.join(name).is_file() => {
+            Some(format!("to run the file in {}, write ./{name}", cwd.display()))
+        }
+        Unresolved::NoSuchFile(_) | Unresolved::NotOnPath(_) => {
+            resolve::nearest(unresolved, path).map(|name| format!("there is `{name}`: did you mean that?"))
+        }
+        Unresolved::Forbidden(_) | Unresolved::Directory(_) => None,
+    }
+}
+
+fn missing_interpreter(name: &str, file: &Path) -> Finding {
+    let interpreter = interpreter(file)?;
+    if !interpreter.starts_with('/') || Path::new(&interpreter).exists() {
+        return None;
+    }
+    let message = format!("`{name}` asks in its first line for {interpreter}, which does not exist");
+    let help = interpreter
+        .ends_with("\\r")
+        .then(|| "its lines end as on Windows: convert them with dos2unix".into());
+    Some((NO_INTERPRETER, message, help))
+}
+
+fn missing_directory(path: &Path, written: &str) -> Finding {
+    let what = match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => return None,
+        Ok(_) => "is not a directory".to_owned(),
+        Err(error) => format!("cannot be entered: {}", io_reason(&error)),
+    };
+    let help = (path != Path::new(written)).then(|| format!("it is looked for at {}", path.display()));
+    Some((NO_DIRECTORY, format!("the working directory `{written}` {what}"), help))
+}
+
+fn missing_user(user: &str) -> Finding {
+    let identity = match Identity::of_user(user) {
+        Ok(identity) => identity,
+        Err(error) => return Some((NO_USER, error.to_string(), None)),
+    };
+    let engine = geteuid();
+    if engine.is_root() || engine.as_raw() == identity.uid {
+        return None;
+    }
+    let help = "run forkyard as root, or leave `user` out".to_owned();
+    Some((
+        NOT_ROOT,
+        format!("only root can run a process as user `{user}`"),
+        Some(help),
+    ))
+}
+
+/// A fifo is not opened: that would wait for its writer.
+fn missing_file(path: &Path, written: &str) -> Finding {
+    let what = match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => "is a directory".to_owned(),
+        Ok(metadata) if !metadata.is_file() => return None,
+        Ok(_) => match File::open(path) {
+            Ok(_) => return None,
+            Err(error) => format!("cannot be read: {}", io_reason(&error)),
+        },
+        Err(error) => format!("cannot be read: {}", io_reason(&error)),
+    };
+    let help = (path != Path::new(written)).then(|| format!("it is looked for at {}", path.display()));
+    Some((NO_FILE, format!("the file `{written}` {what}"), help))
+}

@@ -1,0 +1,124 @@
+//! The spawner: one thread that starts every process of a run.
+//!
+//! A process is started by `clone(CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PIDFD)`, whose cost depends neither
+//! on the engine's memory nor on how many descriptors it has open. The thread lives as long as the engine: the
+//! kernel sends the parent-death signal when the *thread* that started a process ends.
+
+mod error;
+mod identity;
+mod launch;
+mod slots;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+use std::sync::mpsc;
+use std::thread;
+
+use nix::errno::Errno;
+use nix::sys::signal::SigSet;
+use tokio::sync::oneshot;
+
+pub(crate) use error::interpreter;
+pub use error::{SpawnError, Step};
+pub use identity::{Identity, UnknownUser};
+pub use slots::{TARGET_MAX, reserve_low_descriptors};
+
+/// A process to be started. It finds exactly the descriptors of `fds`, default signals, and an empty signal mask;
+/// it leads a process group of its own, and gets SIGKILL when the engine dies.
+#[derive(Debug)]
+pub struct Job {
+    /// The file to execute: absolute, or relative to `cwd`. It is not searched for on `PATH`.
+    pub program: CString,
+    /// The arguments; the first is the name by which error messages call the program.
+    pub argv: Vec<CString>,
+    /// The whole environment, as `NAME=value`.
+    pub envp: Vec<CString>,
+    /// The working directory; `None` keeps the engine's.
+    pub cwd: Option<CString>,
+    /// Its descriptors, each with the number (at most [`TARGET_MAX`]) it gets there. They are closed here after the
+    /// start, whether that succeeds or not. A standard stream that is missing is closed in the process.
+    pub fds: Vec<(OwnedFd, RawFd)>,
+    /// The file mode creation mask; `None` keeps the engine's.
+    pub umask: Option<u32>,
+    /// The nice value, absolute (-20 to 19); `None` keeps the engine's.
+    pub nice: Option<i32>,
+    /// Who it runs as; `None` keeps the engine's user.
+    pub identity: Option<Identity>,
+}
+
+/// A process that has been started.
+#[derive(Debug)]
+pub struct Child {
+    /// Its pid, also the id of its process group. It is valid until the child has been reaped.
+    pub pid: i32,
+    /// Refers to this very process for ever; readable once it has ended.
+    pub pidfd: OwnedFd,
+}
+
+/// The way to the spawner's thread.
+#[derive(Clone, Debug)]
+pub struct Spawner {
+    orders: mpsc::Sender<Order>,
+}
+
+/// A job and the way back.
+struct Order {
+    job: Job,
+    reply: oneshot::Sender<Result<Child, SpawnError>>,
+}
+
+impl Spawner {
+    /// Starts the thread. It never ends, since the processes it has started would be killed.
+    ///
+    /// # Errors
+    /// When the kernel lacks what is needed (Linux 5.9), when no low descriptors are free (see
+    /// [`reserve_low_descriptors`]), or when no thread can be started.
+    pub fn start() -> io::Result<Self> {
+        launch::probe()?;
+        reserve_low_descriptors()?;
+        let stack = launch::Stack::new()?;
+        let (orders, inbox) = mpsc::channel();
+        thread::Builder::new()
+            .name("spawner".into())
+            .spawn(move || serve(&inbox, &stack))?;
+        Ok(Self { orders })
+    }
+
+    /// Starts a process; the future resolves once its program has been executed, or could not be. A child whose
+    /// future has been dropped meanwhile is killed.
+    pub fn spawn(&self, job: Job) -> impl Future<Output = Result<Child, SpawnError>> + use<> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.orders.send(Order { job, reply });
+        async move {
+            let gone = || SpawnError {
+                step: Step::Clone,
+                errno: Errno::ESRCH,
+                what: "cannot start a process: the spawner's thread has ended".into(),
+            };
+            sent.map_err(|_| gone())?;
+            answer.await.unwrap_or_else(|_| Err(gone()))
+        }
+    }
+}
+
+/// What the thread does all its life.
+fn serve(inbox: &mpsc::Receiver<Order>, stack: &launch::Stack) {
+    // A new process begins with this thread's mask, in the engine's memory: no handler of the engine may run there.
+    // Blocking can only fail for an invalid argument.
+    let _ = SigSet::all().thread_block();
+    for Order { job, reply } in inbox {
+        let result = launch::launch(&job, stack);
+        // Its descriptors are closed here before anybody hears of the start.
+        drop(job);
+        if let Err(Ok(unwanted)) = reply.send(result) {
+            launch::discard(&unwanted);
+        }
+    }
+    loop {
+        thread::park();
+    }
+}

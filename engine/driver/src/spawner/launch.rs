@@ -1,0 +1,330 @@
+//! How a process is started: by one `clone` that shares the engine's memory and descriptors until `execve`.
+//!
+//! The new process first gets a table of descriptors of its own, with the low ones only
+//! (`close_range(…, CLOSE_RANGE_UNSHARE)`); before that, every change would hit the engine's table. It then runs
+//! on a stack of its own in the engine's memory, so it may neither allocate nor panic; what fails it writes
+//! into [`Orders::failure`], which the engine reads once `CLONE_VFORK` lets it go on.
+
+use std::cell::Cell;
+use std::ffi::{CString, c_char, c_int, c_uint, c_void};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+use nix::errno::Errno;
+
+use super::error::{Failure, Step};
+use super::slots::{LOW, TARGET_MAX, slots};
+use super::{Child, Identity, Job, SpawnError};
+use crate::exit::reap_blocking;
+
+/// The highest signal number of Linux.
+const SIGNAL_MAX: c_int = 64;
+
+/// Bytes of the kernel's set of signals, one bit each.
+const SIGNAL_SET_BYTES: usize = 8;
+
+/// Bytes of stack for a new process before `execve`; it calls a few system calls deep.
+const STACK_BYTES: usize = 128 * 1024;
+
+/// Bytes below the stack that nobody may touch: an overflow is a crash, not a corruption. Larger than any page.
+const GUARD_BYTES: usize = 64 * 1024;
+
+/// Whether this kernel has what [`launch`] needs.
+///
+/// # Errors
+/// With words for the user, when it has not.
+pub(super) fn probe() -> io::Result<()> {
+    // SAFETY: no descriptor has the highest number, so nothing is closed.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, c_uint::MAX, c_uint::MAX, 0) };
+    Errno::result(done).map(drop).map_err(|errno| {
+        let why = format!("this kernel cannot start processes as forkyard does (close_range: {errno}); Linux 5.9 can");
+        io::Error::new(io::ErrorKind::Unsupported, why)
+    })
+}
+
+/// The stack on which a new process runs until `execve`; one, since the spawner waits for that.
+pub(super) struct Stack {
+    base: *mut c_void,
+}
+
+// SAFETY: it is a piece of memory that only its owner uses; any thread may.
+unsafe impl Send for Stack {}
+
+impl Stack {
+    /// Maps the stack with the guard below it.
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub(super) fn new() -> io::Result<Self> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
+        // SAFETY: a new anonymous mapping at an address of the kernel's choice touches nothing that exists.
+        let base = unsafe {
+            let access = libc::PROT_READ | libc::PROT_WRITE;
+            libc::mmap(ptr::null_mut(), GUARD_BYTES + STACK_BYTES, access, flags, -1, 0)
+        };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let stack = Self { base };
+        // SAFETY: these bytes are the lower part of the mapping just made.
+        let done = unsafe { libc::mprotect(base, GUARD_BYTES, libc::PROT_NONE) };
+        Errno::result(done)?;
+        Ok(stack)
+    }
+
+    /// One past its last byte, where a stack that grows downwards begins; aligned as mappings are.
+    fn top(&self) -> *mut c_void {
+        self.base.wrapping_byte_add(GUARD_BYTES + STACK_BYTES)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and no process runs on it while its owner drops it.
+        unsafe { libc::munmap(self.base, GUARD_BYTES + STACK_BYTES) };
+    }
+}
+
+/// Starts the process; to be called by the spawner's thread only, with all signals blocked.
+pub(super) fn launch(job: &Job, stack: &Stack) -> Result<Child, SpawnError> {
+    let started = start(job, stack);
+    started.map_err(|failure| SpawnError::explain(failure, job))
+}
+
+fn start(job: &Job, stack: &Stack) -> Result<Child, Failure> {
+    let failed = |errno| Failure {
+        step: Step::Descriptors,
+        errno,
+    };
+    if job.fds.iter().any(|&(_, target)| !(0..=TARGET_MAX).contains(&target)) {
+        return Err(failed(Errno::EBADF));
+    }
+    let slots = slots().map_err(|error| failed(errno_of(&error)))?;
+    let filled = slots.fill(job.fds.iter().map(|(fd, _)| fd.as_fd())).map_err(failed)?;
+    let orders = Orders::new(job, &filled);
+    let child = clone(&orders, stack)?;
+    match orders.failure.take() {
+        None => Ok(child),
+        Some(failure) => {
+            // It exits by itself; it has never been anybody's but ours, so its exit is of no interest.
+            let _ = reap_blocking(child.pidfd.as_fd());
+            Err(failure)
+        }
+    }
+}
+
+fn errno_of(error: &io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw)
+}
+
+/// Kills a process that nobody waits for any more, with its group, and reaps it.
+pub(super) fn discard(child: &Child) {
+    // SAFETY: kill takes two numbers. The group is the child's own, since the child has not been reaped.
+    unsafe { libc::kill(-child.pid, libc::SIGKILL) };
+    // A killed child of ours can be reaped; there is nobody to whom a failure could be told.
+    let _ = reap_blocking(child.pidfd.as_fd());
+}
+
+/// Makes the process; returns once it has executed its program or given up.
+fn clone(orders: &Orders<'_>, stack: &Stack) -> Result<Child, Failure> {
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let mut pidfd: RawFd = -1;
+    let argument = ptr::from_ref(orders).cast_mut().cast::<c_void>();
+    // SAFETY: `child` runs on `stack`, which nobody else uses, and reads `orders`, which outlives it: this thread
+    // goes on only when the child has left our memory. It allocates nothing and takes no lock. All signals are
+    // blocked in this thread, hence in the child, until it has reset their handlers.
+    let pid = unsafe { libc::clone(child, stack.top(), flags, argument, &raw mut pidfd) };
+    let pid = Errno::result(pid).map_err(|errno| Failure {
+        step: Step::Clone,
+        errno,
+    })?;
+    // SAFETY: the kernel has just opened this descriptor for us.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    Ok(Child { pid, pidfd })
+}
+
+/// All that a new process needs to know, in the engine's memory; it allocates nothing itself.
+struct Orders<'a> {
+    engine: libc::pid_t,
+    program: *const c_char,
+    argv: Vec<*const c_char>,
+    envp: Vec<*const c_char>,
+    cwd: Option<*const c_char>,
+    /// Slots, and the numbers they are to have.
+    wires: Vec<(RawFd, RawFd)>,
+    /// Ranges of low descriptors that are not wired.
+    gaps: Vec<(RawFd, RawFd)>,
+    umask: Option<libc::mode_t>,
+    nice: Option<c_int>,
+    identity: Option<&'a Identity>,
+    /// Written by the new process when something fails.
+    failure: Cell<Option<Failure>>,
+}
+
+impl<'a> Orders<'a> {
+    fn new(job: &'a Job, slots: &[RawFd]) -> Self {
+        let targets: Vec<RawFd> = job.fds.iter().map(|&(_, target)| target).collect();
+        Self {
+            // The same for all threads of the engine.
+            engine: nix::unistd::getpid().as_raw(),
+            program: job.program.as_ptr(),
+            argv: terminated(&job.argv),
+            envp: terminated(&job.envp),
+            cwd: job.cwd.as_ref().map(|cwd| cwd.as_ptr()),
+            gaps: gaps(&targets),
+            wires: slots.iter().copied().zip(targets).collect(),
+            umask: job.umask,
+            nice: job.nice,
+            identity: job.identity.as_ref().filter(|identity| !identity.is_engines_own()),
+            failure: Cell::new(None),
+        }
+    }
+}
+
+/// The strings as C has them: pointers, then null.
+fn terminated(strings: &[CString]) -> Vec<*const c_char> {
+    let pointers = strings.iter().map(|string| string.as_ptr());
+    pointers.chain([ptr::null()]).collect()
+}
+
+/// The ranges of numbers below [`LOW`], both ends included, that are no targets.
+fn gaps(targets: &[RawFd]) -> Vec<(RawFd, RawFd)> {
+    let mut gaps = Vec::new();
+    let mut first = 0;
+    for number in 0..=LOW {
+        if number == LOW || targets.contains(&number) {
+            if first < number {
+                gaps.push((first, number - 1));
+            }
+            first = number + 1;
+        }
+    }
+    gaps
+}
+
+/// The new process. When it returns, it exits.
+extern "C" fn child(orders: *mut c_void) -> c_int {
+    // SAFETY: `clone` passes a reference to `Orders`, which lives until this process is gone from our memory.
+    let orders = unsafe { &*orders.cast::<Orders<'_>>() };
+    // SAFETY: this is the new process.
+    let step = unsafe { carry_out(orders) };
+    orders.failure.set(Some(Failure {
+        step,
+        errno: Errno::last(),
+    }));
+    127
+}
+
+/// Does everything up to `execve`, and returns only the step that failed, its reason in `errno`.
+///
+/// # Safety
+/// To be called in a process made by [`clone`] alone.
+unsafe fn carry_out(orders: &Orders<'_>) -> Step {
+    // SAFETY: all are system calls on numbers, or on strings and lists that `orders` keeps alive.
+    unsafe {
+        if wire(orders) != 0 {
+            return Step::Descriptors;
+        }
+        if libc::setpgid(0, 0) != 0 {
+            return Step::Group;
+        }
+        reset_signals();
+        if let Some(umask) = orders.umask {
+            libc::umask(umask);
+        }
+        if let Some(nice) = orders.nice
+            && libc::setpriority(libc::PRIO_PROCESS, 0, nice) != 0
+        {
+            return Step::Nice;
+        }
+        if let Some(identity) = orders.identity
+            && become_user(identity) != 0
+        {
+            return Step::Identity;
+        }
+        // Changing the user clears the parent-death signal, so this comes after it.
+        if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
+            return Step::Group;
+        }
+        if libc::getppid() != orders.engine {
+            // The engine died before the signal was asked for.
+            libc::_exit(127);
+        }
+        if let Some(cwd) = orders.cwd
+            && libc::chdir(cwd) != 0
+        {
+            return Step::WorkingDirectory;
+        }
+        libc::execve(orders.program, orders.argv.as_ptr(), orders.envp.as_ptr());
+    }
+    Step::Exec
+}
+
+/// Takes a table of descriptors of its own, with the declared ones alone. Not 0 on failure.
+///
+/// # Safety
+/// As [`carry_out`].
+unsafe fn wire(orders: &Orders<'_>) -> libc::c_long {
+    // SAFETY: once the first call has succeeded, the table is this process's own and nobody else's descriptors
+    // can be closed or replaced.
+    unsafe {
+        let unshared = libc::syscall(libc::SYS_close_range, LOW, c_uint::MAX, libc::CLOSE_RANGE_UNSHARE);
+        if unshared != 0 {
+            return unshared;
+        }
+        for &(slot, target) in &orders.wires {
+            if libc::dup2(slot, target) < 0 {
+                return -1;
+            }
+        }
+        for &(first, last) in &orders.gaps {
+            let closed = libc::syscall(libc::SYS_close_range, first, last, 0);
+            if closed != 0 {
+                return closed;
+            }
+        }
+    }
+    0
+}
+
+/// Default dispositions, then the empty mask: in this order, since the engine's handlers must not run here.
+///
+/// # Safety
+/// As [`carry_out`].
+unsafe fn reset_signals() {
+    // The kernel's own structure for one signal is never larger; all zero it is SIG_DFL with no flags.
+    let default = [0_u64; 8];
+    // SAFETY: this process has its own table of handlers. The raw call is used since the C library refuses two
+    // signals it keeps for itself, which may be ignored by inheritance too; it fails for SIGKILL and SIGSTOP,
+    // which are always default.
+    unsafe {
+        for signal in 1..=SIGNAL_MAX {
+            let none = ptr::null_mut::<c_void>();
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, SIGNAL_SET_BYTES);
+        }
+        let mut empty = MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigemptyset(empty.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, empty.as_ptr(), ptr::null_mut());
+    }
+}
+
+/// Groups, group, user. By raw system calls: the C library's functions would change all threads of the engine.
+///
+/// # Safety
+/// As [`carry_out`].
+unsafe fn become_user(identity: &Identity) -> libc::c_long {
+    // SAFETY: the list of groups is valid for its length.
+    unsafe {
+        let groups = libc::syscall(libc::SYS_setgroups, identity.groups.len(), identity.groups.as_ptr());
+        if groups != 0 {
+            return groups;
+        }
+        let group = libc::syscall(libc::SYS_setgid, identity.gid);
+        if group != 0 {
+            return group;
+        }
+        libc::syscall(libc::SYS_setuid, identity.uid)
+    }
+}

@@ -1,0 +1,181 @@
+//! The process tree of one process: its first process, what that has started, and what these have left behind.
+//!
+//! No process of a run can leave the engine: an orphan is adopted by the nearest *subreaper* among its ancestors,
+//! which the engine is. So each member of a tree is either a descendant of the tree's leader or of an orphan the
+//! engine has adopted, whatever sessions and groups it has made. Whose an orphan is tells the token in its
+//! environment, or its process group, or that it was seen in the tree before it became an orphan.
+//!
+//! All functions that read and signal are for the engine's one thread that also reaps, so that no pid changes its
+//! owner in between.
+
+mod proc;
+mod sweep;
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::io;
+
+use nix::errno::Errno;
+
+use proc::{Pid, Process, StartTime, Walk};
+pub use sweep::{adopt_orphans, reap_adopted, sweep_all};
+
+/// How often one call of [`Tree::kill`] looks again for members that were just born.
+const KILL_PASSES_MAX: u32 = 16;
+
+/// A process with all it has started.
+#[derive(Debug)]
+pub struct Tree {
+    leader: Pid,
+    /// When the leader was started: its pid alone may belong to somebody else one day. Unknown only as long as
+    /// `/proc` could not be read.
+    leader_start: Cell<Option<StartTime>>,
+    /// How the token stands in the environment of members.
+    token: String,
+    /// The members seen last: one that hides its environment is known by this once it is an orphan.
+    seen: RefCell<BTreeSet<(Pid, StartTime)>>,
+}
+
+impl Tree {
+    /// The tree of a process that has just been spawned, leads the process group `pid`, and has not been reaped.
+    /// `token` is the value of `FORKYARD_TOKEN` in its environment.
+    #[must_use]
+    pub fn new(pid: i32, token: &str) -> Self {
+        let leader = Process::read(pid).ok().flatten();
+        Self {
+            leader: pid,
+            leader_start: Cell::new(leader.map(|leader| leader.start)),
+            token: format!("FORKYARD_TOKEN={token}"),
+            seen: RefCell::default(),
+        }
+    }
+
+    /// The pids of all living processes of the tree. A zombie does not live.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read, for want of descriptors, say.
+    pub fn members(&self) -> io::Result<Vec<i32>> {
+        Ok(self.scan()?.iter().map(|member| member.pid).collect())
+    }
+
+    /// Sends a signal to each member.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read; nobody has got the signal then.
+    pub fn signal(&self, signal: i32) -> io::Result<()> {
+        self.signal_all(&self.scan()?, signal)
+    }
+
+    /// Asks the tree to stop: sends the signal, then SIGCONT, without which a stopped process would not see it.
+    ///
+    /// # Errors
+    /// As [`Tree::signal`].
+    pub fn terminate(&self, signal: i32) -> io::Result<()> {
+        let members = self.scan()?;
+        self.signal_all(&members, signal)?;
+        self.signal_all(&members, libc::SIGCONT)
+    }
+
+    /// Sends SIGKILL to each member, and to those born meanwhile, until none is found that has not got it. Returns
+    /// whether the tree is empty; if it is not, the last of it are dying, or could not be listed for the moment:
+    /// call again, at the next SIGCHLD, say.
+    #[must_use]
+    pub fn kill(&self) -> bool {
+        self.kill_all().unwrap_or(false)
+    }
+
+    fn kill_all(&self) -> io::Result<bool> {
+        let mut killed = BTreeSet::new();
+        for _ in 0..KILL_PASSES_MAX {
+            reap_adopted();
+            let members = self.scan()?;
+            if members.is_empty() {
+                return Ok(true);
+            }
+            let known = killed.len();
+            killed.extend(members.iter().map(Process::identity));
+            if killed.len() == known {
+                return Ok(false);
+            }
+            self.signal_all(&members, libc::SIGKILL)?;
+        }
+        Ok(false)
+    }
+
+    /// Whether it is certain that no process of the tree lives. Cheap when the leader left nobody behind.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let group_empty = signal_group(self.leader, 0) == Err(Errno::ESRCH);
+        (group_empty && proc::adopted().is_ok_and(|orphans| orphans.is_empty()))
+            || self.scan().is_ok_and(|members| members.is_empty())
+    }
+
+    /// All living members. Orphans are listed again until there is no new one: a parent may have died after the last
+    /// list was made and before its children were read, which would hide these.
+    fn scan(&self) -> io::Result<Vec<Process>> {
+        let mut walk = Walk::default();
+        walk.visit(self.unreaped_leader()?.into_iter().collect())?;
+        loop {
+            let mut new = Vec::new();
+            for orphan in proc::read_all(&proc::adopted()?)? {
+                if !walk.has_visited(&orphan) && self.owns(&orphan)? {
+                    new.push(orphan);
+                }
+            }
+            if new.is_empty() {
+                break;
+            }
+            walk.visit(new)?;
+        }
+        self.seen.replace(walk.living.iter().map(Process::identity).collect());
+        Ok(walk.living)
+    }
+
+    /// The leader, living or zombie, as long as its pid is its own.
+    fn unreaped_leader(&self) -> io::Result<Option<Process>> {
+        let leader = Process::read(self.leader)?;
+        if self.leader_start.get().is_none() {
+            self.leader_start.set(leader.map(|leader| leader.start));
+        }
+        Ok(leader.filter(|leader| Some(leader.start) == self.leader_start.get()))
+    }
+
+    /// Whether an orphan that the engine has adopted comes from this tree.
+    fn owns(&self, orphan: &Process) -> io::Result<bool> {
+        if orphan.group == self.leader && self.group_is_ours()? {
+            return Ok(true);
+        }
+        let seen = self.seen.borrow().contains(&orphan.identity());
+        Ok(seen || orphan.has_in_environment(&self.token)?)
+    }
+
+    /// Whether the leader's process group, if there is one, is still that of this tree. The kernel gives the number
+    /// of a group to nobody while the group has a member; so it is not if the leader's pid is another process's.
+    fn group_is_ours(&self) -> io::Result<bool> {
+        let now = Process::read(self.leader)?;
+        Ok(now.is_none_or(|process| Some(process.start) == self.leader_start.get()))
+    }
+
+    /// Signals the group as one, which no fork can escape, and all others one by one.
+    fn signal_all(&self, members: &[Process], signal: i32) -> io::Result<()> {
+        let inside = |member: &Process| member.group == self.leader;
+        let as_group = members.iter().any(inside) && self.group_is_ours()?;
+        if as_group {
+            // It may have emptied itself meanwhile: then there is nobody to tell.
+            let _ = signal_group(self.leader, signal);
+        }
+        for member in members.iter().filter(|member| !(as_group && inside(member))) {
+            member.signal(signal)?;
+        }
+        Ok(())
+    }
+}
+
+/// Sends a signal to a process group; signal 0 only asks whether it exists.
+fn signal_group(group: Pid, signal: i32) -> Result<(), Errno> {
+    // SAFETY: kill takes two numbers.
+    Errno::result(unsafe { libc::kill(-group, signal) }).map(drop)
+}

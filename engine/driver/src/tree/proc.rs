@@ -1,0 +1,261 @@
+//! Processes as `/proc` shows them. Whatever is read may be old when it is used: a process is therefore known by
+//! its pid together with its start time, and signalled by a pidfd that has been compared with both.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::thread;
+use std::time::Duration;
+
+use nix::unistd::getpid;
+
+use crate::exit::open_pidfd;
+
+/// A process id.
+pub(super) type Pid = i32;
+
+/// When a process was started, in clock ticks since the machine was.
+pub(super) type StartTime = u64;
+
+/// Most environments are smaller.
+const ENVIRONMENT_BYTES: usize = 16 * 1024;
+
+/// How often an empty environment is read again before it is taken for truly empty, about 1 ms in all.
+const ENVIRONMENT_READS_MAX: u32 = 10;
+
+/// The pause between two such reads; the moment lasts about as long as an `execve`.
+const ENVIRONMENT_PAUSE: Duration = Duration::from_micros(100);
+
+/// What matters here of `/proc/PID/stat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Process {
+    pub(super) pid: Pid,
+    pub(super) group: Pid,
+    pub(super) start: StartTime,
+    /// Some thread of it still runs; else it is a zombie.
+    pub(super) living: bool,
+}
+
+impl Process {
+    /// Reads a process; `None` when there is none.
+    ///
+    /// # Errors
+    /// When that cannot be known: for want of descriptors or memory.
+    pub(super) fn read(pid: Pid) -> io::Result<Option<Self>> {
+        let stat = read_if_there(&format!("/proc/{pid}/stat"))?;
+        Ok(stat.and_then(|stat| Self::parse(pid, &stat)))
+    }
+
+    /// The fields are counted from the last `)`: the name before it may contain anything.
+    fn parse(pid: Pid, stat: &[u8]) -> Option<Self> {
+        let name_end = stat.iter().rposition(|&byte| byte == b')')?;
+        let fields = str::from_utf8(&stat[name_end + 1..]).ok()?;
+        let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
+        // Field numbers of proc(5), less the three that end with the name and the state at 0.
+        let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+        let ended = matches!(*fields.first()?, "Z" | "X");
+        Some(Self {
+            pid,
+            group: fields.get(5 - 3)?.parse().ok()?,
+            start: number(22)?,
+            // A process whose first thread has ended is shown as a zombie though others run.
+            living: !ended || number(20)? > 1,
+        })
+    }
+
+    /// What no other process ever has.
+    pub(super) fn identity(&self) -> (Pid, StartTime) {
+        (self.pid, self.start)
+    }
+
+    /// Whether its environment, as it was when its program was executed, has this entry. No, if it may not be read.
+    pub(super) fn has_in_environment(&self, entry: &str) -> io::Result<bool> {
+        let environment = self.environment()?;
+        Ok(environment
+            .split(|&byte| byte == 0)
+            .any(|found| found == entry.as_bytes()))
+    }
+
+    /// While a program is being executed, the environment is shown as empty for a moment, and so are the arguments:
+    /// then this asks again.
+    fn environment(&self) -> io::Result<Vec<u8>> {
+        let mut has_arguments = false;
+        for _ in 0..ENVIRONMENT_READS_MAX {
+            let environment = match unless_ended(read_environment(self.pid)) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(Vec::new()),
+                environment => environment?.unwrap_or_default(),
+            };
+            if !environment.is_empty() || has_arguments || !self.living {
+                return Ok(environment);
+            }
+            let arguments = read_if_there(&format!("/proc/{}/cmdline", self.pid))?;
+            has_arguments = arguments.is_some_and(|arguments| !arguments.is_empty());
+            if !has_arguments {
+                thread::sleep(ENVIRONMENT_PAUSE);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Signals this very process, if it still lives.
+    ///
+    /// # Errors
+    /// When it could not be told whether it does.
+    pub(super) fn signal(&self, signal: i32) -> io::Result<()> {
+        let pidfd = match open_pidfd(self.pid) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
+            pidfd => pidfd?,
+        };
+        // The pidfd may refer to a later process with the same pid; from here on it is pinned.
+        if Self::read(self.pid)?.is_some_and(|now| now.start == self.start) {
+            let no_info = std::ptr::null::<libc::siginfo_t>();
+            // SAFETY: the descriptor is open, and no information is passed.
+            unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, no_info, 0) };
+        }
+        Ok(())
+    }
+}
+
+/// Reads an environment by one system call: after `execve` the rest of the old one is gone, and a second call would
+/// find an end where there is none.
+fn read_environment(pid: Pid) -> io::Result<Vec<u8>> {
+    let file = File::open(format!("/proc/{pid}/environ"))?;
+    let mut environment = vec![0; ENVIRONMENT_BYTES];
+    loop {
+        let length = file.read_at(&mut environment, 0)?;
+        if length < environment.len() {
+            environment.truncate(length);
+            return Ok(environment);
+        }
+        // The kernel limits an environment to a quarter of the stack.
+        environment.resize(2 * length, 0);
+    }
+}
+
+/// A file of `/proc`; `None` when its process, or thread, has ended.
+fn read_if_there(path: &str) -> io::Result<Option<Vec<u8>>> {
+    unless_ended(fs::read(path))
+}
+
+fn unless_ended<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Those of the processes that are still there.
+pub(super) fn read_all(pids: &[Pid]) -> io::Result<Vec<Process>> {
+    pids.iter().filter_map(|&pid| Process::read(pid).transpose()).collect()
+}
+
+/// The pids of the orphans this process has adopted, zombies too: the kernel gives an orphan to the first thread of
+/// its new parent, while processes started here are children of the spawner's thread.
+///
+/// # Errors
+/// As [`Process::read`].
+pub(super) fn adopted() -> io::Result<Vec<Pid>> {
+    children_of_thread(getpid().as_raw(), getpid().as_raw())
+}
+
+/// The pids of all children of a process, zombies too.
+///
+/// # Errors
+/// As [`Process::read`].
+pub(super) fn children(pid: Pid) -> io::Result<Vec<Pid>> {
+    let mut children = Vec::new();
+    let Some(threads) = unless_ended(fs::read_dir(format!("/proc/{pid}/task")))? else {
+        return Ok(children);
+    };
+    for thread in threads {
+        let Some(thread) = unless_ended(thread)? else {
+            break;
+        };
+        if let Some(thread) = thread.file_name().to_str().and_then(|name| name.parse().ok()) {
+            children.extend(children_of_thread(pid, thread)?);
+        }
+    }
+    Ok(children)
+}
+
+fn children_of_thread(pid: Pid, thread: Pid) -> io::Result<Vec<Pid>> {
+    let list = read_if_there(&format!("/proc/{pid}/task/{thread}/children"))?.unwrap_or_default();
+    let list = String::from_utf8_lossy(&list);
+    Ok(list
+        .split_ascii_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect())
+}
+
+/// A walk from processes to all of their descendants.
+#[derive(Default)]
+pub(super) struct Walk {
+    visited: BTreeSet<(Pid, StartTime)>,
+    /// Those met that live.
+    pub(super) living: Vec<Process>,
+}
+
+impl Walk {
+    /// Visits the roots and all their descendants.
+    ///
+    /// # Errors
+    /// As [`Process::read`].
+    pub(super) fn visit(&mut self, roots: Vec<Process>) -> io::Result<()> {
+        let mut to_visit = roots;
+        while let Some(process) = to_visit.pop() {
+            // One that becomes an orphan meanwhile is met twice.
+            if !self.visited.insert(process.identity()) {
+                continue;
+            }
+            to_visit.extend(read_all(&children(process.pid)?)?);
+            if process.living {
+                self.living.push(process);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it has been met.
+    pub(super) fn has_visited(&self, process: &Process) -> bool {
+        self.visited.contains(&process.identity())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAT: &[u8] = b"4 (a) Z (b) S 1 40 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 7890 10 11";
+
+    #[test]
+    fn a_name_may_hold_anything() {
+        let process = Process {
+            pid: 4,
+            group: 40,
+            start: 7890,
+            living: true,
+        };
+        assert_eq!(Process::parse(4, STAT), Some(process));
+    }
+
+    #[test]
+    fn a_zombie_with_running_threads_lives() {
+        let stat = |state, threads| {
+            let stat = format!("4 (a) {state} 1 40 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 {threads} 0 7890");
+            Process::parse(4, stat.as_bytes()).map(|process| process.living)
+        };
+        assert_eq!(stat('Z', 1), Some(false));
+        assert_eq!(stat('Z', 2), Some(true));
+        assert_eq!(stat('T', 1), Some(true));
+    }
+
+    #[test]
+    fn what_is_no_stat_is_no_process() {
+        for stat in [&b""[..], b"4 (a", b"4 (a)", b"4 (a) S 1", b"4 (a) S 1 x 40 0"] {
+            assert_eq!(Process::parse(4, stat), None);
+        }
+    }
+}

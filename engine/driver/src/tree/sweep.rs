@@ -1,0 +1,65 @@
+//! What concerns all trees at once: adopting orphans, reaping them, and the end of everything.
+
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::unistd::getpid;
+
+use super::proc::{self, Walk};
+
+/// How long a sweep waits between two looks for those that are dying, at first; it doubles up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_micros(200);
+
+/// The longest pause between two looks of a sweep.
+const PAUSE_MAX: Duration = Duration::from_millis(50);
+
+/// How often a sweep looks, about 10 s in all. Only a process stuck in the kernel (a dead network file system)
+/// survives SIGKILL so long.
+const LOOKS_MAX: u32 = 210;
+
+/// Makes this process the one that adopts all orphans among its descendants. Not inherited by its children.
+///
+/// # Errors
+/// When the kernel does not know subreapers (before Linux 3.4).
+pub fn adopt_orphans() -> Result<(), Errno> {
+    nix::sys::prctl::set_child_subreaper(true)
+}
+
+/// Takes the exits of adopted orphans, which nobody else waits for; to be called at each SIGCHLD. Children of the
+/// spawner's thread are not touched. When they cannot be listed for the moment, the next call takes them.
+pub fn reap_adopted() {
+    for pid in proc::adopted().unwrap_or_default() {
+        // SAFETY: a null status is allowed; nothing is written. For a child that runs nothing happens.
+        unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::WNOHANG) };
+    }
+}
+
+/// Kills every descendant of this process, also those born meanwhile, and returns when none lives: blocking, for
+/// the end of a run. Adopted orphans are reaped. Returns false if some have not died within about 10 s.
+#[must_use]
+pub fn sweep_all() -> bool {
+    let mut pause = PAUSE_MIN;
+    for _ in 0..LOOKS_MAX {
+        if kill_living().unwrap_or(false) {
+            reap_adopted();
+            return true;
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+    false
+}
+
+/// Kills those descendants that live now; true when there are none.
+fn kill_living() -> io::Result<bool> {
+    reap_adopted();
+    let children = proc::read_all(&proc::children(getpid().as_raw())?)?;
+    let mut walk = Walk::default();
+    walk.visit(children)?;
+    for process in &walk.living {
+        process.signal(libc::SIGKILL)?;
+    }
+    Ok(walk.living.is_empty())
+}
