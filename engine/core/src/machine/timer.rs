@@ -25,6 +25,8 @@ pub(super) enum Timer {
     Grace { process: ProcessId, attempt: u32 },
     /// A persistent worker that got end-of-file has had time to leave.
     Dismissed { process: ProcessId, attempt: u32 },
+    /// A death by SIGPIPE has waited long enough for its receivers.
+    Settle { process: ProcessId },
     /// A failed task may be tried again.
     Retry { pool: PoolId, task: TaskId },
 }
@@ -81,6 +83,7 @@ impl Machine {
                 Timer::Timeout { process, attempt, task } => self.timed_out(process, attempt, task),
                 Timer::Grace { process, attempt } => self.grace_over(process, attempt),
                 Timer::Dismissed { process, attempt } => self.dismissal_over(process, attempt),
+                Timer::Settle { process } => self.settled(process),
                 Timer::Retry { pool, task } => self.retry_due(pool, task),
             }
         }

@@ -1,16 +1,22 @@
 //! What the end of a process means, above all when it ended because a receiver was gone.
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::process::{End, Process, State};
+use super::queue::QueueState;
+use super::timer::Timer;
 use super::wait::Judgement;
 use super::{Exit, Machine, Outcome, Record};
-use crate::id::ProcessId;
+use crate::id::{ProcessId, QueueId};
 use crate::plan::{Condition, Dependency, OnFailure, Party};
 
 /// SIGPIPE, and the exit code with which a shell reports it.
 const SIGPIPE: i32 = 13;
 const SHELL_SIGPIPE: i32 = 128 + SIGPIPE;
+
+/// How long a death by SIGPIPE waits for the receivers to end: they close their descriptors a moment before they
+/// are seen to have ended, so milliseconds are enough for all but a machine under great load.
+const SETTLE_MAX: Duration = Duration::from_secs(1);
 
 impl Machine {
     pub(super) fn verdict_by_exit(&mut self, id: ProcessId, exit: Exit) {
@@ -23,6 +29,8 @@ impl Machine {
             Judgement::Never => self.verdict(id, exit, Outcome::Failed),
             Judgement::Open => {
                 self.settling.push(id);
+                self.timers
+                    .set(self.now.after(SETTLE_MAX), Timer::Settle { process: id });
                 self.progress.push_back(Dependency::Process(id));
             }
         }
@@ -47,10 +55,8 @@ impl Machine {
             let receivers = &self.plan.pipes[pipe.index()].receivers;
             self.ended_well(receivers.iter().map(|receiver| self.plan.party_of(*receiver)))
         });
-        let queues = touch
-            .sends
-            .iter()
-            .map(|queue| self.ended_well(self.plan.queues[queue.index()].receivers.iter().copied()));
+        let broken = touch.sends.iter().filter(|queue| self.is_broken(**queue));
+        let queues = broken.map(|queue| self.ended_well(self.plan.queues[queue.index()].receivers.iter().copied()));
         let judged = pipes.chain(queues).min_by_key(|judgement| match judgement {
             Judgement::Met => 0,
             Judgement::Open => 1,
@@ -85,11 +91,12 @@ impl Machine {
             Party::Pool(pool) => self.pools[pool.index()].judge(Condition::Succeeded),
             Party::Process(process) => match self.process(process).state {
                 State::Ended(End::Succeeded | End::Stopped) => Judgement::Met,
-                State::Ended(End::Failed | End::NotStarted | End::Skipped | End::Late) => Judgement::Never,
-                // It is stopped only when nobody needs to run: waiting for it would be waiting for ever.
-                _ if self.plan.processes[process.index()].daemon => Judgement::Never,
                 // Who has not begun cannot have closed anything.
-                State::Pending | State::Queued | State::Acquiring { .. } | State::Starting { .. } => Judgement::Never,
+                State::Ended(End::Failed | End::NotStarted | End::Skipped | End::Late)
+                | State::Pending
+                | State::Queued
+                | State::Acquiring { .. }
+                | State::Starting { .. } => Judgement::Never,
                 State::Running | State::Stopping { .. } | State::Leaving { .. } | State::Settling { .. } => {
                     Judgement::Open
                 }
@@ -99,58 +106,34 @@ impl Machine {
 
     /// Looks again at those who died of SIGPIPE.
     pub(super) fn settle_broken_pipes(&mut self) {
-        let hopeful = self.hopeful();
         for id in std::mem::take(&mut self.settling) {
             let State::Settling { exit } = self.process(id).state else {
                 continue;
             };
             match self.broken_pipe(id, exit) {
-                Judgement::Open if hopeful.contains(&id) => self.settling.push(id),
+                Judgement::Open => self.settling.push(id),
                 Judgement::Met => self.verdict(id, exit, Outcome::BrokenPipe),
-                // Those who wait for nobody but each other would wait for ever.
-                Judgement::Never | Judgement::Open => self.verdict(id, exit, Outcome::Failed),
+                Judgement::Never => self.verdict(id, exit, Outcome::Failed),
             }
         }
     }
 
-    /// Those who died of SIGPIPE and whose verdict depends, directly or over others, on somebody who lives.
-    fn hopeful(&self) -> BTreeSet<ProcessId> {
-        let mut hopeful = BTreeSet::new();
-        loop {
-            let before = hopeful.len();
-            for id in &self.settling {
-                if self.receivers(*id).any(|receiver| self.may_end_yet(receiver, &hopeful)) {
-                    hopeful.insert(*id);
-                }
-            }
-            if hopeful.len() == before {
-                return hopeful;
-            }
+    /// A receiver has closed its end and lives on: that is its right, and no failure of the sender.
+    pub(super) fn settled(&mut self, id: ProcessId) {
+        if let State::Settling { exit } = self.process(id).state {
+            self.settling.retain(|other| *other != id);
+            self.verdict(id, exit, Outcome::BrokenPipe);
         }
     }
 
-    fn may_end_yet(&self, party: Party, hopeful: &BTreeSet<ProcessId>) -> bool {
-        match party {
-            Party::Process(process) if matches!(self.process(process).state, State::Settling { .. }) => {
-                hopeful.contains(&process)
+    /// Only a queue without receivers gives EPIPE to its senders.
+    fn is_broken(&self, queue: QueueId) -> bool {
+        match self.queues[queue.index()].state {
+            QueueState::Open | QueueState::Closed => false,
+            QueueState::Broken | QueueState::Drained | QueueState::Left => {
+                self.queues[queue.index()].receivers_left == 0
             }
-            Party::Process(_) | Party::Pool(_) => self.ended_party(party) == Judgement::Open,
         }
-    }
-
-    /// Everybody who receives what this process sends.
-    fn receivers(&self, id: ProcessId) -> impl Iterator<Item = Party> + '_ {
-        self.touches.of(Party::Process(id)).into_iter().flat_map(|touch| {
-            let pipes = touch
-                .pipes
-                .iter()
-                .flat_map(|pipe| &self.plan.pipes[pipe.index()].receivers);
-            let queues = touch
-                .sends
-                .iter()
-                .flat_map(|queue| &self.plan.queues[queue.index()].receivers);
-            pipes.map(|process| self.plan.party_of(*process)).chain(queues.copied())
-        })
     }
 
     /// What the end of an own process (no worker) means.

@@ -299,7 +299,14 @@ impl<'a> World<'a> {
             .chain(pools)
             .flatten()
             .any(|wait| wait.on == Dependency::Process(process));
-        !awaited && plan.daemon && plan.holds.is_empty() && plan.slot_in.is_none() && plan.worker_of.is_none() && !sends
+        let sets = !self.plan.launches[process.index()].grants.is_empty();
+        !awaited
+            && !sets
+            && plan.daemon
+            && plan.holds.is_empty()
+            && plan.slot_in.is_none()
+            && plan.worker_of.is_none()
+            && !sends
     }
 
     /// A task is with one worker at a time, and with none after its end.
