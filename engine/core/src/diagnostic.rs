@@ -2,6 +2,11 @@
 
 use crate::source::Span;
 
+pub mod codes;
+mod findings;
+
+pub(crate) use findings::{Findings, nearest};
+
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]

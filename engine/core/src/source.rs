@@ -2,6 +2,13 @@
 
 use std::sync::Arc;
 
+mod node;
+mod text;
+mod yaml;
+
+pub(crate) use node::{Entry, Kind, Node, Plain, Style, excerpt};
+pub(crate) use yaml::parse;
+
 /// One file that belongs to a workflow, its text kept to show lines of it.
 #[derive(Clone, Debug)]
 pub struct File {
@@ -51,6 +58,18 @@ impl Files {
             before.matches('\n').count() + 1,
             before[line_start..].chars().count() + 1,
         )
+    }
+}
+
+impl Span {
+    /// Bytes `start..end` of file number `file`; files are smaller than 4 GiB.
+    #[must_use]
+    pub(crate) fn between(file: u32, start: usize, end: usize) -> Self {
+        Self {
+            file,
+            start: text::saturating_u32(start),
+            end: text::saturating_u32(end),
+        }
     }
 }
 
