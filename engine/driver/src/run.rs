@@ -21,6 +21,7 @@ mod happening;
 mod herald;
 mod lives;
 mod pools;
+mod queues;
 mod spawn;
 mod turn;
 mod wiring;

@@ -55,6 +55,15 @@ pub struct Body {
     pub fate: Cell<Fate>,
 }
 
+impl Body {
+    /// Asks its tree to stop. Should that fail for want of descriptors, say, the kill after the grace follows.
+    pub(super) fn terminate(&self, signal: i32) {
+        if let Err(error) = self.tree.terminate(signal) {
+            tracing::warn!("a process could not be asked to stop: {error}");
+        }
+    }
+}
+
 /// What the machine wants of a running process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -135,7 +144,7 @@ impl Watch {
             }
         };
         let tree = &self.body.tree;
-        let left = (!tree.is_empty()).then(|| named(&tree.members()));
+        let left = (!tree.is_empty()).then(|| named(&tree.members().unwrap_or_default()));
         let ended = Happening::Ended {
             process,
             attempt,

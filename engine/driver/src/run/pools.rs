@@ -219,7 +219,7 @@ impl Run {
                 task.0
             );
             if let (Some(queue), false) = (queue, matches!(reply, Reply::TooLarge { .. })) {
-                self.tallies[queue.index()].lost += 1;
+                self.queues.tally(queue).lost += 1;
             }
         }
         self.inputs.push_back(Input::Delivered { pool, task });

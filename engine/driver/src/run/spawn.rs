@@ -341,7 +341,7 @@ impl Run {
                 Err(error) => {
                     tracing::warn!("the stop command {error}; the signal is sent instead");
                     if let Some(body) = body {
-                        body.tree.terminate(signal);
+                        body.terminate(signal);
                     }
                 }
             }

@@ -20,7 +20,9 @@ use super::environment::Facts;
 use super::files::Opener;
 use super::herald::Herald;
 use super::lives::Lives;
+use super::queues::Queues;
 use super::{Happening, Options, PumpId, RunError};
+use crate::broker::{Broker, FromClient, Names};
 use crate::directory::RunDirectory;
 use crate::news::{self, News};
 use crate::pipes::Pipes;
@@ -50,7 +52,9 @@ pub struct Run {
 
     pub(super) yard: Yard,
     pub(super) asks: Asks,
-    pub(super) tallies: Vec<Tally>,
+    pub(super) queues: Queues,
+    pub(super) broker: Broker,
+    names: Names,
     pub(super) lives: Lives,
     pub(super) pipes: Pipes,
     pub(super) files: Opener,
@@ -78,16 +82,8 @@ pub struct Run {
 /// What the run listens to.
 struct Ears {
     inbox: mpsc::Receiver<Happening>,
+    clients: mpsc::Receiver<FromClient>,
     signals: mpsc::Receiver<Heard>,
-}
-
-/// What the driver counts of a queue besides the yard.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tally {
-    /// Items that came when nobody could take them any more.
-    pub lost: u64,
-    /// Items too large to be taken in by a pump.
-    pub refused: u64,
 }
 
 /// Numbers for pumps.
@@ -113,6 +109,7 @@ impl Run {
         let records = RunDirectory::append(&directory.records()).map_err(RunError::Directory)?;
         let facts = Facts::new(&plan, directory, options.cpus).map_err(RunError::begin("draw tokens"))?;
         let (inbox, happenings) = mpsc::channel(INBOX_MAX);
+        let (clients, from_clients) = mpsc::channel(INBOX_MAX);
         Ok(Self {
             start: Instant::now(),
             machine: Machine::new(Arc::clone(&plan)),
@@ -122,7 +119,9 @@ impl Run {
             fault: None,
             yard: Yard::new(super::layout(&plan)),
             asks: Asks::default(),
-            tallies: vec![Tally::default(); plan.queues.len()],
+            queues: Queues::new(plan.queues.len()),
+            broker: Broker::bind(directory.socket(), clients).map_err(RunError::begin("open its socket"))?,
+            names: Names::new(&plan, facts.tokens.clone()),
             lives: Lives::default(),
             pipes: Pipes::new(&plan),
             files: Opener::new(folder.clone()),
@@ -140,6 +139,7 @@ impl Run {
             inbox,
             ears: Some(Ears {
                 inbox: happenings,
+                clients: from_clients,
                 signals: signals::listen().map_err(RunError::begin("listen to signals"))?,
             }),
             herald: Herald::new(Arc::clone(&plan), records, news),
@@ -195,10 +195,11 @@ impl Run {
 
     /// Replies may make others possible, until nobody has anything to say.
     fn hear_the_yard(&mut self) {
+        self.hear_of_leftovers();
         loop {
             let replies = self.yard.replies();
             let changes = self.yard.changes();
-            if replies.is_empty() && changes.is_empty() {
+            if replies.is_empty() && changes.is_empty() && !self.ask_again() {
                 return;
             }
             for (ticket, reply) in replies {
@@ -217,6 +218,7 @@ impl Run {
         let wake = self.start + Duration::from_nanos(self.wake.unwrap_or_default().0);
         tokio::select! {
             Some(happening) = ears.inbox.recv() => self.happened(happening),
+            Some(from) = ears.clients.recv() => self.serve(from),
             Some(heard) = ears.signals.recv() => self.heard(heard),
             () = tokio::time::sleep_until(wake), if self.wake.is_some() => {
                 self.wake = None;
@@ -229,7 +231,17 @@ impl Run {
             let Ok(happening) = ears.inbox.try_recv() else { break };
             self.happened(happening);
         }
+        for _ in 0..TURN_MAX {
+            let Ok(from) = ears.clients.try_recv() else { break };
+            self.serve(from);
+        }
         Ok(())
+    }
+
+    fn serve(&mut self, from: FromClient) {
+        if let Some(wanted) = self.broker.handle(&mut self.yard, &self.names, from) {
+            self.broker.reply_table(&mut self.yard, wanted, self.table.to_json());
+        }
     }
 
     fn heard(&mut self, heard: Heard) {
@@ -303,8 +315,10 @@ impl Run {
     }
 
     fn oversized(&mut self, process: ProcessId, queue: QueueId, refused: u64) {
-        let tally = &mut self.tallies[queue.index()];
-        if tally.refused == 0 {
+        let tally = self.queues.tally(queue);
+        let is_first = tally.refused == 0;
+        tally.refused += refused;
+        if is_first {
             let (name, limits) = (
                 &self.plan.processes[process.index()].name,
                 &self.plan.queues[queue.index()],
@@ -315,7 +329,6 @@ impl Run {
                 limits.name
             );
         }
-        tally.refused += refused;
     }
 
     /// The engine cannot do its work any more: the run is stopped in order, once.
@@ -380,8 +393,7 @@ impl Run {
             self.yard.let_go(self.pool_slot(pool));
             self.herald.tell(News::PoolCounted { pool, taken, left });
         }
-        for (index, tally) in self.tallies.iter().enumerate() {
-            let queue = QueueId::at(index);
+        for (queue, tally) in self.queues.tallies() {
             let counts = self.yard.counts(queue.0);
             self.herald.tell(News::QueueCounted {
                 queue,

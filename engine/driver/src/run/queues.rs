@@ -1,0 +1,229 @@
+//! Items between the pumps and the yard.
+
+use std::collections::VecDeque;
+
+use forkyard_core::id::QueueId;
+use forkyard_core::machine::Input;
+use forkyard_ipc::yard::{ItemId, Reply, Request, Slot};
+use tokio::sync::oneshot;
+
+use super::PumpId;
+use super::asks::{Ask, Batch};
+use super::turn::Run;
+use crate::stdio::receiver::TakeAnswer;
+use crate::stdio::sender::PutAnswer;
+
+/// What the driver knows of queues besides the yard.
+#[derive(Debug)]
+pub struct Queues {
+    tallies: Vec<Tally>,
+    /// Pumps that found their queue at its end, while others may still give items back.
+    late: Vec<Take>,
+    /// Broken queues in which no item has been seen that nobody will get.
+    broken: Vec<QueueId>,
+}
+
+/// What is counted of a queue besides the yard.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// Items that came when nobody could take them any more.
+    pub lost: u64,
+    /// Items too large to be taken in by a pump.
+    pub refused: u64,
+}
+
+/// What a pump asks for.
+#[derive(Debug)]
+struct Take {
+    pump: PumpId,
+    queue: QueueId,
+    at_most: usize,
+    answer: oneshot::Sender<TakeAnswer>,
+}
+
+impl Queues {
+    pub(super) fn new(count: usize) -> Self {
+        Self {
+            tallies: vec![Tally::default(); count],
+            late: Vec::new(),
+            broken: Vec::new(),
+        }
+    }
+
+    /// The counts of one queue.
+    pub(super) fn tally(&mut self, queue: QueueId) -> &mut Tally {
+        &mut self.tallies[queue.index()]
+    }
+
+    /// The counts of all queues.
+    pub(super) fn tallies(&self) -> impl Iterator<Item = (QueueId, Tally)> {
+        self.tallies
+            .iter()
+            .enumerate()
+            .map(|(index, tally)| (QueueId::at(index), *tally))
+    }
+}
+
+impl Run {
+    /// No receiver is left.
+    pub(super) fn break_queue(&mut self, queue: QueueId) {
+        self.yard.break_queue(queue.0);
+        self.queues.broken.push(queue);
+    }
+
+    /// Tells the machine of items that nobody will get, once a queue.
+    pub(super) fn hear_of_leftovers(&mut self) {
+        let mut broken = std::mem::take(&mut self.queues.broken);
+        broken.retain(|&queue| {
+            let has_left = self.yard.counts(queue.0).left + self.queues.tally(queue).lost > 0;
+            if has_left {
+                self.inputs.push_back(Input::QueueLeft { queue });
+            }
+            !has_left
+        });
+        self.queues.broken = broken;
+    }
+
+    /// Whether a closed queue may have items again: one that was taken and is not read when its reader dies goes
+    /// to another reader, who must not have been told of the end before.
+    fn may_come_back(&self, queue: QueueId) -> bool {
+        self.plan.queues[queue.index()].receivers.len() > 1 && self.yard.counts(queue.0).taken > 0
+    }
+
+    /// Asks again for the pumps whose queue has items again, or has none taken any more. False: there are none.
+    pub(super) fn ask_again(&mut self) -> bool {
+        let (again, late): (Vec<Take>, Vec<Take>) = std::mem::take(&mut self.queues.late)
+            .into_iter()
+            .partition(|take| self.yard.counts(take.queue.0).len > 0 || !self.may_come_back(take.queue));
+        self.queues.late = late;
+        let any = !again.is_empty();
+        for Take {
+            pump,
+            queue,
+            at_most,
+            answer,
+        } in again
+        {
+            self.give(pump, queue, at_most, answer);
+        }
+        any
+    }
+
+    /// A pump has items for a queue.
+    pub(super) fn put(&mut self, queue: QueueId, items: Vec<Vec<u8>>, answer: oneshot::Sender<PutAnswer>) {
+        let rest = VecDeque::from(items);
+        self.put_rest(Batch { queue, rest, answer });
+    }
+
+    /// Puts what can be put at once; then waits for room.
+    pub(super) fn put_rest(&mut self, mut batch: Batch) {
+        while let Some(item) = batch.rest.pop_front() {
+            let ticket = self.asks.draw();
+            let put = Request::Put {
+                queue: batch.queue.0,
+                item,
+            };
+            match self.yard.ask(self.engine_slot(), ticket, put, true) {
+                None => return self.asks.park(ticket, Ask::Put(batch)),
+                Some(Reply::Broken | Reply::Closed) => return self.give_up(batch),
+                Some(_) => {}
+            }
+        }
+        // A pump that has ended meanwhile needs no answer.
+        let _ = batch.answer.send(PutAnswer::Done);
+    }
+
+    pub(super) fn give_up(&mut self, batch: Batch) {
+        self.queues.tally(batch.queue).lost += 1 + batch.rest.len() as u64;
+        // A pump that has ended meanwhile needs no answer.
+        let _ = batch.answer.send(PutAnswer::Broken);
+    }
+
+    /// A pump wants items.
+    pub(super) fn give(&mut self, pump: PumpId, queue: QueueId, at_most: usize, answer: oneshot::Sender<TakeAnswer>) {
+        let ticket = self.asks.draw();
+        match self
+            .yard
+            .ask(self.engine_slot(), ticket, Request::Take { queue: queue.0 }, true)
+        {
+            Some(reply) => self.given(pump, queue, at_most, answer, reply),
+            None => self.asks.park(
+                ticket,
+                Ask::Take {
+                    pump,
+                    queue,
+                    at_most,
+                    answer,
+                },
+            ),
+        }
+    }
+
+    /// A take has been answered.
+    pub(super) fn given(
+        &mut self,
+        pump: PumpId,
+        queue: QueueId,
+        at_most: usize,
+        answer: oneshot::Sender<TakeAnswer>,
+        reply: Reply,
+    ) {
+        let Reply::Item { id, bytes, .. } = reply else {
+            if self.may_come_back(queue) {
+                self.queues.late.push(Take {
+                    pump,
+                    queue,
+                    at_most,
+                    answer,
+                });
+                return;
+            }
+            // A pump that has ended meanwhile needs no answer.
+            let _ = answer.send(TakeAnswer::Closed);
+            return;
+        };
+        let mut items = vec![(id, bytes)];
+        while items.len() < at_most {
+            let ticket = self.asks.draw();
+            let take = Request::Take { queue: queue.0 };
+            let Some(Reply::Item { id, bytes, .. }) = self.yard.ask(self.engine_slot(), ticket, take, false) else {
+                break;
+            };
+            items.push((id, bytes));
+        }
+        if let Err(TakeAnswer::Items(items)) = answer.send(TakeAnswer::Items(items)) {
+            self.settled(queue, Vec::new(), items.into_iter().map(|(item, _)| item).collect());
+        }
+    }
+
+    /// A pump does not want items any more.
+    pub(super) fn withdraw(&mut self, pump: PumpId) {
+        if let Some(ticket) = self.asks.of_pump(pump)
+            && self.yard.cancel(ticket)
+        {
+            self.asks.remove(ticket);
+        }
+    }
+
+    /// What has become of items that a pump took.
+    pub(super) fn settled(&mut self, queue: QueueId, read: Vec<ItemId>, unread: Vec<ItemId>) {
+        for item in read {
+            self.acknowledge(self.engine_slot(), queue, item);
+        }
+        for item in unread {
+            self.give_back(self.engine_slot(), queue, item);
+        }
+    }
+
+    pub(super) fn acknowledge(&mut self, slot: Slot, queue: QueueId, item: ItemId) {
+        if self.yard.ack(slot, queue.0, item).is_err() {
+            tracing::error!("an item of a queue was acknowledged that was not taken");
+        }
+    }
+
+    pub(super) fn give_back(&mut self, slot: Slot, queue: QueueId, item: ItemId) {
+        if self.yard.give_back(slot, queue.0, item).is_err() {
+            tracing::error!("an item of a queue was given back that was not taken");
+        }
+    }
+}
