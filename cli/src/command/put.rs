@@ -20,7 +20,7 @@ pub struct Args {
     queue: String,
 
     /// The items; without any, each line of stdin is one
-    #[arg(value_name = "ITEM", allow_hyphen_values = true)]
+    #[arg(value_name = "ITEM", allow_negative_numbers = true)]
     items: Vec<String>,
 
     #[command(flatten)]
