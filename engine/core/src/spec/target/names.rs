@@ -87,6 +87,12 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// How many names there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.table.len()
+    }
+
     /// What `reference` stands for at a place that takes what `role` says.
     pub fn resolve(&self, role: Role, reference: &Reference) -> Result<Target, Diagnostic> {
         let target = self.look_up(&reference.name).ok_or_else(|| self.unknown(reference))?;
@@ -201,9 +207,10 @@ impl<'a> Names<'a> {
     }
 
     fn kind(&self, target: &Target) -> &'static str {
-        match target {
-            Target::Pipe(_) if self.is_duplex(target) => "a duplex pipe",
-            target => target.kind(),
+        if self.is_duplex(target) && !matches!(target, Target::End(..)) {
+            "a duplex pipe"
+        } else {
+            target.kind()
         }
     }
 
