@@ -195,7 +195,11 @@ impl<'a> Builder<'a> {
             Event::Alias(anchor) => self.alias(anchor, span),
             Event::Scalar(text, style, anchor, tag) => {
                 self.untagged(tag.is_some(), span);
-                let style = if style == ScalarStyle::Plain { Style::Plain } else { Style::Text };
+                let style = if style == ScalarStyle::Plain {
+                    Style::Plain
+                } else {
+                    Style::Text
+                };
                 self.complete(anchor, Rc::new(Node::scalar(span, text.into_owned(), style)))
             }
             Event::SequenceStart(anchor, tag) => {
@@ -224,7 +228,11 @@ impl<'a> Builder<'a> {
     fn untagged(&mut self, tagged: bool, span: Span) {
         if tagged {
             self.findings
-                .error(codes::TAG, span, "YAML tags such as `!!str` are not part of the language")
+                .error(
+                    codes::TAG,
+                    span,
+                    "YAML tags such as `!!str` are not part of the language",
+                )
                 .help("remove the tag; write text that looks like a number in quotes");
         }
     }
@@ -269,7 +277,8 @@ impl<'a> Builder<'a> {
             return Err(Stop);
         }
         let Some(node) = self.anchors.get(&anchor).map(Rc::clone) else {
-            self.findings.error(codes::ALIAS, span, "this alias stands inside of what it stands for");
+            self.findings
+                .error(codes::ALIAS, span, "this alias stands inside of what it stands for");
             return Err(Stop);
         };
         if self.frames.len() + node.height as usize > DEPTH_MAX {
@@ -315,7 +324,11 @@ impl<'a> Builder<'a> {
 /// Decides about the key of the entry that begins.
 fn take_key(fields: &mut Fields, node: Rc<Node>, span: Span, findings: &mut Findings) -> Key {
     let Kind::Scalar(scalar) = &node.kind else {
-        findings.error(codes::KEY_NOT_TEXT, span, format!("{} cannot be a key", node.describe()));
+        findings.error(
+            codes::KEY_NOT_TEXT,
+            span,
+            format!("{} cannot be a key", node.describe()),
+        );
         return Key::Refused;
     };
     if node.is_null() {
@@ -348,7 +361,11 @@ fn take_merge(fields: &mut Fields, node: &Rc<Node>, span: Span, findings: &mut F
     if mergeable {
         fields.merges.extend(parts.iter().map(Rc::clone));
     } else {
-        findings.error(codes::ALIAS, span, format!("`<<` merges a map or a list of maps; found {}", node.describe()));
+        findings.error(
+            codes::ALIAS,
+            span,
+            format!("`<<` merges a map or a list of maps; found {}", node.describe()),
+        );
     }
 }
 

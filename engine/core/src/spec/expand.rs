@@ -75,7 +75,11 @@ impl Resolver<'_> {
     pub fn layers(&mut self, own: &Rc<Node>, kind: &str, foreign: &[&str]) -> Option<Layers> {
         if !matches!(own.kind, Kind::Mapping(_)) {
             let message = format!("expected the fields of a {kind}; found {}", own.describe());
-            let code = if own.is_null() { codes::MISSING_VALUE } else { codes::BAD_VALUE };
+            let code = if own.is_null() {
+                codes::MISSING_VALUE
+            } else {
+                codes::BAD_VALUE
+            };
             self.findings.error(code, own.span, message);
             return None;
         }
@@ -135,7 +139,11 @@ impl Resolver<'_> {
         if chosen.key.text() == "replicas" {
             let count: u32 = decode::<Whole<0, 1_000_000>>(&value, self.findings)?.get();
             self.count(count as usize, chosen.key.span)?;
-            return Some(if count == 1 { Multiplicity::One } else { Multiplicity::Replicas(count) });
+            return Some(if count == 1 {
+                Multiplicity::One
+            } else {
+                Multiplicity::Replicas(count)
+            });
         }
         self.items(&value).map(Multiplicity::Each)
     }
@@ -248,7 +256,9 @@ impl Resolver<'_> {
     /// word, for the instances will have it.
     fn template_scope(&mut self, layers: &Layers, scope: &Scope) -> Scope {
         let mut unheard = crate::diagnostic::Findings::default();
-        let own = self.evaluator.evaluate(&layers.own, scope, self.environments.files, &mut unheard);
+        let own = self
+            .evaluator
+            .evaluate(&layers.own, scope, self.environments.files, &mut unheard);
         let (Some(own), Some(params)) = (own, &layers.params) else {
             return scope.clone();
         };

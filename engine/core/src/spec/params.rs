@@ -24,7 +24,10 @@ impl Params {
             return Self::default();
         };
         if node.entries().is_empty() && node.describe() != "a map" {
-            let message = format!("expected a map of params with their defaults; found {}", node.describe());
+            let message = format!(
+                "expected a map of params with their defaults; found {}",
+                node.describe()
+            );
             findings.error(codes::BAD_VALUE, node.span, message);
         }
         let declared = node.entries().to_vec();
@@ -68,9 +71,7 @@ impl Params {
             if !self.names().contains(&entry.key.text()) {
                 let message = format!("the template has no param `{}`", excerpt(entry.key.text()));
                 let help = self.suggestion(entry.key.text());
-                findings
-                    .error(codes::UNKNOWN_PARAM, entry.key.span, message)
-                    .help(help);
+                findings.error(codes::UNKNOWN_PARAM, entry.key.span, message).help(help);
             }
         }
         let mut values = BTreeMap::new();
@@ -90,7 +91,11 @@ impl Params {
             if own.is_none() && entry.value.is_null() {
                 let message = format!("the template needs the param `{name}`");
                 findings
-                    .error(codes::TEMPLATE_PARAM, with.map_or(user.span, |with| with.key.span), message)
+                    .error(
+                        codes::TEMPLATE_PARAM,
+                        with.map_or(user.span, |with| with.key.span),
+                        message,
+                    )
                     .related(entry.key.span, "declared here, without a default")
                     .help(format!("add it under `with`, as in `with: {{{name}: …}}`"));
             }

@@ -70,7 +70,9 @@ fn convert(value: &Value, place: Span, budget: &mut usize, depth: usize) -> Resu
         ValueKind::String => {
             let text = value.as_str().unwrap_or_default();
             if text.len() > TEXT_BYTES_MAX {
-                return Err(format!("the expression gives a text longer than {TEXT_BYTES_MAX} bytes"));
+                return Err(format!(
+                    "the expression gives a text longer than {TEXT_BYTES_MAX} bytes"
+                ));
             }
             Ok(Node::scalar(place, text.to_owned(), Style::Text))
         }
