@@ -77,7 +77,7 @@ pub fn run(plan: Arc<Plan>, options: Options, news: news::Sender) -> Result<Verd
     if !tree::sweep_all() {
         tracing::error!("some processes of the run could not be killed");
     }
-    lived.unwrap_or_else(|_| Err(RunError::Panicked))
+    lived.unwrap_or(Err(RunError::Panicked))
 }
 
 /// Each process costs a few descriptors here, and the soft limit is often 1024 for the sake of `select`, which is

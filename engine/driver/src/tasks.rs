@@ -43,7 +43,7 @@ pub struct Tasks {
     pub source: Source,
     /// How many more the machine wants now.
     pub credit: u32,
-    tasks: BTreeMap<TaskId, Task>,
+    at_hand: BTreeMap<TaskId, Task>,
     taken: u64,
     kept: Results,
 }
@@ -75,7 +75,7 @@ impl Pools {
             results_to: work.results,
             source: Source::new(&work.source, folder),
             credit: 0,
-            tasks: BTreeMap::new(),
+            at_hand: BTreeMap::new(),
             taken: 0,
             kept: Results::new(directory.results(name)),
         };
@@ -130,19 +130,19 @@ impl Tasks {
             item,
             result: None,
         };
-        self.tasks.insert(TaskId(self.taken), task);
+        self.at_hand.insert(TaskId(self.taken), task);
         self.taken += 1;
     }
 
     /// A task that has not left yet.
     pub fn get_mut(&mut self, task: TaskId) -> Option<&mut Task> {
-        self.tasks.get_mut(&task)
+        self.at_hand.get_mut(&task)
     }
 
     /// A task that has not left yet.
     #[must_use]
     pub fn get(&self, task: TaskId) -> Option<&Task> {
-        self.tasks.get(&task)
+        self.at_hand.get(&task)
     }
 
     /// The task leaves; what came of it is kept in the pool's results.
@@ -150,7 +150,7 @@ impl Tasks {
     /// # Errors
     /// When the results cannot be written.
     pub fn deliver(&mut self, task: TaskId) -> io::Result<Option<Vec<u8>>> {
-        let Some(Task { payload, result, .. }) = self.tasks.remove(&task) else {
+        let Some(Task { payload, result, .. }) = self.at_hand.remove(&task) else {
             return Ok(None);
         };
         self.kept.append(task, &payload, result.as_deref())?;
@@ -159,7 +159,7 @@ impl Tasks {
 
     /// The task leaves, nothing came of it.
     pub fn discard(&mut self, task: TaskId) -> Option<Task> {
-        self.tasks.remove(&task)
+        self.at_hand.remove(&task)
     }
 
     /// No more are wanted. Those that stand in the workflow are kept, to be counted.

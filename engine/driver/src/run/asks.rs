@@ -63,7 +63,7 @@ pub struct Batch {
 /// All that is being waited for.
 #[derive(Debug, Default)]
 pub struct Asks {
-    asks: BTreeMap<Ticket, Ask>,
+    parked: BTreeMap<Ticket, Ask>,
     pumps: BTreeMap<PumpId, Ticket>,
     tasks: BTreeMap<PoolId, Ticket>,
     drawn: u64,
@@ -87,12 +87,12 @@ impl Asks {
             }
             Ask::Hold { .. } | Ask::Put(_) | Ask::Result { .. } => {}
         }
-        self.asks.insert(ticket, ask);
+        self.parked.insert(ticket, ask);
     }
 
     /// What the ticket was for; it is not being waited for any more.
     pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Ask> {
-        let ask = self.asks.remove(&ticket)?;
+        let ask = self.parked.remove(&ticket)?;
         match &ask {
             Ask::Take { pump, .. } => {
                 self.pumps.remove(pump);

@@ -137,7 +137,7 @@ impl Run {
     }
 
     /// A persistent worker has answered.
-    pub(super) fn answered(&mut self, process: ProcessId, attempt: u32, line: Option<Vec<u8>>) {
+    pub(super) fn answered(&mut self, process: ProcessId, attempt: u32, answer: Option<Vec<u8>>) {
         let Some(life) = self.lives.get_mut(process).filter(|life| life.attempt == attempt) else {
             return;
         };
@@ -146,12 +146,12 @@ impl Run {
             tracing::warn!("`{name}` wrote a line without having a task; it is dropped");
             return;
         };
-        if line.is_none() {
+        if answer.is_none() {
             let name = &self.plan.processes[process.index()].name;
             tracing::warn!("the answer of `{name}` to task {} is too large; it is dropped", task.0);
         }
         if let Some(task) = self.pools.of(pool).get_mut(task) {
-            task.result = line;
+            task.result = answer;
         }
         self.inputs.push_back(Input::Answered { process, attempt });
     }

@@ -6,8 +6,9 @@ mod world;
 
 use std::time::Duration;
 
+use forkyard_core::id::LockId;
 use forkyard_core::machine::{Exit, Outcome, Record, Verdict};
-use forkyard_core::plan::Wire;
+use forkyard_core::plan::{Hold, Lock, Resource, Wire};
 
 use crate::alone::passes_alone;
 use crate::news::{News, Stream};
@@ -156,7 +157,11 @@ fn a_timeout_stops_the_whole_tree_and_kills_who_does_not_listen() {
 fn who_is_left_behind_is_named_and_stopped() {
     passes_alone("run::tests::who_is_left_behind_is_named_and_stopped", || {
         let mut world = World::new();
-        world.process("parent", "sleep 1000 & echo started", []);
+        world.process(
+            "parent",
+            "sleep 1000 & until grep -q sleep /proc/$!/comm; do :; done; echo started",
+            [],
+        );
         let shown = world.run();
         let who = shown.news.iter().find_map(|news| match news {
             News::Record {
@@ -205,4 +210,52 @@ fn a_signal_to_the_engine_stops_the_run() {
         let shown = world.run();
         assert_eq!(shown.verdict, Verdict::Signal(libc::SIGINT));
     });
+}
+
+#[test]
+fn holders_of_a_lock_never_run_together() {
+    passes_alone("run::tests::holders_of_a_lock_never_run_together", || {
+        let mut world = World::new();
+        world.plan.locks.push(Lock {
+            name: "lock".to_owned(),
+            reentrant: false,
+        });
+        for index in 0..4 {
+            // The last one is killed with the lock: the next one has it all the same.
+            let script = "echo in >> shared; sleep 0.05; echo out >> shared; test $FORKYARD_INDEX = 3 && kill -KILL $$";
+            let id = world.process(&format!("holder.{index}"), script, []);
+            world.plan.launches[id.index()].index = 3 - index;
+            world.plan.processes[id.index()].success = vec![0, 1];
+            world.plan.processes[id.index()].holds.push(Hold {
+                resource: Resource::Lock(LockId(0)),
+                permits: 1,
+            });
+        }
+        let shown = world.run();
+        assert_eq!(shown.verdict, Verdict::Failed);
+        assert_eq!(shown.file("shared"), "in\nout\n".repeat(4));
+    });
+}
+
+#[test]
+fn a_log_that_cannot_be_written_stops_the_run_with_a_reason() {
+    passes_alone(
+        "run::tests::a_log_that_cannot_be_written_stops_the_run_with_a_reason",
+        || {
+            let mut world = World::new();
+            let log = world.process("log", "echo lost; exec sleep 1000", []);
+            world.plan.launches[log.index()].log_file = Some("/dev/full".to_owned());
+            let shown = world.run();
+            assert_eq!(shown.verdict, Verdict::Fault);
+            let reason = shown.news.iter().find_map(|news| match news {
+                News::Record {
+                    record: Record::RunStopping { .. },
+                    reason,
+                    ..
+                } => reason.clone(),
+                _ => None,
+            });
+            assert!(reason.is_some_and(|reason| reason.contains("log cannot be written")));
+        },
+    );
 }

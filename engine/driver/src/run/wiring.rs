@@ -13,6 +13,7 @@ use super::pools::framed_task;
 use crate::directory::RunDirectory;
 use crate::news::Stream;
 use crate::pipes::{Pipes, resize};
+use crate::spawner::TARGET_MAX;
 use crate::stdio::log::Log;
 use crate::stdio::memory;
 use crate::tasks::Pools;
@@ -80,8 +81,8 @@ impl Wirer<'_> {
             wiring.fds.push((fd, number));
         }
         for &(pipe, side) in &launch.connects {
-            let number = (3..).find(|number| wiring.fds.iter().all(|(_, taken)| taken != number));
-            let number = number.expect("a process has fewer than 2^31 descriptors");
+            let number = (3..=TARGET_MAX).find(|number| wiring.fds.iter().all(|(_, taken)| taken != number));
+            let number = number.ok_or_else(|| io::Error::other("the process has no descriptor left for its pipes"))?;
             wiring.fds.push((self.pipes.end(pipe, side)?, number));
             wiring.connected.push((plan.pipes[pipe.index()].name.clone(), number));
         }
@@ -98,7 +99,7 @@ impl Wirer<'_> {
                 None => inherited(1),
             },
             Wire::ToQueue(queue) => output(wiring, |pipe| Connected::ToQueue(pipe, *queue)),
-            Wire::FromQueue(queue) => self.from_queue(wiring, *queue),
+            Wire::FromQueue(queue) => self.queue_reader(wiring, *queue),
             Wire::PipeWriter(pipe) => self.pipes.end(*pipe, forkyard_core::plan::Side::Left),
             Wire::PipeReader(pipe) => self.pipes.end(*pipe, forkyard_core::plan::Side::Right),
             Wire::Duplex(pipe, side) => self.pipes.end(*pipe, *side),
@@ -132,7 +133,7 @@ impl Wirer<'_> {
         Ok(Log::new(RunDirectory::append(&self.directory.log(name))?, also))
     }
 
-    fn from_queue(&mut self, wiring: &mut Wiring, queue: QueueId) -> io::Result<OwnedFd> {
+    fn queue_reader(&mut self, wiring: &mut Wiring, queue: QueueId) -> io::Result<OwnedFd> {
         let (reader, writer) = io::pipe()?;
         let writer = OwnedFd::from(writer);
         if self.plan.queues[queue.index()].receivers.len() > 1 {

@@ -46,6 +46,7 @@ impl Outlet {
     }
 
     /// What was dropped since the reporters were last told; they are told now by the caller.
+    #[must_use]
     pub fn take_dropped(&self) -> Option<News> {
         let lines = self.dropped.take();
         (lines > 0).then_some(News::OutputDropped { lines })

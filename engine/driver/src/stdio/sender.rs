@@ -27,16 +27,12 @@ pub async fn pump(
 ) {
     let mut items = Vec::new();
     loop {
-        let ended = match tap.read().await {
-            Some(bytes) => {
-                cutter.feed(bytes, &mut items);
-                false
-            }
-            None => {
-                cutter.finish(&mut items);
-                true
-            }
-        };
+        let bytes = tap.read().await;
+        let ended = bytes.is_none();
+        match bytes {
+            Some(bytes) => cutter.feed(bytes, &mut items),
+            None => cutter.finish(&mut items),
+        }
         let refused = cutter.take_refused();
         if refused > 0
             && inbox

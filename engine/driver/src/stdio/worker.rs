@@ -35,16 +35,12 @@ pub async fn answers(
 ) {
     let mut lines = Vec::new();
     loop {
-        let ended = match tap.read().await {
-            Some(bytes) => {
-                cutter.feed(bytes, &mut lines);
-                false
-            }
-            None => {
-                cutter.finish(&mut lines);
-                true
-            }
-        };
+        let bytes = tap.read().await;
+        let ended = bytes.is_none();
+        match bytes {
+            Some(bytes) => cutter.feed(bytes, &mut lines),
+            None => cutter.finish(&mut lines),
+        }
         // An answer that is too large is still an answer: without it the task would wait for ever.
         let oversized = (0..cutter.take_refused()).map(|_| None);
         for line in lines.drain(..).map(Some).chain(oversized) {

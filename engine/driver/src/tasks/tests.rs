@@ -27,7 +27,7 @@ impl World {
             results_to: None,
             source: Source::new(&TaskSource::Tasks(declared), self.folder.path()),
             credit: 0,
-            tasks: BTreeMap::new(),
+            at_hand: BTreeMap::new(),
             taken: 0,
             kept: Results::new(self.results()),
         }

@@ -1,7 +1,9 @@
 //! Streams between processes, queues, pipes and files.
 
+use std::time::Duration;
+
 use forkyard_core::machine::Verdict;
-use forkyard_core::plan::Wire;
+use forkyard_core::plan::{Side, Wire};
 
 use super::world::World;
 use crate::alone::passes_alone;
@@ -208,4 +210,84 @@ fn files_texts_and_joined_streams() {
         assert_eq!(shown.file("out.txt"), "from a file\noops\n");
         assert_eq!(shown.file("more.txt"), "old\ntext\n0\n");
     });
+}
+
+#[test]
+fn a_duplex_pipe_carries_both_ways_at_the_number_told() {
+    passes_alone(
+        "run::tests::streams::a_duplex_pipe_carries_both_ways_at_the_number_told",
+        || {
+            let mut world = World::new();
+            let pipe = world.pipe("talk");
+            let asks = world.process(
+                "asks",
+                "eval \"echo ping >&$FORKYARD_FD_TALK; head -n 1 <&$FORKYARD_FD_TALK\"",
+                [],
+            );
+            let answers = world.process(
+                "answers",
+                "eval \"read word <&$FORKYARD_FD_TALK; echo $FORKYARD_FD_TALK-pong >&$FORKYARD_FD_TALK\"; echo $word",
+                [(3, Wire::Null)],
+            );
+            world.plan.pipes[pipe.index()].duplex = true;
+            world.plan.pipes[pipe.index()].senders.push(asks);
+            world.plan.pipes[pipe.index()].receivers.push(answers);
+            world.plan.launches[asks.index()].connects.push((pipe, Side::Left));
+            world.plan.launches[answers.index()].connects.push((pipe, Side::Right));
+            let shown = world.run();
+            assert_eq!(shown.log("asks"), "4-pong\n");
+            assert_eq!(shown.log("answers"), "ping\n");
+            assert_eq!(shown.verdict, Verdict::Succeeded);
+        },
+    );
+}
+
+#[test]
+fn a_grandchild_that_keeps_the_log_open_does_not_hold_up_the_run() {
+    passes_alone(
+        "run::tests::streams::a_grandchild_that_keeps_the_log_open_does_not_hold_up_the_run",
+        || {
+            let mut world = World::new();
+            // It hides its environment and its parents; the run ends all the same, and nobody is left.
+            world.process("parent", "(setsid env -i sleep 1000 &) ; echo done", []);
+            let shown = world.run();
+            assert_eq!(shown.log("parent"), "done\n");
+        },
+    );
+}
+
+#[test]
+fn a_ring_of_queues_can_be_stopped() {
+    passes_alone("run::tests::streams::a_ring_of_queues_can_be_stopped", || {
+        let mut world = World::new();
+        let (there, back) = (world.queue("there", 1), world.queue("back", 1));
+        let script = "yes | head -n 100; cat";
+        for (name, from, to) in [("one", back, there), ("two", there, back)] {
+            let id = world.process(name, script, [(0, Wire::FromQueue(from)), (1, Wire::ToQueue(to))]);
+            world.plan.processes[id.index()].grace = Duration::from_millis(100);
+        }
+        world.plan.timeout = Some(Duration::from_millis(300));
+        let shown = world.run();
+        assert_eq!(shown.verdict, Verdict::TimedOut);
+        for queue in ["there", "back"] {
+            let (put, got, _, left, _) = shown.counted(queue);
+            assert_eq!(put, got + left, "{queue}");
+        }
+    });
+}
+
+#[test]
+fn a_hundred_thousand_lines_arrive_whole_in_the_log() {
+    passes_alone(
+        "run::tests::streams::a_hundred_thousand_lines_arrive_whole_in_the_log",
+        || {
+            let mut world = World::new();
+            world.process("talks", "seq 1 100000", []);
+            world.process("binary", "head -c 1000000 /dev/zero", []);
+            let shown = world.run();
+            let expected: String = (1..=100_000).map(|number| format!("{number}\n")).collect();
+            assert!(shown.log("talks") == expected);
+            assert_eq!(shown.log("binary").len(), 1_000_000);
+        },
+    );
 }
