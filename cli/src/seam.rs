@@ -1,27 +1,5 @@
 //! Stand-ins.
 #![expect(missing_docs, reason = "stand-ins")]
-pub mod check {
-    pub fn check(_: &forkyard_core::spec::Workflow) -> Vec<forkyard_core::diagnostic::Diagnostic> {
-        Vec::new()
-    }
-}
-pub mod graph {
-    pub struct Graph;
-    impl Graph {
-        pub fn of(_: &forkyard_core::spec::Workflow) -> Self {
-            Self
-        }
-        pub fn dot(&self) -> String {
-            String::new()
-        }
-        pub fn mermaid(&self) -> String {
-            String::new()
-        }
-        pub fn json(&self) -> serde_json::Value {
-            serde_json::Value::Null
-        }
-    }
-}
 pub mod diagnostic {
     pub use forkyard_core::diagnostic::*;
     use forkyard_core::source::Files;

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use crate::seam::graph::Graph;
 use clap::ValueEnum;
+use forkyard_core::graph::Graph;
 
 use crate::exit;
 use crate::failure::Failure;
