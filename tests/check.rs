@@ -1,0 +1,96 @@
+//! Every workflow and every example of the pages passes `forkyard check`; those that say they fail do so.
+
+use crate::harness::{Forkyard, files_under, repository};
+use crate::pages::{Block, blocks, pages};
+
+#[test]
+fn every_workflow_is_clean() {
+    let files = files_under("workflows", "yaml");
+    assert!(files.len() >= 18, "{files:?}");
+    for file in files {
+        let checked = Forkyard::new("check").arg(&file).run();
+        checked.exit(0);
+        assert!(
+            !checked.says("ok").stdout().contains("warning"),
+            "{}: {}",
+            file.display(),
+            checked.stdout()
+        );
+    }
+}
+
+#[test]
+fn every_workflow_has_a_readable_graph() {
+    for file in files_under("workflows", "yaml") {
+        for (format, begin) in [("dot", "digraph"), ("mermaid", "flowchart"), ("json", "{")] {
+            let graph = Forkyard::new("graph").arg(&file).arg("--format").arg(format).run();
+            graph.exit(0);
+            assert!(
+                graph.stdout().starts_with(begin),
+                "{}: {}",
+                file.display(),
+                graph.stdout()
+            );
+        }
+    }
+}
+
+#[test]
+fn every_example_of_the_pages_is_as_it_says() {
+    let mut seen = 0;
+    for page in pages() {
+        for block in blocks(&page).iter().filter(|block| block.is_workflow()) {
+            seen += 1;
+            example(&page, block);
+        }
+    }
+    assert!(seen > 5, "the pages have examples");
+}
+
+fn example(page: &str, block: &Block) {
+    let checked = Forkyard::new("check").workflow(&block.text).run();
+    match block.word("fails") {
+        Some(code) => {
+            checked.exit_one_of(&[1, 2]).says(code);
+        }
+        None => {
+            assert!(
+                checked.exit_one_of(&[0, 1]).errors().is_empty() && checked.stdout().contains("ok"),
+                "{page}:{}: {}{}",
+                block.line,
+                checked.stdout(),
+                checked.errors()
+            );
+        }
+    }
+}
+
+#[test]
+fn several_files_are_checked_in_one_go() {
+    let [good, bad] = [
+        "forkyard: 1\nprocesses: {a: {run: \"true\"}}\n",
+        "forkyard: 1\nprocesses: {a: {after: b, run: \"true\"}}\n",
+    ];
+    let checked = Forkyard::new("check")
+        .file("good.yaml", good)
+        .file("bad.yaml", bad)
+        .arg("good.yaml")
+        .arg("bad.yaml")
+        .run();
+    checked.exit(1).says("good.yaml").says("bad.yaml:2:");
+}
+
+#[test]
+fn the_rules_of_a_page_are_the_rules_of_the_binary() {
+    let page = std::fs::read_to_string(repository("docs/diagnostics.md")).expect("the page is there");
+    let checked = Forkyard::new("check")
+        .workflow("forkyard: 1\nprocesses: {a: {after: b, run: \"true\"}}\n")
+        .run();
+    let code = checked
+        .errors()
+        .split(['[', ']'])
+        .find(|word| word.starts_with("FY"))
+        .map(str::to_owned);
+    let code = code.unwrap_or_else(|| panic!("a finding has a code: {}", checked.errors()));
+    assert!(page.contains(&code), "docs/diagnostics.md has no {code}");
+}
