@@ -42,11 +42,6 @@ impl World {
         fs::write(path, contents).expect("a file can be written");
     }
 
-    /// Reads a file of the folder.
-    pub fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.folder().join(name)).expect("the file is there")
-    }
-
     /// Whether the folder has this file.
     pub fn has(&self, name: &str) -> bool {
         self.folder().join(name).exists()
