@@ -211,11 +211,25 @@ fn folders_and_users_that_are_not_there() {
 }
 
 #[test]
-fn a_script_whose_interpreter_is_missing_fails_alone() {
-    let workflow = format!("{TOUCH}  a: {{run: [./script]}}\n  b: {{run: touch b, after: a}}\n");
-    let run = Forkyard::run_of(&workflow).file("script", "#!/no/such/interpreter\n");
+fn a_script_whose_interpreter_is_missing() {
+    let run =
+        Forkyard::run_of(&format!("{TOUCH}  a: {{run: [./script]}}\n")).file("script", "#!/no/such/interpreter\n");
     fs::set_permissions(run.folder().join("script"), Permissions::from_mode(0o755)).expect("it is our file");
+    nothing_started(run.run().exit(2).stderr("/no/such/interpreter"));
+}
+
+#[test]
+fn a_command_that_vanishes_under_way_fails_alone() {
+    let workflow = "
+forkyard: 1
+processes:
+  make: {run: rm gone}
+  a: {run: [./gone], after: make}
+  b: {run: touch touched, after: a}
+  other: {run: echo other}
+";
+    let run = Forkyard::run_of(workflow).file("gone", "#!/bin/sh\n");
+    fs::set_permissions(run.folder().join("gone"), Permissions::from_mode(0o755)).expect("it is our file");
     let run = run.run();
-    run.exit_one_of(&[1, 2]).says("interpreter");
-    assert!(!run.world().has("b"));
+    nothing_started(run.exit(1).line("other │ other").line("a │ could not be started: [..]"));
 }
