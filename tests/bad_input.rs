@@ -70,7 +70,7 @@ fn what_is_no_file() {
         .arg("missing.yaml")
         .run()
         .exit(2)
-        .stderr("missing.yaml");
+        .says("missing.yaml");
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_file_that_may_not_be_read() {
         // Root may read everything, unless it gives up that right.
         check = check.launched_by(&["setpriv", "--bounding-set=-dac_override,-dac_read_search"]);
     }
-    check.run().exit(2).stderr("closed.yaml").stderr("ermission");
+    check.run().exit(2).says("closed.yaml").says("ermission");
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn values_of_the_wrong_type() {
 #[test]
 fn every_error_of_a_file_in_one_pass() {
     let workflow =
-        format!("{TOUCH}  a: {{run: 1s, timeout: x}}\n  b: {{run: \"true\", nice: y}}\n  c: {{rnu: \"true\"}}\n");
+        format!("{TOUCH}  a: {{run: 1s, timeout: x}}\n  b: {{run: \"true\", nice: y}}\n  c: {{run: \"true\", umask: z}}\n");
     let checked = Forkyard::new("check").workflow(&workflow).run();
     checked
         .exit(1)

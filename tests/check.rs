@@ -87,7 +87,7 @@ fn several_files_are_checked_in_one_go() {
 fn every_code_stands_on_the_page_of_diagnostics() {
     let page = fs::read_to_string(repository("docs/diagnostics.md")).expect("the page is there");
     let mut codes = BTreeSet::new();
-    for path in files_under("engine", "rs") {
+    for path in files_under("engine", "rs").into_iter().chain(files_under("cli", "rs")) {
         let source = fs::read_to_string(&path).expect("a source is text");
         let in_list = path.ends_with("codes.rs");
         codes.extend(source.lines().filter_map(|line| declared_code(line.trim(), in_list)));

@@ -113,7 +113,7 @@ fn check_tells_findings_from_what_cannot_be_read() {
         .arg("missing.yaml")
         .run()
         .exit(2)
-        .stderr("missing.yaml");
+        .says("missing.yaml");
     Forkyard::new("check").run().exit(2);
 }
 
@@ -136,7 +136,7 @@ fn a_param_on_the_command_line_wins() {
 forkyard: 1
 params: {word: one, times: 2}
 processes:
-  say: {run: echo ${{ params.word }} ${{ params.times }}}
+  say: {run: "echo ${{ params.word }} ${{ params.times }}"}
 ";
     Forkyard::run_of(workflow)
         .quiet()
