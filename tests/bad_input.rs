@@ -141,8 +141,9 @@ fn values_of_the_wrong_type() {
 
 #[test]
 fn every_error_of_a_file_in_one_pass() {
-    let workflow =
-        format!("{TOUCH}  a: {{run: 1s, timeout: x}}\n  b: {{run: \"true\", nice: y}}\n  c: {{run: \"true\", umask: z}}\n");
+    let workflow = format!(
+        "{TOUCH}  a: {{run: 1s, timeout: x}}\n  b: {{run: \"true\", nice: y}}\n  c: {{run: \"true\", umask: z}}\n"
+    );
     let checked = Forkyard::new("check").workflow(&workflow).run();
     checked
         .exit(1)

@@ -136,7 +136,8 @@ fn a_param_on_the_command_line_wins() {
 forkyard: 1
 params: {word: one, times: 2}
 processes:
-  say: {run: "echo ${{ params.word }} ${{ params.times }}"}
+  say:
+    run: echo ${{ params.word }} ${{ params.times }}
 ";
     Forkyard::run_of(workflow)
         .quiet()

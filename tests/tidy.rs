@@ -124,7 +124,9 @@ fn used_modules(text: &str) -> impl Iterator<Item = &str> {
 /// The modules that are declared for tests alone.
 fn modules_for_tests(lib: &str) -> BTreeSet<&str> {
     let after = lib.split("#[cfg(test)]").skip(1);
-    after.filter_map(|rest| rest.trim_start().strip_prefix("mod ")?.split(';').next()).collect()
+    after
+        .filter_map(|rest| rest.trim_start().strip_prefix("mod ")?.split(';').next())
+        .collect()
 }
 
 /// A file without its tests, which may use anything.
