@@ -106,7 +106,7 @@ impl<'a> Builder<'a> {
             // A wait that ends by starting all the same holds nobody up for ever.
             let passes = after.timeout.is_some() && after.otherwise == Otherwise::Start;
             if let Ok(target) = self.subject.names.resolve(Role::After, &after.on)
-                && let Some(needed) = self.step(&target)
+                && let Some(needed) = self.step(&target, after.is)
                 && !passes
                 && after
                     .is
@@ -118,8 +118,10 @@ impl<'a> Builder<'a> {
     }
 
     /// The step a wait for `target` is for; `None` for what needs nobody, or whose setter is not known.
-    fn step(&mut self, target: &Target) -> Option<Step> {
+    fn step(&mut self, target: &Target, is: Option<Condition>) -> Option<Step> {
         match target {
+            // A pool has started with its first worker or process, so none of them in particular is needed.
+            Target::Pool(pool) if is == Some(Condition::Started) => Some(Step::Begin(pool.index())),
             Target::Processes(range) if range.len() == 1 => Some(Step::Instance(range.start as usize)),
             Target::Processes(range) => {
                 let all = Step::All(range.start as usize);

@@ -9,22 +9,23 @@ pub(super) fn declarations(subject: &Subject, findings: &mut Findings) {
     for template in subject.workflow.templates.iter().filter(|template| !template.used) {
         unused("template", &template.declared.name, template.declared.place, findings);
     }
-    let touched = |index| {
-        subject
-            .graph
-            .into_node(index)
-            .chain(subject.graph.out_of_node(index))
-            .next()
-            .is_some()
-    };
-    for (index, node) in subject.graph.nodes() {
+    if subject.is_whole() {
+        untouched(subject, findings);
+        slots(subject, findings);
+    }
+}
+
+/// Things that only others use, and nobody does.
+fn untouched(subject: &Subject, findings: &mut Findings) {
+    let graph = &subject.graph;
+    for (index, node) in graph.nodes() {
+        let touches = graph.into_node(index).chain(graph.out_of_node(index));
         if let Some(kind) = passive(node)
-            && !touched(index)
+            && touches.count() == 0
         {
             unused(kind, &node.name, node.place, findings);
         }
     }
-    slots(subject, findings);
 }
 
 /// The word for a kind of thing that does nothing by itself.
