@@ -15,7 +15,7 @@ use crate::diagnostic::Related;
 use crate::graph::{touches, touches_of_process};
 use crate::source::Span;
 use crate::spec::target::{Role, Target};
-use crate::spec::{Body, Condition, Otherwise, Workflow};
+use crate::spec::{Body, Condition, Otherwise, Reference, Workflow};
 
 /// How many steps of one cycle are shown.
 const STEPS_MAX: usize = 64;
@@ -160,7 +160,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn sender(&mut self, sender: Step, role: Role, on: &crate::spec::Reference) {
+    fn sender(&mut self, sender: Step, role: Role, on: &Reference) {
         let sends = matches!(role, Role::Stdout | Role::Stderr | Role::Send(_) | Role::Sends);
         let target = if sends {
             self.subject.names.resolve(role, on).ok()

@@ -1,7 +1,7 @@
 //! What is declared and never used, and workflows in which nothing happens.
 
 use super::{Findings, Subject, codes};
-use crate::diagnostic::Severity;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::graph::{Flow, Kind, Node};
 use crate::source::Span;
 
@@ -58,12 +58,7 @@ fn slots(subject: &Subject, findings: &mut Findings) {
     }
 }
 
-fn unused<'a>(
-    kind: &str,
-    name: &str,
-    place: Span,
-    findings: &'a mut Findings,
-) -> &'a mut crate::diagnostic::Diagnostic {
+fn unused<'a>(kind: &str, name: &str, place: Span, findings: &'a mut Findings) -> &'a mut Diagnostic {
     let finding = findings.warning(codes::UNUSED, place, format!("the {kind} `{name}` is not used"));
     finding.help = Some("remove it, or use it".to_owned());
     finding

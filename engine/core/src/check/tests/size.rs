@@ -98,11 +98,11 @@ fn many_small_cycles_are_all_found() {
 }
 
 #[test]
-fn a_hundred_thousand_unknown_names_are_all_told() {
-    let unknown = many(100_000, |index, process| {
+fn thirty_thousand_unknown_names_are_all_told() {
+    let unknown = many(30_000, |index, process| {
         process.body.sends.push(reference(format!("q{index}"), index));
     });
     let findings = check(&unknown);
-    assert_eq!(findings.len(), 100_000);
+    assert_eq!(findings.len(), 30_000);
     assert!(findings.iter().all(|finding| finding.severity == Severity::Error));
 }
