@@ -202,10 +202,16 @@ pub(crate) fn is_reordering(character: char) -> bool {
 fn number(text: &str) -> Option<Plain<'_>> {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     if let Some(digits) = text.strip_prefix("0x") {
-        return i128::from_str_radix(digits, 16).ok().filter(|_| all_digits(digits, 16)).map(Plain::Whole);
+        return i128::from_str_radix(digits, 16)
+            .ok()
+            .filter(|_| all_digits(digits, 16))
+            .map(Plain::Whole);
     }
     if let Some(digits) = text.strip_prefix("0o") {
-        return i128::from_str_radix(digits, 8).ok().filter(|_| all_digits(digits, 8)).map(Plain::Whole);
+        return i128::from_str_radix(digits, 8)
+            .ok()
+            .filter(|_| all_digits(digits, 8))
+            .map(Plain::Whole);
     }
     match unsigned {
         ".inf" | ".Inf" | ".INF" => {
@@ -217,12 +223,22 @@ fn number(text: &str) -> Option<Plain<'_>> {
     }
     if all_digits(unsigned, 10) {
         let zero_led = unsigned.len() > 1 && unsigned.starts_with('0');
-        return if zero_led { None } else { text.parse().ok().map(Plain::Whole) };
+        return if zero_led {
+            None
+        } else {
+            text.parse().ok().map(Plain::Whole)
+        };
     }
     let numeric = unsigned.starts_with(|first: char| first.is_ascii_digit() || first == '.')
         && unsigned.contains(|c: char| c.is_ascii_digit())
-        && unsigned.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'));
-    if numeric { text.parse().ok().map(Plain::Float) } else { None }
+        && unsigned
+            .chars()
+            .all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'));
+    if numeric {
+        text.parse().ok().map(Plain::Float)
+    } else {
+        None
+    }
 }
 
 fn all_digits(text: &str, radix: u32) -> bool {
@@ -253,7 +269,22 @@ mod tests {
 
     #[test]
     fn words_of_other_yaml_versions_are_text() {
-        for text in ["no", "on", "yes", "y", "0123", "1_000", "12:30:45", "2026-11-23", "1e", ".", "-", "0x", "0xg", "e3"] {
+        for text in [
+            "no",
+            "on",
+            "yes",
+            "y",
+            "0123",
+            "1_000",
+            "12:30:45",
+            "2026-11-23",
+            "1e",
+            ".",
+            "-",
+            "0x",
+            "0xg",
+            "e3",
+        ] {
             assert_eq!(meaning(text), Plain::Text(text), "{text}");
         }
     }

@@ -55,7 +55,11 @@ pub(crate) fn is_parseable(file: u32, text: &str, findings: &mut Findings) -> bo
             return false;
         }
         if commas > COMMAS_MAX {
-            findings.error(codes::TOO_LARGE, span, format!("the file has more than {COMMAS_MAX} commas"));
+            findings.error(
+                codes::TOO_LARGE,
+                span,
+                format!("the file has more than {COMMAS_MAX} commas"),
+            );
             return false;
         }
     }

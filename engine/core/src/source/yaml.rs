@@ -195,7 +195,11 @@ impl<'a> Builder<'a> {
             Event::Alias(anchor) => self.alias(anchor, span),
             Event::Scalar(text, style, anchor, tag) => {
                 self.untagged(tag.is_some(), span);
-                let style = if style == ScalarStyle::Plain { Style::Plain } else { Style::Text };
+                let style = if style == ScalarStyle::Plain {
+                    Style::Plain
+                } else {
+                    Style::Text
+                };
                 self.complete(anchor, Rc::new(Node::scalar(span, text.into_owned(), style)))
             }
             Event::SequenceStart(anchor, tag) => {
@@ -224,7 +228,11 @@ impl<'a> Builder<'a> {
     fn untagged(&mut self, tagged: bool, span: Span) {
         if tagged {
             self.findings
-                .error(codes::TAG, span, "YAML tags such as `!!str` are not part of the language")
+                .error(
+                    codes::TAG,
+                    span,
+                    "YAML tags such as `!!str` are not part of the language",
+                )
                 .help("remove the tag; write text that looks like a number in quotes");
         }
     }
@@ -269,13 +277,15 @@ impl<'a> Builder<'a> {
             return Err(Stop);
         }
         let Some(node) = self.anchors.get(&anchor).map(Rc::clone) else {
-            self.findings.error(codes::ALIAS, span, "this alias stands inside of what it stands for");
+            self.findings
+                .error(codes::ALIAS, span, "this alias stands inside of what it stands for");
             return Err(Stop);
         };
         if self.frames.len() + node.height as usize > DEPTH_MAX {
             return Err(self.too_deep(span));
         }
-        self.place(node, span)
+        self.place(node, span);
+        Ok(())
     }
 
     /// A node is complete: it is remembered under its anchor and put where it belongs.
@@ -290,14 +300,15 @@ impl<'a> Builder<'a> {
             self.findings.error(codes::TOO_LARGE, span, message);
             return Err(Stop);
         }
-        self.place(node, span)
+        self.place(node, span);
+        Ok(())
     }
 
     /// Puts a node into the innermost open collection; `span` is where it, or its alias, stands.
-    fn place(&mut self, node: Rc<Node>, span: Span) -> Result<(), Stop> {
+    fn place(&mut self, node: Rc<Node>, span: Span) {
         let Some(frame) = self.frames.last_mut() else {
             self.root = Some(node);
-            return Ok(());
+            return;
         };
         match &mut frame.content {
             Content::Sequence(items) => items.push(node),
@@ -308,14 +319,17 @@ impl<'a> Builder<'a> {
                 Some(Key::Refused) => {}
             },
         }
-        Ok(())
     }
 }
 
 /// Decides about the key of the entry that begins.
 fn take_key(fields: &mut Fields, node: Rc<Node>, span: Span, findings: &mut Findings) -> Key {
     let Kind::Scalar(scalar) = &node.kind else {
-        findings.error(codes::KEY_NOT_TEXT, span, format!("{} cannot be a key", node.describe()));
+        findings.error(
+            codes::KEY_NOT_TEXT,
+            span,
+            format!("{} cannot be a key", node.describe()),
+        );
         return Key::Refused;
     };
     if node.is_null() {
@@ -348,7 +362,11 @@ fn take_merge(fields: &mut Fields, node: &Rc<Node>, span: Span, findings: &mut F
     if mergeable {
         fields.merges.extend(parts.iter().map(Rc::clone));
     } else {
-        findings.error(codes::ALIAS, span, format!("`<<` merges a map or a list of maps; found {}", node.describe()));
+        findings.error(
+            codes::ALIAS,
+            span,
+            format!("`<<` merges a map or a list of maps; found {}", node.describe()),
+        );
     }
 }
 

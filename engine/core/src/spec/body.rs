@@ -161,7 +161,10 @@ fn interpreter(shell: Option<&Spanned<Command>>, findings: &mut Findings) -> Opt
     let names = SHELLS.map(|(shell, _)| shell);
     let help = match nearest(name, names) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("known are {}; any other is written as a list, such as `[lua, -e]`", listed(&names)),
+        None => format!(
+            "known are {}; any other is written as a list, such as `[lua, -e]`",
+            listed(&names)
+        ),
     };
     let message = format!("`{}` is no shell known here", excerpt(name));
     findings.error(codes::BAD_VALUE, *place, message).help(help);

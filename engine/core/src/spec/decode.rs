@@ -31,7 +31,10 @@ const TEXT_OR: &str = "$text-or";
 pub(crate) fn decode<'n, T: Deserialize<'n>>(node: &'n Node, findings: &mut Findings) -> Option<T> {
     let session = Session::default();
     for _ in 0..ERRORS_MAX {
-        let decoded = T::deserialize(Cursor { node, session: &session });
+        let decoded = T::deserialize(Cursor {
+            node,
+            session: &session,
+        });
         for unknown in session.unknown.take() {
             unknown.note(findings);
         }
@@ -315,6 +318,3 @@ impl<'n> Deserializer<'n> for Cursor<'n, '_> {
         visitor.visit_unit()
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -71,7 +71,10 @@ fn conditional(name: &Spanned<String>, wait: &TextOr<WaitFields>, findings: &mut
                 on,
                 is: fields.is,
                 timeout: fields.timeout.as_ref().map(|timeout| timeout.value.0),
-                otherwise: fields.otherwise.as_ref().map_or(Otherwise::Fail, |otherwise| otherwise.value),
+                otherwise: fields
+                    .otherwise
+                    .as_ref()
+                    .map_or(Otherwise::Fail, |otherwise| otherwise.value),
             }
         }
     }

@@ -47,12 +47,7 @@ impl Environments<'_> {
         }
     }
 
-    fn add_file(
-        &mut self,
-        named: &Spanned<Text>,
-        into: &mut BTreeMap<String, EnvValue>,
-        findings: &mut Findings,
-    ) {
+    fn add_file(&mut self, named: &Spanned<Text>, into: &mut BTreeMap<String, EnvValue>, findings: &mut Findings) {
         let written = named.value.0.as_str();
         let path = if written.starts_with('/') {
             written.to_owned()
@@ -171,7 +166,11 @@ fn unquoted(value: &str) -> Result<String, &'static str> {
             character if character == quote => {
                 let after = rest.as_str().trim_start();
                 let ended = after.is_empty() || after.starts_with('#');
-                return if ended { Ok(text) } else { Err("something follows the closing quote") };
+                return if ended {
+                    Ok(text)
+                } else {
+                    Err("something follows the closing quote")
+                };
             }
             character => text.push(character),
         }

@@ -56,7 +56,12 @@ impl Scope {
         for part in path.split('.') {
             let next = value.get_attr(part).unwrap_or_default();
             if next.is_undefined() {
-                let keys: Vec<_> = value.try_iter().into_iter().flatten().map(|key| key.to_string()).collect();
+                let keys: Vec<_> = value
+                    .try_iter()
+                    .into_iter()
+                    .flatten()
+                    .map(|key| key.to_string())
+                    .collect();
                 let near = nearest(part, keys.iter().map(String::as_str)).map(str::to_owned);
                 return Some((part.to_owned(), near));
             }
@@ -97,13 +102,7 @@ impl Evaluator {
 
     /// The tree with all its expressions replaced by their values. What cannot be evaluated is noted and left out;
     /// `None`: that is all of it.
-    pub fn evaluate(
-        &self,
-        node: &Rc<Node>,
-        scope: &Scope,
-        files: &Files,
-        findings: &mut Findings,
-    ) -> Option<Rc<Node>> {
+    pub fn evaluate(&self, node: &Rc<Node>, scope: &Scope, files: &Files, findings: &mut Findings) -> Option<Rc<Node>> {
         if !node.expressions {
             return Some(Rc::clone(node));
         }
@@ -111,8 +110,9 @@ impl Evaluator {
             Kind::Scalar(_) => return self.scalar(node, scope, files, findings).map(Rc::new),
             Kind::Sequence(items) => {
                 let items = items.iter();
-                let items = items.filter_map(|item| self.evaluate(item, scope, files, findings));
-                Node::sequence(node.span, items.collect())
+                let items: Vec<_> = items.map(|item| self.evaluate(item, scope, files, findings)).collect();
+                // A list with an item missing would mean something else, and lead to errors that are none.
+                Node::sequence(node.span, items.into_iter().collect::<Option<_>>()?)
             }
             Kind::Mapping(entries) => {
                 let entries = entries.iter();
@@ -126,7 +126,11 @@ impl Evaluator {
     fn entry(&self, entry: &Entry, scope: &Scope, files: &Files, findings: &mut Findings) -> Option<Entry> {
         if entry.key.expressions {
             findings
-                .error(codes::EXPRESSION_SYNTAX, entry.key.span, "a key cannot contain an expression")
+                .error(
+                    codes::EXPRESSION_SYNTAX,
+                    entry.key.span,
+                    "a key cannot contain an expression",
+                )
                 .help("keys are the names of the graph: write them out");
             return None;
         }
@@ -141,7 +145,11 @@ impl Evaluator {
             Ok(pieces) => pieces,
             Err(number) => {
                 findings
-                    .error(codes::EXPRESSION_SYNTAX, site(number).place(None), "`${{` without its `}}`")
+                    .error(
+                        codes::EXPRESSION_SYNTAX,
+                        site(number).place(None),
+                        "`${{` without its `}}`",
+                    )
                     .help("close the expression with `}}`");
                 return None;
             }
@@ -218,7 +226,11 @@ fn append(text: &mut String, value: &Value, site: Site<'_>, findings: &mut Findi
         }) => text.push_str(&scalar.text),
         Ok(_) => {
             findings
-                .error(codes::EXPRESSION_FAILED, site.place(None), "a list or a map cannot stand inside a text")
+                .error(
+                    codes::EXPRESSION_FAILED,
+                    site.place(None),
+                    "a list or a map cannot stand inside a text",
+                )
                 .help("say how it becomes text, for example by the filter `join(\" \")`");
             return None;
         }
@@ -231,22 +243,16 @@ fn append(text: &mut String, value: &Value, site: Site<'_>, findings: &mut Findi
     Some(())
 }
 
-fn note_undefined(
-    missing: Option<(String, Option<String>)>,
-    scope: &Scope,
-    site: Site<'_>,
-    findings: &mut Findings,
-) {
+fn note_undefined(missing: Option<(String, Option<String>)>, scope: &Scope, site: Site<'_>, findings: &mut Findings) {
     let Some((name, near)) = missing else {
         findings.error(codes::UNDEFINED, site.place(None), "the expression has no value");
         return;
     };
-    let help = match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => {
-            let known: Vec<_> = scope.values.keys().collect();
-            format!("an expression here may use {}", super::decode::listed(&known))
-        }
+    let help = if let Some(near) = near {
+        format!("did you mean `{near}`?")
+    } else {
+        let known: Vec<_> = scope.values.keys().collect();
+        format!("an expression here may use {}", super::decode::listed(&known))
     };
     let message = format!("`{}` is not defined here", excerpt(&name));
     findings
@@ -254,24 +260,32 @@ fn note_undefined(
         .help(help);
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "all other kinds of minijinja's errors are the same to the user: it cannot be evaluated"
+)]
 fn fail(error: &minijinja::Error, site: Site<'_>, findings: &mut Findings) {
     let reason = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
     let (code, message) = match error.kind() {
-        ErrorKind::SyntaxError => (codes::EXPRESSION_SYNTAX, format!("the expression is not well formed: {reason}")),
+        ErrorKind::SyntaxError => (
+            codes::EXPRESSION_SYNTAX,
+            format!("the expression is not well formed: {reason}"),
+        ),
         ErrorKind::OutOfFuel => (codes::EXPRESSION_FAILED, "the expression takes too long".to_owned()),
-        _ => (codes::EXPRESSION_FAILED, format!("the expression cannot be evaluated: {reason}")),
+        _ => (
+            codes::EXPRESSION_FAILED,
+            format!("the expression cannot be evaluated: {reason}"),
+        ),
     };
     findings.error(code, site.place(None), message);
 }
 
 /// The text as one word of a shell: in single quotes, each single quote outside of them.
 fn shell_quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':' | '=' | '@' | '%' | '+' | ',');
+    let plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':' | '=' | '@' | '%' | '+' | ',');
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', r"'\''"))
 }
-
-#[cfg(test)]
-mod tests;

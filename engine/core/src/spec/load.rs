@@ -115,7 +115,11 @@ impl Loading<'_> {
         let from = self.chain.last().map_or("", |from| folder_of(from));
         let Some(name) = inside(from, written) else {
             let message = format!("`{}` is outside of the folder of the workflow", excerpt(written));
-            self.refuse(place, message, "an include is relative to its file and stays in the folder of the first one");
+            self.refuse(
+                place,
+                message,
+                "an include is relative to its file and stays in the folder of the first one",
+            );
             return Ok(None);
         };
         if self.chain.contains(&name) {
@@ -124,7 +128,10 @@ impl Loading<'_> {
             return Ok(None);
         }
         if self.chain.len() >= CHAIN_MAX {
-            let message = format!("more than {CHAIN_MAX} files include one another: {}", self.way_to(&name));
+            let message = format!(
+                "more than {CHAIN_MAX} files include one another: {}",
+                self.way_to(&name)
+            );
             self.refuse(place, message, "include the file from one nearer to the first");
             return Ok(None);
         }

@@ -28,7 +28,9 @@ pub(crate) fn overlay(below: &Node, above: &Node, join: fn(&str, &Rc<Node>, &Rc<
 /// Lays the fields of a node over others: each field as a whole, but `env`, `with` and `params` key by key.
 pub(crate) fn over_fields(below: &Node, above: &Node) -> Node {
     overlay(below, above, |key, below, above| match key {
-        "env" | "with" | "params" if are_maps(below, above) => Rc::new(overlay(below, above, |_, _, above| Rc::clone(above))),
+        "env" | "with" | "params" if are_maps(below, above) => {
+            Rc::new(overlay(below, above, |_, _, above| Rc::clone(above)))
+        }
         _ => Rc::clone(above),
     })
 }

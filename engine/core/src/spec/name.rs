@@ -32,7 +32,12 @@ pub(crate) fn check_all(root: &Node, findings: &mut Findings) {
             let name = entry.key.text();
             check(&entry.key, kind, findings);
             if let Some((other, place)) = known.get(name) {
-                let message = format!("the name `{}` is used for {} and {}", excerpt(name), article(other), article(kind));
+                let message = format!(
+                    "the name `{}` is used for {} and {}",
+                    excerpt(name),
+                    article(other),
+                    article(kind)
+                );
                 findings
                     .error(codes::NAME_TWICE, entry.key.span, message)
                     .related(*place, format!("the {other}"))
@@ -62,7 +67,9 @@ pub(crate) fn check(key: &Node, kind: &str, findings: &mut Findings) {
 fn is_name(text: &str) -> bool {
     text.len() <= NAME_BYTES_MAX
         && text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
 }
 
 /// `a process`, `an event`.

@@ -51,7 +51,9 @@ impl Resolver<'_> {
             .as_ref()
             .and_then(|_| merged.get("tasks"))
             .and_then(|tasks| read_tasks(tasks, self.findings));
-        let size = fields.size.map_or(self.cpus.clamp(1, 100_000), super::values::Whole::get);
+        let size = fields
+            .size
+            .map_or(self.cpus.clamp(1, 100_000), super::values::Whole::get);
         let body = body(&fields, &self.env, &mut self.environments, self.findings);
         self.workflow.pools.push(Pool {
             declared: template::declared(entry, fields.description.map(|text| text.0)),
@@ -67,7 +69,10 @@ impl Resolver<'_> {
                 .as_ref()
                 .and_then(|retry| retry.max)
                 .map_or(0, super::values::Whole::get),
-            retry_backoff: fields.retry.and_then(|retry| retry.backoff).map_or(Duration::ZERO, |pause| pause.0),
+            retry_backoff: fields
+                .retry
+                .and_then(|retry| retry.backoff)
+                .map_or(Duration::ZERO, |pause| pause.0),
         });
     }
 
@@ -78,7 +83,11 @@ impl Resolver<'_> {
             !SLOT_KEYS.contains(&key)
         });
         for field in needless {
-            let message = format!("`{}` needs `run`, which the pool `{}` does not have", excerpt(field.key.text()), excerpt(entry.key.text()));
+            let message = format!(
+                "`{}` needs `run`, which the pool `{}` does not have",
+                excerpt(field.key.text()),
+                excerpt(entry.key.text())
+            );
             self.findings
                 .error(codes::MISSING_KEY, field.key.span, message)
                 .help("without `run` a pool only has slots, for processes with `pool: name`");
@@ -123,7 +132,11 @@ fn check_source(entry: &Entry, merged: &Node, fields: &Fields, findings: &mut Fi
         && merged.get("worker").is_none_or(|_| fields.worker.is_some())
     {
         findings
-            .error(codes::CONFLICT, recycle.key.span, "`recycle` without `worker: persistent`")
+            .error(
+                codes::CONFLICT,
+                recycle.key.span,
+                "`recycle` without `worker: persistent`",
+            )
             .help("a worker of the kind `task` is a fresh process for each task anyway");
     }
 }
@@ -143,7 +156,11 @@ fn read_tasks(node: &Node, findings: &mut Findings) -> Option<Tasks> {
             }
             _ => {
                 findings
-                    .error(codes::BAD_VALUE, node.span, "`tasks` is a list, `{range: [0, 100]}` or `{lines: path}`")
+                    .error(
+                        codes::BAD_VALUE,
+                        node.span,
+                        "`tasks` is a list, `{range: [0, 100]}` or `{lines: path}`",
+                    )
                     .help("write one of the three");
                 None
             }
@@ -169,7 +186,11 @@ fn range(node: &Node, findings: &mut Findings) -> Option<Tasks> {
         Some((first, end)) if first <= end => Some(Tasks::Range(first, end)),
         _ => {
             findings
-                .error(codes::BAD_VALUE, node.span, "`range` is a list of two whole numbers, the first and the end")
+                .error(
+                    codes::BAD_VALUE,
+                    node.span,
+                    "`range` is a list of two whole numbers, the first and the end",
+                )
                 .help("the end is not included: `range: [0, 3]` is 0, 1, 2");
             None
         }

@@ -38,8 +38,13 @@ impl Resolver<'_> {
             return self.absent(entry, &layers);
         }
         let alike = !layers.expressions();
+        let found = self.findings.count();
         let mut first: Option<Instance> = None;
         for (index, item) in instances {
+            // What is wrong with one instance is as wrong with the others.
+            if self.findings.count() > found {
+                return;
+            }
             let scope = match index {
                 None => scope.clone(),
                 Some(index) => {
@@ -74,7 +79,10 @@ impl Resolver<'_> {
         let below = [&layers.defaults, &layers.template];
         let inherited = below.into_iter().flatten().any(|layer| layer.get("run").is_some());
         if !inherited && layers.own.get("run").is_none() {
-            let message = format!("the process `{}` has no `run`", crate::source::excerpt(entry.key.text()));
+            let message = format!(
+                "the process `{}` has no `run`",
+                crate::source::excerpt(entry.key.text())
+            );
             self.findings
                 .error(codes::MISSING_KEY, entry.key.span, message)
                 .help("say what to execute, as in `run: ./work.sh`, or `use` a template");

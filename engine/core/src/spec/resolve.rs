@@ -132,7 +132,8 @@ pub(crate) fn workflow(
 /// The name of a file without its folder and its ending.
 fn stem_of(path: &str) -> &str {
     let name = path.rsplit('/').next().unwrap_or(path);
-    name.rsplit_once('.').map_or(name, |(stem, _)| if stem.is_empty() { name } else { stem })
+    name.rsplit_once('.')
+        .map_or(name, |(stem, _)| if stem.is_empty() { name } else { stem })
 }
 
 fn empty(name: &str) -> Workflow {
@@ -174,7 +175,10 @@ pub(crate) fn check_version(root: &Node, required: bool, findings: &mut Findings
             Some(Plain::Whole(number)) => {
                 format!("written for language version {number}; this forkyard reads version {VERSION}")
             }
-            _ => format!("expected the version of the language, {VERSION}; found {}", version.describe()),
+            _ => format!(
+                "expected the version of the language, {VERSION}; found {}",
+                version.describe()
+            ),
         };
         findings
             .error(codes::VERSION, version.span, message)
@@ -269,7 +273,11 @@ impl Resolver<'_> {
             let Some(node) = self.evaluate(&entry.value, &scope) else {
                 continue;
             };
-            let fields = if node.is_null() { Some(T::default()) } else { decode(&node, self.findings) };
+            let fields = if node.is_null() {
+                Some(T::default())
+            } else {
+                decode(&node, self.findings)
+            };
             let named = Named {
                 name: entry.key.text().to_owned(),
                 place: entry.key.span,
@@ -286,7 +294,11 @@ impl Resolver<'_> {
             return Vec::new();
         };
         if !matches!(node.kind, Kind::Mapping(_)) {
-            let code = if node.is_null() { codes::MISSING_VALUE } else { codes::BAD_VALUE };
+            let code = if node.is_null() {
+                codes::MISSING_VALUE
+            } else {
+                codes::BAD_VALUE
+            };
             let message = format!("expected {section} by their names; found {}", node.describe());
             self.findings.error(code, node.span, message);
         }
@@ -309,12 +321,16 @@ impl Resolver<'_> {
             self.workflow.groups.push(group::group(named, fields));
         }
         self.workflow.templates = std::mem::take(&mut self.templates).finish();
-        let something = ["processes", "pools"]
-            .iter()
-            .any(|section| root.get(section).is_some_and(|node| !node.entries().is_empty()));
+        let something = ["processes", "pools"].iter().any(|section| {
+            root.get(section)
+                .is_some_and(|node| !matches!(&node.kind, Kind::Mapping(entries) if entries.is_empty()))
+        });
         if !something {
             let missing = ["processes", "pools"];
-            let message = format!("there is nothing to run: no {}", listed(&missing).replace(" and ", " and no "));
+            let message = format!(
+                "there is nothing to run: no {}",
+                listed(&missing).replace(" and ", " and no ")
+            );
             self.findings
                 .error(codes::MISSING_KEY, root.span, message)
                 .help("declare a process, as in `processes: {hello: {run: echo hello}}`");

@@ -83,10 +83,13 @@ impl Standard {
     }
 
     fn place_of(self, fields: &StreamFields) -> Result<Stream, (String, String)> {
-        let stream = one_stream(&fields.file, &fields.append, &fields.text);
+        let stream = one_stream(fields.file.as_ref(), fields.append.as_ref(), fields.text.as_ref());
         let stream = stream.ok_or_else(|| {
             let choices = "`{file: path}`, `{append: path}` or, for stdin, `{text: …}`";
-            (format!("`{}` leads to one place", self.name()), format!("write one of {choices}"))
+            (
+                format!("`{}` leads to one place", self.name()),
+                format!("write one of {choices}"),
+            )
         })?;
         match (&stream, self) {
             (Stream::Text(_), Self::Stdout | Self::Stderr) => Err((
@@ -104,9 +107,9 @@ impl Standard {
 
 /// The one of these that is there; `None` when none is, or several are.
 fn one_stream(
-    file: &Option<Spanned<Text>>,
-    append: &Option<Spanned<Text>>,
-    text: &Option<Spanned<Bytes>>,
+    file: Option<&Spanned<Text>>,
+    append: Option<&Spanned<Text>>,
+    text: Option<&Spanned<Bytes>>,
 ) -> Option<Stream> {
     match (file, append, text) {
         (Some(file), None, None) => Some(Stream::File(file.value.0.clone(), file.place)),
@@ -120,20 +123,26 @@ fn one_stream(
 type DescriptorField = Spanned<Nullable<TextOr<DescriptorFields>>>;
 
 /// The further descriptors of `fds`.
-pub(crate) fn descriptors(
-    fds: Option<&Keyed<DescriptorField>>,
-    findings: &mut Findings,
-) -> BTreeMap<i32, Descriptor> {
+pub(crate) fn descriptors(fds: Option<&Keyed<DescriptorField>>, findings: &mut Findings) -> BTreeMap<i32, Descriptor> {
     let mut descriptors = BTreeMap::new();
     for (key, field) in fds.map_or(&[][..], |fds| &fds.0) {
         let number = key.value.parse().ok().filter(|number| FDS.contains(number));
         let Some(number) = number else {
-            let message = format!("expected a descriptor from {} to {}; found `{}`", FDS.start(), FDS.end(), excerpt(&key.value));
+            let message = format!(
+                "expected a descriptor from {} to {}; found `{}`",
+                FDS.start(),
+                FDS.end(),
+                excerpt(&key.value)
+            );
             findings.error(codes::BAD_VALUE, key.place, message);
             continue;
         };
         if descriptors.contains_key(&number) {
-            findings.error(codes::DUPLICATE_KEY, key.place, format!("descriptor {number} occurs twice"));
+            findings.error(
+                codes::DUPLICATE_KEY,
+                key.place,
+                format!("descriptor {number} occurs twice"),
+            );
         }
         match descriptor(field) {
             Some(descriptor) => {
@@ -141,7 +150,11 @@ pub(crate) fn descriptors(
             }
             None => {
                 findings
-                    .error(codes::STREAM, field.place, format!("descriptor {number} leads to one place"))
+                    .error(
+                        codes::STREAM,
+                        field.place,
+                        format!("descriptor {number} leads to one place"),
+                    )
                     .help(
                         "write one of `{send: q}`, `{receive: q}`, `{end: p.left}`, `{file: path}`, `{append: path}`, \
                          `{text: …}`, `null` and `inherit`",
@@ -165,8 +178,9 @@ fn descriptor(field: &DescriptorField) -> Option<Descriptor> {
         Some(TextOr::Other(fields)) => fields,
     };
     let channels = [&fields.send, &fields.receive, &fields.end];
-    let stream = one_stream(&fields.file, &fields.append, &fields.text);
-    let streams = usize::from(fields.file.is_some()) + usize::from(fields.append.is_some()) + usize::from(fields.text.is_some());
+    let stream = one_stream(fields.file.as_ref(), fields.append.as_ref(), fields.text.as_ref());
+    let streams =
+        usize::from(fields.file.is_some()) + usize::from(fields.append.is_some()) + usize::from(fields.text.is_some());
     if channels.iter().filter(|channel| channel.is_some()).count() + streams != 1 {
         return None;
     }

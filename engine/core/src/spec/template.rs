@@ -46,13 +46,13 @@ impl Templates {
         if !self.sources.contains_key(name.text()) {
             let names: Vec<_> = self.sources.keys().map(String::as_str).collect();
             let message = format!("there is no template `{}`", excerpt(name.text()));
-            findings
-                .error(codes::UNKNOWN_TEMPLATE, name.span, message)
-                .help(match nearest(name.text(), names.iter().copied()) {
+            findings.error(codes::UNKNOWN_TEMPLATE, name.span, message).help(
+                match nearest(name.text(), names.iter().copied()) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None if names.is_empty() => "declare it under `templates`".to_owned(),
                     None => format!("the templates are {}", listed(&names)),
-                });
+                },
+            );
             return None;
         }
         let source = self.sources.get_mut(name.text())?;

@@ -7,6 +7,7 @@ use super::*;
 mod accepted;
 mod expanded;
 mod files;
+mod hostile;
 mod refused;
 
 /// Files that exist only here.
@@ -23,7 +24,10 @@ impl Loader for Memory<'_> {
 /// Reads `paths` of these files with these params.
 fn read_all(paths: &[&str], files: &[(&str, &[u8])], params: &[(&str, &str)]) -> Loaded {
     let paths: Vec<_> = paths.iter().map(|&path| path.to_owned()).collect();
-    let params: Vec<_> = params.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let params: Vec<_> = params
+        .iter()
+        .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
     let environment = BTreeMap::from([("USER".to_owned(), "ada".to_owned()), ("N".to_owned(), "4".to_owned())]);
     let request = Request {
         paths: &paths,

@@ -185,7 +185,10 @@ fn signal(text: &str) -> Option<i32> {
     }
     let name = text.to_ascii_uppercase();
     let name = name.strip_prefix("SIG").unwrap_or(&name);
-    SIGNALS.iter().find(|(known, _)| *known == name).map(|&(_, number)| number)
+    SIGNALS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|&(_, number)| number)
 }
 
 fn umask(text: &str) -> Option<u32> {

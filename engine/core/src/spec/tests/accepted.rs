@@ -64,14 +64,17 @@ fn every_field_of_a_process() {
     assert!(body.clear_env && body.daemon);
     assert_eq!(body.umask, Some(0o22));
     assert_eq!(body.nice, Some(-5));
-    assert_eq!(body.timeout, Some(Duration::from_secs(5400)));
+    assert_eq!(body.timeout, Some(Duration::from_mins(90)));
     assert_eq!(body.stop.signal, 2);
     assert_eq!(body.stop.grace, Duration::from_millis(250));
     assert_eq!(body.stop.command.as_ref().unwrap().argv, ["kill", "-9"]);
     assert_eq!(body.success, [0, 3]);
     assert_eq!(body.on_failure, Some(OnFailure::Ignore));
     assert_eq!(body.log.prefix.as_deref(), Some(""));
-    assert_eq!(body.acquires.iter().map(|hold| hold.permits).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(
+        body.acquires.iter().map(|hold| hold.permits).collect::<Vec<_>>(),
+        [1, 2]
+    );
     assert_eq!(body.connects[0].name, "talk.left");
     assert!(matches!(&body.fds[&3], Descriptor::Send(to) if to.name == "link"));
     assert!(matches!(&body.fds[&5], Descriptor::End(to) if to.name == "talk.left"));
@@ -81,7 +84,7 @@ fn every_field_of_a_process() {
     assert_eq!(body.after[4].is, Some(Condition::Set));
     assert_eq!(body.after[4].timeout, Some(Duration::from_secs(2)));
     assert_eq!(body.after[4].otherwise, Otherwise::Start);
-    assert_eq!(workflow.options.timeout, Some(Duration::from_secs(60)));
+    assert_eq!(workflow.options.timeout, Some(Duration::from_mins(1)));
     assert!(workflow.options.pipefail);
     assert!(workflow.unbuilt.is_empty());
 }
@@ -113,7 +116,10 @@ fn pools_of_all_kinds() {
     let pools = &workflow.pools;
     let listed = ["1", "2.50", "no"].map(str::to_owned).to_vec();
     assert_eq!(pools[0].tasks, Some(Tasks::Listed(listed)));
-    assert_eq!((pools[0].size, pools[0].order, pools[0].dispatch), (3, Order::Submitted, Dispatch::Sync));
+    assert_eq!(
+        (pools[0].size, pools[0].order, pools[0].dispatch),
+        (3, Order::Submitted, Dispatch::Sync)
+    );
     assert_eq!(pools[1].tasks, Some(Tasks::Range(-1, 1000)));
     assert_eq!((pools[1].size, pools[1].retry_max), (8, 2));
     assert_eq!(pools[1].retry_backoff, Duration::from_secs(1));
@@ -126,7 +132,9 @@ fn pools_of_all_kinds() {
 
 #[test]
 fn text_that_looks_like_something_else_stays_as_written() {
-    let workflow = accepted_body("env: {A: 1.10, B: on, C: 0x10, D: .inf, E: 2026-11-23}\nprocesses: {p: {run: [echo, 012, 1e3]}}\n");
+    let workflow = accepted_body(
+        "env: {A: 1.10, B: on, C: 0x10, D: .inf, E: 2026-11-23}\nprocesses: {p: {run: [echo, 012, 1e3]}}\n",
+    );
     let body = &workflow.processes[0].body;
     let values: Vec<_> = body.env.values().map(|value| value.value.as_str()).collect();
     assert_eq!(values, ["1.10", "on", "0x10", ".inf", "2026-11-23"]);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The longest duration that is taken: ten years. A longer one is a mistake.
-const DURATION_MAX: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+const DURATION_MAX: Duration = Duration::from_hours(10 * 366 * 24);
 
 /// The largest size that is taken: 1 EiB, beyond any file system.
 const SIZE_MAX: u128 = 1 << 60;
@@ -111,7 +111,24 @@ mod tests {
         assert_eq!(millis("1h30m"), Some(5_400_000));
         assert_eq!(millis("1d"), Some(86_400_000));
         assert_eq!(millis("0s"), Some(0));
-        for wrong in ["", "5", "-1s", "1", "s", "1x", "1m1h", "1s1s", "NaN", "inf", "1e3s", "300000d", "1.s", ".5s", "1 s", "99999999999999999999s"] {
+        for wrong in [
+            "",
+            "5",
+            "-1s",
+            "1",
+            "s",
+            "1x",
+            "1m1h",
+            "1s1s",
+            "NaN",
+            "inf",
+            "1e3s",
+            "300000d",
+            "1.s",
+            ".5s",
+            "1 s",
+            "99999999999999999999s",
+        ] {
             assert_eq!(duration(wrong), None, "{wrong}");
         }
     }
@@ -122,7 +139,17 @@ mod tests {
         assert_eq!(size("64KiB"), Some(65_536));
         assert_eq!(size("10MB"), Some(10_000_000));
         assert_eq!(size("1.5GiB"), Some(1_610_612_736));
-        for wrong in ["", "-1", "1.5", "K", "1K", "1XB", "NaN", "2000PiB", "99999999999999999999"] {
+        for wrong in [
+            "",
+            "-1",
+            "1.5",
+            "K",
+            "1K",
+            "1XB",
+            "NaN",
+            "2000PiB",
+            "99999999999999999999",
+        ] {
             assert_eq!(size(wrong), None, "{wrong}");
         }
     }
