@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use crate::seam::diagnostic::{self, Severity};
 use clap::ValueEnum;
+use forkyard_core::diagnostic::{self, Severity};
 use forkyard_core::spec::Workflow;
 
 use crate::exit;
