@@ -63,6 +63,11 @@ struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
+    /// Whether every touch of the workflow is known: what a process touches whose `if` is false is not.
+    fn is_whole(&self) -> bool {
+        self.workflow.absent.is_empty()
+    }
+
     /// All processes, instance by instance, and pools.
     fn bodies(&self) -> impl Iterator<Item = (&'a Declared, &'a Body)> + use<'a> {
         let workflow = self.workflow;

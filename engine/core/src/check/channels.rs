@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use petgraph::graph::NodeIndex;
 
 use super::{Findings, Subject, codes, related};
-use crate::diagnostic::{Code, Related};
+use crate::diagnostic::Related;
 use crate::graph::{Edge, Flow, Graph, Kind, Node};
 use crate::source::Span;
 use crate::spec::Condition;
@@ -78,23 +78,17 @@ pub(super) fn pipes_have_two_ends(subject: &Subject, findings: &mut Findings) {
 fn pipe_without_writer(graph: &Graph, node: &Node, readers: &End, findings: &mut Findings) {
     let name = &node.name;
     let message = format!("nothing writes to the pipe `{name}`");
-    one_sided(codes::PIPE_WITHOUT_WRITER, node.place, message, findings);
-    explain(
-        findings,
-        format!("let a process write to it: `stdout: {name}`"),
-        readers.related(graph, "reads"),
-    );
+    let finding = findings.error(codes::PIPE_WITHOUT_WRITER, node.place, message);
+    finding.help = Some(format!("let a process write to it: `stdout: {name}`"));
+    finding.related = readers.related(graph, "reads");
 }
 
 fn pipe_without_reader(graph: &Graph, node: &Node, writers: &End, findings: &mut Findings) {
     let name = &node.name;
     let message = format!("nothing reads the pipe `{name}`");
-    one_sided(codes::PIPE_WITHOUT_READER, node.place, message, findings);
-    explain(
-        findings,
-        format!("let a process read it: `stdin: {name}`"),
-        writers.related(graph, "writes to"),
-    );
+    let finding = findings.error(codes::PIPE_WITHOUT_READER, node.place, message);
+    finding.help = Some(format!("let a process read it: `stdin: {name}`"));
+    finding.related = writers.related(graph, "writes to");
 }
 
 fn duplex_end_is_taken(graph: &Graph, node: &Node, side: Side, end: &End, other: &End, findings: &mut Findings) {
@@ -106,21 +100,9 @@ fn duplex_end_is_taken(graph: &Graph, node: &Node, side: Side, end: &End, other:
         Side::Right => format!("{}.right", node.name),
     };
     let message = format!("nobody takes the end `{part}`");
-    one_sided(codes::DUPLEX_END_OPEN, node.place, message, findings);
-    let help = format!("let a process take it: `connects: [{part}]`");
-    explain(findings, help, other.related(graph, "takes the other end of"));
-}
-
-fn one_sided(code: Code, place: Span, message: String, findings: &mut Findings) {
-    findings.error(code, place, message);
-}
-
-/// Adds what to do and who is concerned to the last finding.
-fn explain(findings: &mut Findings, help: String, related: Vec<Related>) {
-    if let Some(finding) = findings.list.last_mut() {
-        finding.help = Some(help);
-        finding.related = related;
-    }
+    let finding = findings.error(codes::DUPLEX_END_OPEN, node.place, message);
+    finding.help = Some(format!("let a process take it: `connects: [{part}]`"));
+    finding.related = other.related(graph, "takes the other end of");
 }
 
 /// Bytes of several writers would mix, and those for several readers would go to whoever is first.
@@ -167,14 +149,17 @@ pub(super) fn queues_have_both_sides(subject: &Subject, findings: &mut Findings)
         let (senders, receivers) = ends(graph, index);
         if senders.is_open() && !receivers.is_open() {
             let message = format!("nothing is put into the queue `{name}`");
-            one_sided(codes::QUEUE_WITHOUT_SENDER, node.place, message, findings);
-            let help = format!("let a process send to it: `stdout: {name}` or `sends: [{name}]`");
-            explain(findings, help, receivers.related(graph, "receives from"));
+            let finding = findings.error(codes::QUEUE_WITHOUT_SENDER, node.place, message);
+            finding.help = Some(format!(
+                "let a process send to it: `stdout: {name}` or `sends: [{name}]`"
+            ));
+            finding.related = receivers.related(graph, "receives from");
         } else if receivers.is_open() && !senders.is_open() {
             let message = format!("nothing is taken from the queue `{name}`");
-            one_sided(codes::QUEUE_WITHOUT_RECEIVER, node.place, message, findings);
-            let help = format!("let a process receive from it: `stdin: {name}` or `receives: [{name}]`");
-            explain(findings, help, senders.related(graph, "sends to"));
+            let finding = findings.error(codes::QUEUE_WITHOUT_RECEIVER, node.place, message);
+            let receive = format!("let a process receive from it: `stdin: {name}` or `receives: [{name}]`");
+            finding.help = Some(receive);
+            finding.related = senders.related(graph, "sends to");
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::diagnostic::Related;
 use crate::graph::{touches, touches_of_process};
 use crate::source::Span;
 use crate::spec::target::{Role, Target};
-use crate::spec::{Body, Condition, Otherwise, Workflow};
+use crate::spec::{Body, Condition, Otherwise, Reference, Workflow};
 
 /// How many steps of one cycle are shown.
 const STEPS_MAX: usize = 64;
@@ -106,7 +106,7 @@ impl<'a> Builder<'a> {
             // A wait that ends by starting all the same holds nobody up for ever.
             let passes = after.timeout.is_some() && after.otherwise == Otherwise::Start;
             if let Ok(target) = self.subject.names.resolve(Role::After, &after.on)
-                && let Some(needed) = self.step(&target)
+                && let Some(needed) = self.step(&target, after.is)
                 && !passes
                 && after
                     .is
@@ -118,8 +118,10 @@ impl<'a> Builder<'a> {
     }
 
     /// The step a wait for `target` is for; `None` for what needs nobody, or whose setter is not known.
-    fn step(&mut self, target: &Target) -> Option<Step> {
+    fn step(&mut self, target: &Target, is: Option<Condition>) -> Option<Step> {
         match target {
+            // A pool has started with its first worker or process, so none of them in particular is needed.
+            Target::Pool(pool) if is == Some(Condition::Started) => Some(Step::Begin(pool.index())),
             Target::Processes(range) if range.len() == 1 => Some(Step::Instance(range.start as usize)),
             Target::Processes(range) => {
                 let all = Step::All(range.start as usize);
@@ -158,7 +160,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn sender(&mut self, sender: Step, role: Role, on: &crate::spec::Reference) {
+    fn sender(&mut self, sender: Step, role: Role, on: &Reference) {
         let sends = matches!(role, Role::Stdout | Role::Stderr | Role::Send(_) | Role::Sends);
         let target = if sends {
             self.subject.names.resolve(role, on).ok()

@@ -19,7 +19,7 @@ pub(super) fn are_set_and_waited_for(subject: &Subject, findings: &mut Findings)
                     .extend(others.map(|(_, wait)| related(wait.place, "waited for here too")));
                 finding.related.push(related(node.place, "declared here"));
             }
-            (Some((_, set)), None) => {
+            (Some((_, set)), None) if subject.is_whole() => {
                 let message = format!("nobody waits for the event `{}`", node.name);
                 let finding = findings.warning(codes::EVENT_NEVER_WAITED_FOR, node.place, message);
                 finding.help = Some(format!(
@@ -28,7 +28,7 @@ pub(super) fn are_set_and_waited_for(subject: &Subject, findings: &mut Findings)
                 ));
                 finding.related.push(related(set.place, "set here"));
             }
-            (None | Some(_), Some(_)) | (None, None) => {}
+            (None | Some(_), Some(_) | None) => {}
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Pools take the processes they can take, and their answers are read.
 
 use super::{Findings, Subject, codes, related};
-use crate::spec::target::Role;
+use crate::spec::target::{Role, Target};
 use crate::spec::{Stream, WorkerKind};
 
 pub(super) fn take_whom_they_can(subject: &Subject, findings: &mut Findings) {
@@ -25,7 +25,7 @@ pub(super) fn take_whom_they_can(subject: &Subject, findings: &mut Findings) {
 /// A persistent worker answers each task with a line of its stdout, which the engine must see.
 pub(super) fn are_answered(subject: &Subject, findings: &mut Findings) {
     for pool in &subject.workflow.pools {
-        let names_pipe = |target: crate::spec::target::Target| target.pipe().is_some();
+        let names_pipe = |target: Target| target.pipe().is_some();
         let lost = match &pool.body.stdout {
             Stream::Null | Stream::Inherit | Stream::File(..) | Stream::Append(..) => true,
             Stream::Channel(channel) => subject.names.resolve(Role::Stdout, channel).is_ok_and(names_pipe),

@@ -22,7 +22,7 @@ pub(super) fn resolve(subject: &Subject, findings: &mut Findings) {
         let unknown = diagnostic.code == codes::UNKNOWN_REFERENCE && diagnostic.help.is_none();
         if unknown && (suggestions.len() < suggestions_max || suggestions.contains_key(name)) {
             let suggestion = suggestions.entry(name).or_insert_with(|| subject.names.nearest(name));
-            diagnostic.help = suggestion.map(|(known, kind)| format!("did you mean {kind} `{known}`?"));
+            diagnostic.help = suggestion.map(|(known, kind)| format!("did you mean the {kind} `{known}`?"));
         }
         findings.list.push(diagnostic);
     }

@@ -1,7 +1,7 @@
 //! What is declared and never used, and workflows in which nothing happens.
 
 use super::{Findings, Subject, codes};
-use crate::diagnostic::Severity;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::graph::{Flow, Kind, Node};
 use crate::source::Span;
 
@@ -9,22 +9,23 @@ pub(super) fn declarations(subject: &Subject, findings: &mut Findings) {
     for template in subject.workflow.templates.iter().filter(|template| !template.used) {
         unused("template", &template.declared.name, template.declared.place, findings);
     }
-    let touched = |index| {
-        subject
-            .graph
-            .into_node(index)
-            .chain(subject.graph.out_of_node(index))
-            .next()
-            .is_some()
-    };
-    for (index, node) in subject.graph.nodes() {
+    if subject.is_whole() {
+        untouched(subject, findings);
+        slots(subject, findings);
+    }
+}
+
+/// Things that only others use, and nobody does.
+fn untouched(subject: &Subject, findings: &mut Findings) {
+    let graph = &subject.graph;
+    for (index, node) in graph.nodes() {
+        let touches = graph.into_node(index).chain(graph.out_of_node(index));
         if let Some(kind) = passive(node)
-            && !touched(index)
+            && touches.count() == 0
         {
             unused(kind, &node.name, node.place, findings);
         }
     }
-    slots(subject, findings);
 }
 
 /// The word for a kind of thing that does nothing by itself.
@@ -57,12 +58,7 @@ fn slots(subject: &Subject, findings: &mut Findings) {
     }
 }
 
-fn unused<'a>(
-    kind: &str,
-    name: &str,
-    place: Span,
-    findings: &'a mut Findings,
-) -> &'a mut crate::diagnostic::Diagnostic {
+fn unused<'a>(kind: &str, name: &str, place: Span, findings: &'a mut Findings) -> &'a mut Diagnostic {
     let finding = findings.warning(codes::UNUSED, place, format!("the {kind} `{name}` is not used"));
     finding.help = Some("remove it, or use it".to_owned());
     finding

@@ -284,7 +284,8 @@ impl<'a> Builder<'a> {
         if self.frames.len() + node.height as usize > DEPTH_MAX {
             return Err(self.too_deep(span));
         }
-        self.place(node, span)
+        self.place(node, span);
+        Ok(())
     }
 
     /// A node is complete: it is remembered under its anchor and put where it belongs.
@@ -299,14 +300,15 @@ impl<'a> Builder<'a> {
             self.findings.error(codes::TOO_LARGE, span, message);
             return Err(Stop);
         }
-        self.place(node, span)
+        self.place(node, span);
+        Ok(())
     }
 
     /// Puts a node into the innermost open collection; `span` is where it, or its alias, stands.
-    fn place(&mut self, node: Rc<Node>, span: Span) -> Result<(), Stop> {
+    fn place(&mut self, node: Rc<Node>, span: Span) {
         let Some(frame) = self.frames.last_mut() else {
             self.root = Some(node);
-            return Ok(());
+            return;
         };
         match &mut frame.content {
             Content::Sequence(items) => items.push(node),
@@ -317,7 +319,6 @@ impl<'a> Builder<'a> {
                 Some(Key::Refused) => {}
             },
         }
-        Ok(())
     }
 }
 

@@ -318,6 +318,3 @@ impl<'n> Deserializer<'n> for Cursor<'n, '_> {
         visitor.visit_unit()
     }
 }
-
-#[cfg(test)]
-mod tests;

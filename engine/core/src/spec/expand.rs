@@ -1,5 +1,6 @@
 //! Expansion: `if`, `replicas` and `each` say how often a process is there; each instance has its own scope.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use minijinja::Value;
@@ -120,7 +121,10 @@ impl Resolver<'_> {
     pub fn multiplicity(&mut self, layers: &Layers, scope: &Scope) -> Option<Multiplicity> {
         let (replicas, each) = (layers.entry("replicas"), layers.entry("each"));
         let chosen = match (replicas, each) {
-            (None, None) => return Some(Multiplicity::One),
+            (None, None) => {
+                self.count(1, layers.own.span)?;
+                return Some(Multiplicity::One);
+            }
             (Some((replicas, replicas_inherited)), Some((each, each_inherited))) => {
                 if replicas_inherited == each_inherited {
                     self.findings
@@ -174,7 +178,7 @@ impl Resolver<'_> {
     }
 
     fn matrix(&mut self, axes: &[Entry], place: Span) -> Option<Vec<Value>> {
-        let mut combinations: Vec<Vec<(String, Value)>> = vec![Vec::new()];
+        let mut lists = Vec::new();
         for axis in axes {
             let Kind::Sequence(items) = &axis.value.kind else {
                 let message = format!("expected a list; found {}", axis.value.describe());
@@ -183,34 +187,33 @@ impl Resolver<'_> {
                     .help("each key of a matrix has the list of its values");
                 return None;
             };
-            self.fits(combinations.len().saturating_mul(items.len()), place)?;
             let values: Vec<_> = items.iter().map(|item| from_node(item)).collect();
-            let pairs = combinations.iter().flat_map(|combination| {
-                values.iter().map(move |value| {
+            lists.push((axis.key.text(), values));
+        }
+        let sizes = lists.iter().map(|(_, values)| values.len());
+        self.count(sizes.fold(1, usize::saturating_mul), place)?;
+        let mut combinations: Vec<BTreeMap<String, Value>> = vec![BTreeMap::new()];
+        for (key, values) in lists {
+            let longer = combinations.iter().flat_map(|combination| {
+                values.iter().map(|value| {
                     let mut longer = combination.clone();
-                    longer.push((axis.key.text().to_owned(), value.clone()));
+                    longer.insert(key.to_owned(), value.clone());
                     longer
                 })
             });
-            combinations = pairs.collect();
+            combinations = longer.collect();
         }
-        self.count(combinations.len(), place)?;
-        Some(combinations.into_iter().map(Value::from_iter).collect())
+        Some(combinations.into_iter().map(Value::from).collect())
     }
 
     /// Counts instances; `None` when there are too many.
-    pub fn count(&mut self, more: usize, place: Span) -> Option<()> {
-        self.fits(more, place)?;
-        self.instances += more;
-        Some(())
-    }
-
-    fn fits(&mut self, more: usize, place: Span) -> Option<()> {
+    fn count(&mut self, more: usize, place: Span) -> Option<()> {
         if self.instances.saturating_add(more) > INSTANCES_MAX {
             let message = format!("the workflow has more than {INSTANCES_MAX} processes in all");
             self.findings.error(codes::TOO_MANY_INSTANCES, place, message);
             return None;
         }
+        self.instances += more;
         Some(())
     }
 
@@ -224,7 +227,7 @@ impl Resolver<'_> {
         let template = match &layers.template {
             None => None,
             Some(template) => {
-                let scope = self.filled_scope(layers, &own, scope);
+                let scope = self.filled_scope(layers, &own, scope)?;
                 self.evaluate(template, &scope)
             }
         };
@@ -236,20 +239,20 @@ impl Resolver<'_> {
         })
     }
 
-    /// The scope of a template, `with` evaluated: its params hide those of the workflow.
-    fn filled_scope(&mut self, layers: &Layers, own: &Node, scope: &Scope) -> Scope {
+    /// The scope of a template, `with` evaluated: its params hide those of the workflow. `None`: one is missing.
+    fn filled_scope(&mut self, layers: &Layers, own: &Node, scope: &Scope) -> Option<Scope> {
         let Some(params) = &layers.params else {
-            return scope.clone();
+            return Some(scope.clone());
         };
         let given = |node: &Node| node.get("with").map_or(0, |with| with.entries().len());
         let mut unheard = crate::diagnostic::Findings::default();
         // What of `with` could not be evaluated has been noted; that it is missing now is no further mistake.
         let complete = given(own) == given(&layers.own);
         let findings = if complete { &mut *self.findings } else { &mut unheard };
-        let filled = params.filled(own.entry("with"), own, findings);
+        let filled = params.filled(own.entry("with"), own, findings)?;
         let mut values = self.params.clone();
         values.extend(filled);
-        scope.with("params", Value::from(values))
+        Some(scope.with("params", Value::from(values)))
     }
 
     /// The scope of a template where no item is known yet: what `with` takes from the item is left out, without a
@@ -263,7 +266,8 @@ impl Resolver<'_> {
             return scope.clone();
         };
         let mut values = self.params.clone();
-        values.extend(params.filled(own.entry("with"), &own, &mut unheard));
+        let given = params.filled(own.entry("with"), &own, &mut unheard);
+        values.extend(given.into_iter().flatten());
         scope.with("params", Value::from(values))
     }
 

@@ -110,8 +110,9 @@ impl Evaluator {
             Kind::Scalar(_) => return self.scalar(node, scope, files, findings).map(Rc::new),
             Kind::Sequence(items) => {
                 let items = items.iter();
-                let items = items.filter_map(|item| self.evaluate(item, scope, files, findings));
-                Node::sequence(node.span, items.collect())
+                let items: Vec<_> = items.map(|item| self.evaluate(item, scope, files, findings)).collect();
+                // A list with an item missing would mean something else, and lead to errors that are none.
+                Node::sequence(node.span, items.into_iter().collect::<Option<_>>()?)
             }
             Kind::Mapping(entries) => {
                 let entries = entries.iter();
@@ -247,12 +248,11 @@ fn note_undefined(missing: Option<(String, Option<String>)>, scope: &Scope, site
         findings.error(codes::UNDEFINED, site.place(None), "the expression has no value");
         return;
     };
-    let help = match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => {
-            let known: Vec<_> = scope.values.keys().collect();
-            format!("an expression here may use {}", super::decode::listed(&known))
-        }
+    let help = if let Some(near) = near {
+        format!("did you mean `{near}`?")
+    } else {
+        let known: Vec<_> = scope.values.keys().collect();
+        format!("an expression here may use {}", super::decode::listed(&known))
     };
     let message = format!("`{}` is not defined here", excerpt(&name));
     findings
@@ -260,6 +260,10 @@ fn note_undefined(missing: Option<(String, Option<String>)>, scope: &Scope, site
         .help(help);
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "all other kinds of minijinja's errors are the same to the user: it cannot be evaluated"
+)]
 fn fail(error: &minijinja::Error, site: Site<'_>, findings: &mut Findings) {
     let reason = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
     let (code, message) = match error.kind() {
@@ -285,6 +289,3 @@ fn shell_quoted(text: &str) -> String {
     }
     format!("'{}'", text.replace('\'', r"'\''"))
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use minijinja::Value;
-use minijinja::value::ValueKind;
 
 use crate::diagnostic::{Findings, codes, nearest};
-use crate::source::{Entry, Node, Plain, Style, excerpt};
+use crate::source::{Entry, Kind, Node, Plain, Span, Style, excerpt};
 
 use super::expression::{from_json, from_node};
 
@@ -64,8 +63,14 @@ impl Params {
         values
     }
 
-    /// The values in force, when `with` gives these to a template; what is given has been evaluated.
-    pub fn filled(&self, with: Option<&Entry>, user: &Node, findings: &mut Findings) -> BTreeMap<String, Value> {
+    /// The values in force, when `with` gives these to a template; what is given has been evaluated. `None`: one is
+    /// missing.
+    pub fn filled(
+        &self,
+        with: Option<&Entry>,
+        user: &Node,
+        findings: &mut Findings,
+    ) -> Option<BTreeMap<String, Value>> {
         let given: &[Entry] = with.map_or(&[], |with| with.value.entries());
         for entry in given {
             if !self.names().contains(&entry.key.text()) {
@@ -74,34 +79,14 @@ impl Params {
                 findings.error(codes::UNKNOWN_PARAM, entry.key.span, message).help(help);
             }
         }
-        let mut values = BTreeMap::new();
-        for entry in &self.declared {
-            let name = entry.key.text();
-            let own = given.iter().find(|own| own.key.text() == name);
-            let (default, value) = (from_node(&entry.value), own.map(|own| from_node(&own.value)));
-            if let (Some(own), Some(value)) = (own, &value)
-                && !entry.value.is_null()
-                && !fits(default.kind(), value)
-            {
-                let message = wrong_type(name, &default, &own.value.describe());
-                findings
-                    .error(codes::PARAM_TYPE, own.value.span, message)
-                    .related(entry.value.span, "its default");
-            }
-            if own.is_none() && entry.value.is_null() {
-                let message = format!("the template needs the param `{name}`");
-                findings
-                    .error(
-                        codes::TEMPLATE_PARAM,
-                        with.map_or(user.span, |with| with.key.span),
-                        message,
-                    )
-                    .related(entry.key.span, "declared here, without a default")
-                    .help(format!("add it under `with`, as in `with: {{{name}: …}}`"));
-            }
-            values.insert(name.to_owned(), value.unwrap_or(default));
-        }
-        values
+        let place = with.map_or(user.span, |with| with.key.span);
+        let values = self.declared.iter().map(|entry| {
+            let own = given.iter().find(|own| own.key.text() == entry.key.text());
+            let value = fill(entry, own, place, findings)?;
+            Some((entry.key.text().to_owned(), value))
+        });
+        let values: Vec<_> = values.collect();
+        values.into_iter().collect()
     }
 
     fn note_unknown(&self, name: &str, findings: &mut Findings) {
@@ -120,51 +105,107 @@ impl Params {
     }
 }
 
+/// The value of one param of a template.
+fn fill(entry: &Entry, own: Option<&Entry>, place: Span, findings: &mut Findings) -> Option<Value> {
+    let name = excerpt(entry.key.text());
+    let required = entry.value.is_null();
+    let Some(own) = own else {
+        if required {
+            let message = format!("the template needs the param `{name}`");
+            findings
+                .error(codes::TEMPLATE_PARAM, place, message)
+                .related(entry.key.span, "declared here, without a default")
+                .help(format!("add it under `with`, as in `with: {{{name}: …}}`"));
+            return None;
+        }
+        return Some(from_node(&entry.value));
+    };
+    let wanted = Type::of(&entry.value);
+    if !required && !wanted.takes(Type::of(&own.value)) {
+        let message = wanted.refusal(&name, &own.value.describe());
+        findings
+            .error(codes::PARAM_TYPE, own.value.span, message)
+            .related(entry.value.span, "its default");
+    }
+    Some(from_node(&own.value))
+}
+
 /// Reads what `-p` gives as a value of the default's type.
 fn read(entry: &Entry, text: &str, findings: &mut Findings) -> Option<Value> {
-    let default = from_node(&entry.value);
-    let typed = Node::scalar(entry.value.span, text.to_owned(), Style::Plain);
-    let value = match (default.kind(), typed.plain()) {
-        (ValueKind::String, _) => Some(Value::from(text)),
-        (ValueKind::Bool, Some(Plain::Bool(value))) => Some(Value::from(value)),
-        (ValueKind::Number, Some(Plain::Whole(value))) => Some(Value::from(value)),
-        (ValueKind::Number, Some(Plain::Float(value))) if !default.is_integer() => Some(Value::from(value)),
-        (ValueKind::Seq | ValueKind::Map, _) => {
-            let parsed = serde_json::from_str::<serde_json::Value>(text).ok();
-            let parsed = parsed.map(|value| from_json(&value));
-            parsed.filter(|value| fits(default.kind(), value))
+    let wanted = Type::of(&entry.value);
+    let value = match wanted {
+        Type::Text => Some(Value::from(text)),
+        Type::Truth | Type::Whole | Type::Number => {
+            let given = Node::scalar(entry.value.span, text.to_owned(), Style::Plain);
+            wanted.takes(Type::of(&given)).then(|| from_node(&given))
         }
-        _ => None,
+        Type::List | Type::Map => {
+            let parsed = serde_json::from_str::<serde_json::Value>(text).ok();
+            let parsed = parsed.filter(|value| {
+                if wanted == Type::List {
+                    value.is_array()
+                } else {
+                    value.is_object()
+                }
+            });
+            parsed.map(|value| from_json(&value))
+        }
     };
     if value.is_none() {
         let name = excerpt(entry.key.text());
-        let message = wrong_type(&name, &default, &format!("`{}`", excerpt(text)));
+        let message = wanted.refusal(&name, &format!("`{}`", excerpt(text)));
         findings
             .error(codes::PARAM_TYPE, entry.value.span, message)
-            .help(match default.kind() {
-                ValueKind::Seq => format!("lists and maps are given as JSON: -p '{name}=[1, 2]'"),
-                ValueKind::Map => format!("lists and maps are given as JSON: -p '{name}={{\"a\": 1}}'"),
-                _ => format!("its type is that of its default, `{}`", excerpt(entry.value.text())),
+            .help(match wanted {
+                Type::List => format!("a list is given as JSON: -p '{name}=[1, 2]'"),
+                Type::Map => format!("a map is given as JSON: -p '{name}={{\"a\": 1}}'"),
+                Type::Text | Type::Truth | Type::Whole | Type::Number => {
+                    format!("its type is that of its default, `{}`", excerpt(entry.value.text()))
+                }
             });
     }
     value
 }
 
-fn wrong_type(name: &str, default: &Value, found: &str) -> String {
-    format!("the param `{name}` is {}; found {found}", type_name(default))
+/// The type of a param: that of its default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Type {
+    Truth,
+    Whole,
+    Number,
+    Text,
+    List,
+    Map,
 }
 
-fn fits(kind: ValueKind, value: &Value) -> bool {
-    kind == value.kind()
-}
+impl Type {
+    fn of(node: &Node) -> Self {
+        match &node.kind {
+            Kind::Sequence(_) => Self::List,
+            Kind::Mapping(_) => Self::Map,
+            Kind::Scalar(scalar) => match scalar.meaning() {
+                Plain::Bool(_) => Self::Truth,
+                Plain::Whole(_) => Self::Whole,
+                Plain::Float(_) => Self::Number,
+                Plain::Null | Plain::Text(_) => Self::Text,
+            },
+        }
+    }
 
-fn type_name(value: &Value) -> &'static str {
-    match value.kind() {
-        ValueKind::Bool => "true or false",
-        ValueKind::Number if value.is_integer() => "a whole number",
-        ValueKind::Number => "a number",
-        ValueKind::Seq => "a list",
-        ValueKind::Map => "a map",
-        _ => "text",
+    /// Whether a value of another type will do.
+    fn takes(self, given: Self) -> bool {
+        self == given || (self == Self::Number && given == Self::Whole)
+    }
+
+    fn refusal(self, name: &str, found: &str) -> String {
+        let words = match self {
+            Self::Truth => "true or false",
+            Self::Whole => "a whole number",
+            Self::Number => "a number",
+            Self::Text => "text",
+            Self::List => "a list",
+            Self::Map => "a map",
+        };
+        format!("the param `{name}` is {words}; found {found}")
     }
 }

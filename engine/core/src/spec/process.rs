@@ -38,8 +38,13 @@ impl Resolver<'_> {
             return self.absent(entry, &layers);
         }
         let alike = !layers.expressions();
+        let found = self.findings.count();
         let mut first: Option<Instance> = None;
         for (index, item) in instances {
+            // What is wrong with one instance is as wrong with the others.
+            if self.findings.count() > found {
+                return;
+            }
             let scope = match index {
                 None => scope.clone(),
                 Some(index) => {

@@ -321,9 +321,10 @@ impl Resolver<'_> {
             self.workflow.groups.push(group::group(named, fields));
         }
         self.workflow.templates = std::mem::take(&mut self.templates).finish();
-        let something = ["processes", "pools"]
-            .iter()
-            .any(|section| root.get(section).is_some_and(|node| !node.entries().is_empty()));
+        let something = ["processes", "pools"].iter().any(|section| {
+            root.get(section)
+                .is_some_and(|node| !matches!(&node.kind, Kind::Mapping(entries) if entries.is_empty()))
+        });
         if !something {
             let missing = ["processes", "pools"];
             let message = format!(

@@ -83,7 +83,7 @@ impl Standard {
     }
 
     fn place_of(self, fields: &StreamFields) -> Result<Stream, (String, String)> {
-        let stream = one_stream(&fields.file, &fields.append, &fields.text);
+        let stream = one_stream(fields.file.as_ref(), fields.append.as_ref(), fields.text.as_ref());
         let stream = stream.ok_or_else(|| {
             let choices = "`{file: path}`, `{append: path}` or, for stdin, `{text: …}`";
             (
@@ -107,9 +107,9 @@ impl Standard {
 
 /// The one of these that is there; `None` when none is, or several are.
 fn one_stream(
-    file: &Option<Spanned<Text>>,
-    append: &Option<Spanned<Text>>,
-    text: &Option<Spanned<Bytes>>,
+    file: Option<&Spanned<Text>>,
+    append: Option<&Spanned<Text>>,
+    text: Option<&Spanned<Bytes>>,
 ) -> Option<Stream> {
     match (file, append, text) {
         (Some(file), None, None) => Some(Stream::File(file.value.0.clone(), file.place)),
@@ -178,7 +178,7 @@ fn descriptor(field: &DescriptorField) -> Option<Descriptor> {
         Some(TextOr::Other(fields)) => fields,
     };
     let channels = [&fields.send, &fields.receive, &fields.end];
-    let stream = one_stream(&fields.file, &fields.append, &fields.text);
+    let stream = one_stream(fields.file.as_ref(), fields.append.as_ref(), fields.text.as_ref());
     let streams =
         usize::from(fields.file.is_some()) + usize::from(fields.append.is_some()) + usize::from(fields.text.is_some());
     if channels.iter().filter(|channel| channel.is_some()).count() + streams != 1 {

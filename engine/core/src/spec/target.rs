@@ -108,21 +108,29 @@ impl Target {
         if let Self::Event(id) = self { Some(*id) } else { None }
     }
 
-    /// The kind in the words of the language, with its article.
+    /// The kind in the words of the language.
     #[must_use]
-    pub const fn kind(&self) -> &'static str {
+    pub const fn noun(&self) -> &'static str {
         match self {
-            Self::Processes(_) | Self::Absent => "a process",
-            Self::Pool(_) => "a pool",
-            Self::Queue(_) => "a queue",
-            Self::Pipe(_) => "a pipe",
-            Self::End(..) => "an end of a duplex pipe",
-            Self::Lock(_) => "a lock",
-            Self::Semaphore(_) => "a semaphore",
-            Self::Event(_) => "an event",
-            Self::Template => "a template",
-            Self::Group => "a group",
+            Self::Processes(_) | Self::Absent => "process",
+            Self::Pool(_) => "pool",
+            Self::Queue(_) => "queue",
+            Self::Pipe(_) => "pipe",
+            Self::End(..) => "end of a duplex pipe",
+            Self::Lock(_) => "lock",
+            Self::Semaphore(_) => "semaphore",
+            Self::Event(_) => "event",
+            Self::Template => "template",
+            Self::Group => "group",
         }
+    }
+
+    /// The kind with its article: "a queue", "an event".
+    #[must_use]
+    pub fn kind(&self) -> String {
+        let noun = self.noun();
+        let article = if noun.starts_with('e') { "an" } else { "a" };
+        format!("{article} {noun}")
     }
 }
 

@@ -7,6 +7,7 @@ use super::*;
 mod accepted;
 mod expanded;
 mod files;
+mod hostile;
 mod refused;
 
 /// Files that exist only here.

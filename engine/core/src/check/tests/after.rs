@@ -72,6 +72,18 @@ fn pools_and_their_slots_are_part_of_cycles() {
 }
 
 #[test]
+fn a_pool_of_slots_has_started_with_the_first_process_in_it() {
+    finds(
+        "{pools: {p: {size: 2}}, processes: {a: {run: x, pool: p}, b: {run: x, pool: p, after: c}, c: {run: x, after: {p: started}}}}",
+        "",
+    );
+    finds(
+        "{pools: {p: {size: 2}}, processes: {a: {run: x, pool: p}, b: {run: x, pool: p, after: c}, c: {run: x, after: {p: finished}}}}",
+        "error FY210 1:87 a cycle in `after`: `b` → `c` → `p` → `b`\n",
+    );
+}
+
+#[test]
 fn a_queue_is_drained_only_after_its_senders() {
     finds(
         "{queues: {q: {}}, processes: {a: {run: x, sends: q, after: q}, b: {run: x, stdin: q}}}",

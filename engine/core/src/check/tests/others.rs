@@ -21,7 +21,7 @@ error FY201 6:23 `lines` is a queue and has no part `left`
         .trim_start(),
     );
     let (help, _) = explained(text);
-    assert_eq!(help, "did you mean a queue `lines`?");
+    assert_eq!(help, "did you mean the queue `lines`?");
     let (help, related) = explained("{processes: {b: {run: x, replicas: 2}, a: {run: x, after: b.7}}}");
     assert_eq!(help, "its instances are `b.0` to `b.1`");
     assert_eq!(related, ["1:14 declared here"]);
@@ -178,6 +178,15 @@ fn something_runs_and_something_keeps_it_going() {
         "warning FY272 1:14 every process is a daemon, so the run ends as soon as it begins\n",
     );
     finds("{processes: {a: {run: x, daemon: true}, b: {run: x}}}", "");
+}
+
+#[test]
+fn what_only_an_absent_process_would_use_is_left_alone() {
+    finds("{locks: {l: {}}, processes: {a: {run: x}, gone: {if: false}}}", "");
+    finds(
+        "{events: {e: {}}, processes: {a: {run: x, sets: e}, gone: {if: false}}}",
+        "",
+    );
 }
 
 #[test]

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::*;
 
 fn read(bytes: &[u8]) -> (Option<Rc<Node>>, String) {
@@ -88,7 +90,7 @@ fn aliases_have_a_budget() {
     let mut bomb = String::from("a0: &a0 x\n");
     for level in 1..10 {
         let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
-        bomb.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+        writeln!(bomb, "a{level}: &a{level} [{aliases}]").unwrap();
     }
     check(
         &bomb,
@@ -109,7 +111,7 @@ fn nesting_has_a_limit_that_no_stack_feels() {
     );
     let mut steps = String::new();
     for level in 0..1_000 {
-        steps.push_str(&format!("{}a:\n", " ".repeat(level)));
+        writeln!(steps, "{}a:", " ".repeat(level)).unwrap();
     }
     check(&steps, "FY009 65:65 nested more than 64 levels deep");
 }

@@ -1,10 +1,12 @@
 //! Values of expressions to and from nodes.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use minijinja::Value;
-use minijinja::value::ValueKind;
+use minijinja::value::{Object, ObjectRepr, ValueKind};
 
 use super::TEXT_BYTES_MAX;
 use crate::source::{Entry, Kind, Node, Plain, Span, Style};
@@ -13,6 +15,31 @@ use crate::source::{Entry, Kind, Node, Plain, Span, Style};
 const VALUES_MAX: usize = 100_000;
 /// How deeply its lists and maps may be nested.
 const DEPTH_MAX: usize = 16;
+
+/// A number as it was written, where that says more than its value: `1.10` is a version. It cannot be reckoned with,
+/// and only becomes text again.
+#[derive(Debug)]
+struct Written(String);
+
+impl Object for Written {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A number, which keeps how it was written where that would be lost.
+fn float(value: f64, written: &str) -> Value {
+    let number = Value::from(value);
+    if number.to_string() == written {
+        number
+    } else {
+        Value::from_object(Written(written.to_owned()))
+    }
+}
 
 /// What a node means in an expression.
 pub(crate) fn from_node(node: &Node) -> Value {
@@ -27,7 +54,7 @@ pub(crate) fn from_node(node: &Node) -> Value {
             Plain::Null => Value::from(()),
             Plain::Bool(value) => Value::from(value),
             Plain::Whole(value) => Value::from(value),
-            Plain::Float(value) => Value::from(value),
+            Plain::Float(value) => float(value, &scalar.text),
             Plain::Text(text) => Value::from(text),
         },
     }
@@ -57,6 +84,10 @@ pub(crate) fn to_node(value: &Value, place: Span) -> Result<Node, String> {
     convert(value, place, &mut budget, DEPTH_MAX)
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "minijinja may have kinds of values in future that YAML does not have either"
+)]
 fn convert(value: &Value, place: Span, budget: &mut usize, depth: usize) -> Result<Node, String> {
     *budget = budget
         .checked_sub(1)
@@ -66,7 +97,11 @@ fn convert(value: &Value, place: Span, budget: &mut usize, depth: usize) -> Resu
         .ok_or_else(|| format!("the expression gives lists more than {DEPTH_MAX} levels deep"))?;
     match value.kind() {
         ValueKind::None => Ok(Node::scalar(place, "null".to_owned(), Style::Plain)),
-        ValueKind::Bool | ValueKind::Number => Ok(Node::scalar(place, value.to_string(), Style::Plain)),
+        ValueKind::Bool => Ok(Node::scalar(place, value.is_true().to_string(), Style::Plain)),
+        ValueKind::Number => Ok(Node::scalar(place, value.to_string(), Style::Plain)),
+        ValueKind::Plain if value.downcast_object_ref::<Written>().is_some() => {
+            Ok(Node::scalar(place, value.to_string(), Style::Plain))
+        }
         ValueKind::String => {
             let text = value.as_str().unwrap_or_default();
             if text.len() > TEXT_BYTES_MAX {

@@ -206,9 +206,9 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn kind(&self, target: &Target) -> &'static str {
+    fn kind(&self, target: &Target) -> String {
         if self.is_duplex(target) && !matches!(target, Target::End(..)) {
-            "a duplex pipe"
+            "a duplex pipe".to_owned()
         } else {
             target.kind()
         }
@@ -282,7 +282,7 @@ impl<'a> Names<'a> {
             .map(|(known, entry)| (strsim::damerau_levenshtein(name, known), known, entry))
             .filter(|(distance, ..)| *distance <= most)
             .min_by_key(|(distance, ..)| *distance)
-            .map(|(_, known, entry)| (*known, entry.target.kind()))
+            .map(|(_, known, entry)| (*known, entry.target.noun()))
     }
 }
 
@@ -290,4 +290,58 @@ impl<'a> Names<'a> {
 fn index_of(part: &str) -> Option<u32> {
     let index = part.parse().ok()?;
     (u32::to_string(&index) == part).then_some(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    const SAMPLE: &str = "{processes: {a: {run: x}, b: {run: x, replicas: 3}, gone: {if: false}}, pools: {w: {size: 1}},
+        queues: {lines: {}}, pipes: {p: {}, talk: {duplex: true}}, locks: {l: {}}, semaphores: {s: {permits: 1}}, events: {e: {}}}";
+
+    #[test]
+    fn names_stand_for_what_is_declared() {
+        let workflow = sample::workflow(SAMPLE);
+        let names = Names::of(&workflow);
+        let expected = [
+            ("a", Some(Target::Processes(0..1))),
+            ("b", Some(Target::Processes(1..4))),
+            ("b.0", Some(Target::Processes(1..2))),
+            ("b.2", Some(Target::Processes(3..4))),
+            ("gone", Some(Target::Absent)),
+            ("gone.4", Some(Target::Absent)),
+            ("w", Some(Target::Pool(PoolId(0)))),
+            ("lines", Some(Target::Queue(QueueId(0)))),
+            ("p", Some(Target::Pipe(PipeId(0)))),
+            ("talk.left", Some(Target::End(PipeId(1), Side::Left))),
+            ("talk.right", Some(Target::End(PipeId(1), Side::Right))),
+            ("l", Some(Target::Lock(LockId(0)))),
+            ("s", Some(Target::Semaphore(SemaphoreId(0)))),
+            ("e", Some(Target::Event(EventId(0)))),
+        ];
+        for (name, target) in expected {
+            assert_eq!(names.look_up(name), target, "{name}");
+        }
+    }
+
+    #[test]
+    fn parts_that_are_not_there_stand_for_nothing() {
+        let workflow = sample::workflow(SAMPLE);
+        let names = Names::of(&workflow);
+        for name in [
+            "", ".", "a.0", "b.3", "b.02", "b.-1", "b.", "b.1.1", "p.left", "talk.up", "w.0", "lines.x",
+        ] {
+            assert_eq!(names.look_up(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_is_near() {
+        let workflow = sample::workflow(SAMPLE);
+        let names = Names::of(&workflow);
+        assert_eq!(names.nearest("lnies"), Some(("lines", "queue")));
+        assert_eq!(names.nearest("tlak"), Some(("talk", "pipe")));
+        assert_eq!(names.nearest("elephant"), None);
+    }
 }

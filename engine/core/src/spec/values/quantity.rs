@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The longest duration that is taken: ten years. A longer one is a mistake.
-const DURATION_MAX: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+const DURATION_MAX: Duration = Duration::from_hours(10 * 366 * 24);
 
 /// The largest size that is taken: 1 EiB, beyond any file system.
 const SIZE_MAX: u128 = 1 << 60;
