@@ -6,8 +6,8 @@ use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use crate::seam::diagnostic::{self, Diagnostic, Severity, Style};
 use forkyard_core::check;
+use forkyard_core::diagnostic::{self, Diagnostic, Severity, Style};
 use forkyard_core::source::Files;
 use forkyard_core::spec::{self, Loader, Request, Workflow};
 

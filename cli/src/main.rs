@@ -9,7 +9,6 @@ mod load;
 mod program_log;
 mod report;
 mod screen;
-mod seam;
 mod signal;
 mod table;
 
