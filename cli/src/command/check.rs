@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use clap::ValueEnum;
 use forkyard_core::diagnostic::{self, Severity};
 use forkyard_core::spec::Workflow;
+use serde_json::Value;
 
 use crate::exit;
 use crate::failure::Failure;
@@ -42,7 +43,7 @@ enum Format {
     /// For people: the line, and what to do
     #[default]
     Text,
-    /// For programs: one JSON object a finding, one a line
+    /// For programs: a JSON array, an object a finding
     Json,
 }
 
@@ -58,8 +59,12 @@ pub fn run(args: &Args, color: When) -> Result<u8, Failure> {
         let paths = args.overrides.paths(Some(workflow))?;
         totals.add(&args.overrides.load(&paths), args.format, color, &mut out)?;
     }
-    if args.format == Format::Text && totals.errors + totals.warnings > 0 {
-        writeln!(out, "{}", load::tally(totals.errors, totals.warnings))?;
+    match args.format {
+        Format::Json => writeln!(out, "{:#}", Value::Array(std::mem::take(&mut totals.found)))?,
+        Format::Text if totals.errors + totals.warnings > 0 => {
+            writeln!(out, "{}", load::tally(totals.errors, totals.warnings))?;
+        }
+        Format::Text => {}
     }
     out.flush()?;
     Ok(totals.exit())
@@ -71,10 +76,12 @@ struct Totals {
     errors: usize,
     warnings: usize,
     unreadable: usize,
+    /// For JSON, which is one document for all files.
+    found: Vec<Value>,
 }
 
 impl Totals {
-    /// Shows what was found in one workflow.
+    /// Shows what was found in one workflow, or keeps it for the end.
     fn add(&mut self, loaded: &Loaded, format: Format, color: When, out: &mut impl Write) -> io::Result<()> {
         let errors = loaded.count(Severity::Error);
         self.errors += errors;
@@ -82,9 +89,9 @@ impl Totals {
         self.unreadable += usize::from(!loaded.readable);
         match format {
             Format::Json => {
-                for found in &loaded.diagnostics {
-                    writeln!(out, "{}", diagnostic::to_json(found, &loaded.files))?;
-                }
+                let found = loaded.diagnostics.iter();
+                self.found
+                    .extend(found.map(|found| diagnostic::to_json(found, &loaded.files)));
             }
             Format::Text => {
                 if !loaded.diagnostics.is_empty() {

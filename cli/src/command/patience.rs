@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn durations_are_those_of_the_language() {
-        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));
         assert!(duration("5").is_err());
         assert!(duration("").is_err());
     }

@@ -8,6 +8,7 @@ use forkyard_core::plan::Plan;
 
 use super::note::{Note, Speaker, Tone};
 use super::sanitise::{self, Colors};
+use super::text::Voice;
 
 /// Longer names are not cut, but they do not push all others to the right either.
 const ALIGNED_MAX: usize = 20;
@@ -46,7 +47,7 @@ struct Label {
 
 impl Labels {
     /// The labels of all processes and pools of `plan`.
-    pub fn of(plan: &Plan, colors: Colors) -> Self {
+    pub fn of(plan: &Plan, voice: Voice, colors: Colors) -> Self {
         let mut palette = Palette::default();
         let processes: Vec<Label> = plan
             .processes
@@ -70,7 +71,11 @@ impl Labels {
                 style: palette.style(&pool.name),
             })
             .collect();
-        let width = ENGINE.len().max(widest(&processes)).max(widest(&pools));
+        let engine = match voice {
+            Voice::Full => ENGINE.len(),
+            Voice::Quiet => 0,
+        };
+        let width = engine.max(widest(&processes)).max(widest(&pools));
         Self {
             colors,
             width,

@@ -34,7 +34,7 @@ impl Text {
     /// For a run of `plan` with the id `run`.
     pub fn new(plan: Arc<Plan>, run: String, voice: Voice, colors: Colors) -> Self {
         Self {
-            labels: Labels::of(&plan, colors),
+            labels: Labels::of(&plan, voice, colors),
             tally: Tally::new(Arc::clone(&plan)),
             plan,
             run,

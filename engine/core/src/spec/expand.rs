@@ -84,6 +84,7 @@ impl Resolver<'_> {
             self.findings.error(code, own.span, message);
             return None;
         }
+        self.check_with(own);
         let source = self.templates.used_by(own, self.findings);
         let (template, params) = match source {
             Some(source) => (Some(Rc::clone(&source.body)), Some(source.params.clone())),
@@ -103,6 +104,23 @@ impl Resolver<'_> {
             params,
             own: Rc::clone(own),
         })
+    }
+
+    fn check_with(&mut self, own: &Node) {
+        let Some(with) = own.entry("with") else {
+            return;
+        };
+        if own.get("use").is_none() {
+            self.findings
+                .error(codes::MISSING_KEY, with.key.span, "`with` without `use`")
+                .help("say which template it fills in: `use: name`");
+        } else if !with.value.expressions && !matches!(with.value.kind, Kind::Mapping(_)) {
+            let message = format!(
+                "expected a map of the template's params; found {}",
+                with.value.describe()
+            );
+            self.findings.error(codes::BAD_VALUE, with.value.span, message);
+        }
     }
 
     /// Whether `if` lets it be there; the error is noted.

@@ -11,15 +11,16 @@ use crate::source::{Entry, Files, Kind, Node, Span, Style, excerpt};
 mod piece;
 mod value;
 
-use piece::{Piece, expression_place, pieces};
+use piece::{Piece, expression_place, parts, pieces};
 pub(crate) use value::{from_json, from_node, to_node};
 
 /// How many steps one expression may take.
 const FUEL: u64 = 100_000;
 /// How long the text may be that an expression gives: 1 MiB.
 const TEXT_BYTES_MAX: usize = 1 << 20;
-/// How long an expression may be.
-const EXPRESSION_BYTES_MAX: usize = 64 << 10;
+/// How many words, numbers, texts and signs an expression may have: they nest, and minijinja takes them apart by
+/// recursion.
+const PARTS_MAX: usize = 256;
 
 /// Filters that can make much of little before their result could be looked at.
 const FILTERS_REFUSED: [&str; 5] = ["indent", "format", "batch", "slice", "pprint"];
@@ -180,8 +181,8 @@ impl Evaluator {
     }
 
     fn value(&self, source: &str, scope: &Scope, site: Site<'_>, findings: &mut Findings) -> Option<Value> {
-        if source.len() > EXPRESSION_BYTES_MAX {
-            let message = format!("an expression is longer than {EXPRESSION_BYTES_MAX} bytes");
+        if parts(source) > PARTS_MAX {
+            let message = format!("an expression has more than {PARTS_MAX} parts");
             findings.error(codes::EXPRESSION_SYNTAX, site.place(None), message);
             return None;
         }

@@ -103,9 +103,18 @@ impl Resolver<'_> {
 
     /// Notes what a process or pool asks for that is not built.
     pub fn note_unbuilt(&mut self, entry: &Entry, kind: &str, node: &Node, fields: &Fields) {
+        /// So many notes of one process there can be; those of its other instances are the last ones.
+        const KEYS_MAX: usize = 16;
         for (key, place) in unbuilt(node, fields) {
             let what = format!("`{key}` of {kind} `{}`", entry.key.text());
-            if self.workflow.unbuilt.iter().rev().all(|noted| noted.what != what) {
+            if self
+                .workflow
+                .unbuilt
+                .iter()
+                .rev()
+                .take(KEYS_MAX)
+                .all(|noted| noted.what != what)
+            {
                 self.workflow.unbuilt.push(super::Unbuilt { what, place });
             }
         }

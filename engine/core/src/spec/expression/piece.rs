@@ -55,6 +55,30 @@ fn closing(inside: &str) -> Option<usize> {
     None
 }
 
+/// How many parts an expression has: words, numbers, texts in quotes and signs.
+pub(super) fn parts(expression: &str) -> usize {
+    let mut quote = None;
+    let mut word = false;
+    let mut parts = 0;
+    let mut characters = expression.chars();
+    while let Some(character) = characters.next() {
+        let part = character.is_alphanumeric() || character == '_';
+        match quote {
+            Some(_) if character == '\\' => {
+                characters.next();
+            }
+            Some(open) if character == open => quote = None,
+            Some(_) => {}
+            None => {
+                parts += usize::from(!character.is_whitespace() && !(part && word));
+                quote = matches!(character, '"' | '\'').then_some(character);
+                word = part;
+            }
+        }
+    }
+    parts
+}
+
 /// The place of the expression number `number` of the scalar at `span`, or of the first `word` in it. The scalar is
 /// read as it stands in the file, escapes and all, so a place may at worst be that of the whole scalar.
 pub(super) fn expression_place(files: &Files, span: Span, number: usize, word: Option<&str>) -> Span {
@@ -98,6 +122,11 @@ mod tests {
                 Piece::Expression("d"),
             ])
         );
+    }
+
+    #[test]
+    fn parts_are_words_texts_and_signs() {
+        assert_eq!(parts(r#" params.n + 12 ~ "a + \" b" | sh "#), 9);
     }
 
     #[test]

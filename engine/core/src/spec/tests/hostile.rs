@@ -115,3 +115,30 @@ fn a_diagnostic_is_told_to_programs() {
     });
     assert_eq!(found, expected);
 }
+
+#[test]
+fn long_expressions_do_not_reach_the_end_of_the_stack() {
+    let repeated = |start: &str, piece: &str| format!("{start}{}", piece.repeat(240 / piece.trim().len()));
+    for expression in [
+        repeated("1", "+1"),
+        repeated("1", "**1"),
+        repeated("env", ".a"),
+        repeated("env", "[0]"),
+        repeated("1", "|d"),
+        repeated("", "not "),
+        repeated("", "-"),
+        repeated("", "["),
+        repeated("", "{1:"),
+        repeated("1", " if 1 else 1"),
+    ] {
+        let loaded = read_one(&format!(
+            "forkyard: 1\nprocesses: {{p: {{run: \"${{{{ {expression} }}}}\"}}}}\n"
+        ));
+        assert!(loaded.diagnostics.len() <= 1, "{}", shown(&loaded));
+    }
+    let endless = "+1".repeat(5_000);
+    let found = shown(&read_one(&format!(
+        "forkyard: 1\nprocesses: {{p: {{run: \"${{{{ 1{endless} }}}}\"}}}}\n"
+    )));
+    assert_eq!(found, "FY110 2:23 an expression has more than 256 parts");
+}

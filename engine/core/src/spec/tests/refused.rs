@@ -114,7 +114,7 @@ fn values_of_the_wrong_type() {
     );
     check(
         "processes: {p: {run: x}}\nlocks:\n",
-        "FY104 3:7 expected locks by their names; found nothing",
+        "FY104 3:6 expected locks by their names; found nothing",
     );
 }
 
@@ -322,6 +322,7 @@ fn params_that_do_not_fit() {
 
 #[test]
 fn templates_that_are_not_filled() {
+    check_process("run: x, with: {a: 1}", "FY105 2:25 `with` without `use`");
     check_process("use: none", "FY115 2:22 there is no template `none`");
     check(
         "templates: {t: {params: {a: , b: 1}, run: '${{ params.a }}'}}\nprocesses: {p: {use: t, with: {c: 1, b: x}}}\n",

@@ -36,6 +36,7 @@ const SIZES: [(&str, u128); 12] = [
 ];
 
 /// A duration: numbers with units, from the longest to the shortest, such as `1h30m` or `1.5s`.
+#[must_use]
 pub fn duration(text: &str) -> Option<Duration> {
     let mut units = TIMES.iter();
     let mut rest = text;

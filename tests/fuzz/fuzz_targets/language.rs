@@ -1,0 +1,34 @@
+//! Any bytes, read as a workflow: no panic, no hang, and a workflow only where nothing is wrong.
+#![no_main]
+
+use std::collections::BTreeMap;
+
+use forkyard_core::diagnostic::{Style, render_all};
+use forkyard_core::spec::{Loader, Request, read};
+use libfuzzer_sys::fuzz_target;
+
+/// The one file there is.
+struct Only<'a>(&'a [u8]);
+
+impl Loader for Only<'_> {
+    fn load(&mut self, path: &str) -> Result<Vec<u8>, String> {
+        if path == "flow.yaml" {
+            Ok(self.0.to_vec())
+        } else {
+            Err("there is no such file".to_owned())
+        }
+    }
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let request = Request {
+        paths: &["flow.yaml".to_owned()],
+        params: &[("n".to_owned(), "2".to_owned())],
+        environment: &BTreeMap::from([("USER".to_owned(), "ada".to_owned())]),
+        cpus: 2,
+    };
+    let loaded = read(&request, &mut Only(bytes));
+    assert_eq!(loaded.workflow.is_some(), loaded.diagnostics.is_empty());
+    let style = Style { color: false, width: 80 };
+    assert_eq!(render_all(&loaded.diagnostics, &loaded.files, style).is_empty(), loaded.diagnostics.is_empty());
+});
