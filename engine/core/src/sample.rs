@@ -300,7 +300,10 @@ fn body(node: &Node) -> Body {
         timeout: node.get("timeout").map(seconds),
         stop: Stop {
             signal: 15,
-            grace: node.get("grace").map_or(Duration::from_secs(10), seconds),
+            grace: node
+                .get("stop")
+                .and_then(|stop| stop.get("grace"))
+                .map_or(Duration::from_secs(10), seconds),
             command: None,
         },
         success: vec![0],

@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn what_does_not_resolve_has_no_edge() {
-        let text = "{processes: {a: {run: x, after: [nobody, gone]}, gone: {if: false}}}";
+        let text = "{processes: {a: {run: x, after: [nobody, gone]}, gone: {run: x, if: false}}}";
         let json = Graph::of(&sample::workflow(text)).json();
         assert_eq!(json["edges"], serde_json::json!([]));
         assert_eq!(json["nodes"].as_array().map(Vec::len), Some(1));

@@ -66,7 +66,7 @@ fn pools_and_their_slots_are_part_of_cycles() {
         "error FY210 1:65 a cycle in `after`: `a` → `p` → `a`\n",
     );
     finds(
-        "{pools: {p: {size: 2, after: b}}, processes: {a: {run: x, pool: p}, b: {run: x}, c: {run: x, after: p}}}",
+        "{pools: {p: {size: 2}, w: {run: x, tasks: [1], after: b}}, processes: {a: {run: x, pool: p, after: w}, b: {run: x}, c: {run: x, after: p}}}",
         "",
     );
 }
@@ -135,7 +135,7 @@ fn conditions_that_cannot_come_are_refused() {
     let text = "
 processes:
   a: {run: x, on_failure: ignore}
-  gone: {if: false}
+  gone: {run: x, if: false}
   b: {run: x, after: {a: failed}}
   c: {run: x, after: {gone: failed}}
   d: {run: x, after: {b: ready}}
@@ -150,7 +150,7 @@ error FY213 7:23 it cannot be seen whether `b` is ready
         .trim_start(),
     );
     finds(
-        "{processes: {a: {run: x}, gone: {if: false}, b: {run: x, after: {a: failed, gone: finished}}}}",
+        "{processes: {a: {run: x}, gone: {run: x, if: false}, b: {run: x, after: {a: failed, gone: finished}}}}",
         "",
     );
 }

@@ -169,7 +169,7 @@ warning FY270 8:10 the event `e` is not used
 #[test]
 fn something_runs_and_something_keeps_it_going() {
     finds(
-        "{processes: {gone: {if: false}}}",
+        "{processes: {gone: {run: x, if: false}}}",
         "warning FY271 1:14 no process runs in this workflow\n",
     );
     finds("{}", "warning FY271 - no process runs in this workflow\n");
@@ -182,9 +182,12 @@ fn something_runs_and_something_keeps_it_going() {
 
 #[test]
 fn what_only_an_absent_process_would_use_is_left_alone() {
-    finds("{locks: {l: {}}, processes: {a: {run: x}, gone: {if: false}}}", "");
     finds(
-        "{events: {e: {}}, processes: {a: {run: x, sets: e}, gone: {if: false}}}",
+        "{locks: {l: {}}, processes: {a: {run: x}, gone: {run: x, if: false}}}",
+        "",
+    );
+    finds(
+        "{events: {e: {}}, processes: {a: {run: x, sets: e}, gone: {run: x, if: false}}}",
         "",
     );
 }
@@ -210,7 +213,7 @@ fn a_check_without_errors_means_that_there_is_a_plan() {
                 let text = format!(
                     "{{templates: {{t: {{run: x}}}}, pools: {{p: {{run: x, tasks: [1]}}}}, queues: {{q: {{}}}}, pipes: {{pp: {{}}, d: {{duplex: true}}}},
                       locks: {{l: {{}}}}, semaphores: {{s: {{permits: 1}}}}, events: {{e: {{set: true}}}},
-                      processes: {{gone: {{if: false}}, a: {{run: x}}, b: {{run: x, replicas: 2}}, w: {{run: x, stdout: pp, sends: q, connects: d.right}},
+                      processes: {{gone: {{run: x, if: false}}, a: {{run: x}}, b: {{run: x, replicas: 2}}, w: {{run: x, stdout: pp, sends: q, connects: d.right}},
                                    c: {{run: x, after: {after}, stdin: {stdin}, holds: {holds}}}}}}}"
                 );
                 let workflow = sample::workflow(&text);

@@ -58,7 +58,7 @@ fn a_wait_for_a_process_is_one_for_each_of_its_instances() {
 #[test]
 fn the_default_condition_is_that_of_the_kind() {
     let plan = plan(
-        "{events: {e: {}}, queues: {q: {}}, pools: {p: {run: x, tasks: [1]}}, processes: {gone: {if: false}, a: {run: x, after: [e, q, p, gone]}}}",
+        "{events: {e: {}}, queues: {q: {}}, pools: {p: {run: x, tasks: [1]}}, processes: {gone: {run: x, if: false}, a: {run: x, after: [e, q, p, gone]}}}",
     );
     let (_, a) = process(&plan, "a");
     let waits: Vec<_> = a.after.iter().map(|wait| (wait.on, wait.is)).collect();
@@ -122,7 +122,7 @@ fn streams_are_wired_and_channels_know_their_parties() {
 fn a_pool_works_from_a_queue_into_a_queue() {
     let plan = plan(
         "{queues: {jobs: {}, done: {}}, processes: {a: {run: x, stdout: jobs}, b: {run: x, stdin: done}},
-          pools: {work: {size: 2, run: x, stdin: jobs, stdout: done, holds: [l], timeout: 3s, grace: 1s, on_failure: ignore}}, locks: {l: {}}}",
+          pools: {work: {size: 2, run: x, stdin: jobs, stdout: done, holds: [l], timeout: 3s, stop: {grace: 1s}, on_failure: ignore}}, locks: {l: {}}}",
     );
     let work = plan.pools[0].work.as_ref().expect("the pool runs something");
     assert_eq!(work.source, TaskSource::Queue(QueueId(0)));

@@ -297,7 +297,7 @@ mod tests {
     use super::*;
     use crate::sample;
 
-    const SAMPLE: &str = "{processes: {a: {run: x}, b: {run: x, replicas: 3}, gone: {if: false}}, pools: {w: {size: 1}},
+    const SAMPLE: &str = "{processes: {a: {run: x}, b: {run: x, replicas: 3}, gone: {run: x, if: false}}, pools: {w: {size: 1}},
         queues: {lines: {}}, pipes: {p: {}, talk: {duplex: true}}, locks: {l: {}}, semaphores: {s: {permits: 1}}, events: {e: {}}}";
 
     #[test]
