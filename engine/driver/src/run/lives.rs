@@ -28,7 +28,7 @@ const DRAIN_LOOK: Duration = Duration::from_millis(200);
 /// How long the output of a process may take to find room in a queue when nobody needs it any more, and when it was
 /// stopped for taking too long.
 const DRAIN_UNNEEDED: Duration = Duration::from_secs(1);
-const DRAIN_LATE: Duration = Duration::from_secs(60);
+const DRAIN_LATE: Duration = Duration::from_mins(1);
 
 /// One life of a process.
 #[derive(Debug)]
