@@ -1,1 +1,13 @@
-//! The integration tests: one binary, many modules.
+//! The tests on the real binary, the workflows, the pages and the rules of the code: one program of many modules.
+
+mod bad_input;
+mod check;
+mod cli;
+mod docs;
+mod harness;
+mod origin;
+mod pages;
+mod real;
+mod stop;
+mod tidy;
+mod verbs;

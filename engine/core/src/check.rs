@@ -1,1 +1,127 @@
 //! The rules: each finds one kind of mistake and reports every place of it.
+//!
+//! A finding is an error only when the workflow cannot do what it says; what is merely unlikely to
+//! be meant is a warning. Every rule is close to linear in the size of the workflow.
+
+mod channels;
+pub mod codes;
+mod conditions;
+mod cycles;
+mod events;
+mod pools;
+mod references;
+mod resources;
+mod unused;
+
+use crate::diagnostic::{Code, Diagnostic, Related, Severity};
+use crate::graph::Graph;
+use crate::source::Span;
+use crate::spec::target::Names;
+use crate::spec::{Body, Declared, Workflow};
+
+/// All that is wrong with the structure of `workflow`, in the order of the file.
+///
+/// Without an error among the findings, [`crate::plan::build`] succeeds.
+#[must_use]
+pub fn check(workflow: &Workflow) -> Vec<Diagnostic> {
+    let subject = Subject {
+        workflow,
+        names: Names::of(workflow),
+        graph: Graph::of(workflow),
+    };
+    let mut findings = Findings::default();
+    for rule in RULES {
+        rule(&subject, &mut findings);
+    }
+    findings.in_order()
+}
+
+/// One rule.
+type Rule = fn(&Subject, &mut Findings);
+
+const RULES: &[Rule] = &[
+    references::resolve,
+    references::are_written_once,
+    conditions::can_come,
+    cycles::are_none,
+    channels::pipes_have_two_ends,
+    channels::queues_have_both_sides,
+    channels::pipe_peers_run_together,
+    events::are_set_and_waited_for,
+    resources::are_enough,
+    pools::take_whom_they_can,
+    pools::are_answered,
+    unused::declarations,
+    unused::there_is_work,
+];
+
+/// What the rules look at.
+struct Subject<'a> {
+    workflow: &'a Workflow,
+    names: Names<'a>,
+    graph: Graph,
+}
+
+impl<'a> Subject<'a> {
+    /// Whether every touch of the workflow is known: what a process touches whose `if` is false is not.
+    fn is_whole(&self) -> bool {
+        self.workflow.absent.is_empty()
+    }
+
+    /// All processes, instance by instance, and pools.
+    fn bodies(&self) -> impl Iterator<Item = (&'a Declared, &'a Body)> + use<'a> {
+        let workflow = self.workflow;
+        let processes = workflow
+            .processes
+            .iter()
+            .map(|process| (&process.declared, &process.body));
+        processes.chain(workflow.pools.iter().map(|pool| (&pool.declared, &pool.body)))
+    }
+}
+
+/// What the rules have found.
+#[derive(Default)]
+struct Findings {
+    list: Vec<Diagnostic>,
+}
+
+impl Findings {
+    fn error(&mut self, code: Code, place: Span, message: String) -> &mut Diagnostic {
+        self.add(code, Severity::Error, Some(place), message)
+    }
+
+    fn warning(&mut self, code: Code, place: Span, message: String) -> &mut Diagnostic {
+        self.add(code, Severity::Warning, Some(place), message)
+    }
+
+    fn add(&mut self, code: Code, severity: Severity, place: Option<Span>, message: String) -> &mut Diagnostic {
+        self.list.push(Diagnostic {
+            code,
+            severity,
+            place,
+            message,
+            help: None,
+            related: Vec::new(),
+        });
+        self.list.last_mut().expect("a finding was just added")
+    }
+
+    /// The findings by their place; what was found in each instance of a process is told once.
+    fn in_order(mut self) -> Vec<Diagnostic> {
+        self.list
+            .sort_by(|a, b| (a.place, a.code, &a.message).cmp(&(b.place, b.code, &b.message)));
+        self.list
+            .dedup_by(|a, b| (a.place, a.code, &a.message) == (b.place, b.code, &b.message));
+        self.list
+    }
+}
+
+fn related(place: Span, message: impl Into<String>) -> Related {
+    Related {
+        place,
+        message: message.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,15 @@
 
 use crate::source::Span;
 
+pub mod codes;
+mod findings;
+mod json;
+mod render;
+
+pub(crate) use findings::{Findings, nearest};
+pub use json::to_json;
+pub use render::{Style, render, render_all};
+
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -12,6 +12,8 @@ pub mod graph;
 pub mod id;
 pub mod machine;
 pub mod plan;
+#[cfg(test)]
+mod sample;
 pub mod source;
 pub mod spec;
 pub mod time;

@@ -3,14 +3,19 @@
 //! The first half of each entry is for the machine, which knows ids alone; names, and
 //! [`Launch`], are for the driver and the reporters.
 
+mod build;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
 use crate::id::{EventId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
+pub use crate::spec::target::Side;
 pub use crate::spec::{
     Condition, Dispatch, EnvValue, Framing, OnFailure, Order, Otherwise, Program, Tasks, WorkerKind,
 };
+
+pub use build::build;
 
 /// Everything a run needs to know.
 #[derive(Clone, Debug)]
@@ -302,15 +307,6 @@ pub enum Wire {
     Tasks,
     /// A pool's worker: results leave here, as items of the pool's `results` when it has any.
     Results,
-}
-
-/// An end of a duplex pipe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Side {
-    /// `.left`
-    Left,
-    /// `.right`
-    Right,
 }
 
 /// Something a client of a process may do.

@@ -2,6 +2,13 @@
 
 use std::sync::Arc;
 
+mod node;
+mod text;
+mod yaml;
+
+pub(crate) use node::{Entry, Kind, Node, Plain, Style, excerpt, is_reordering};
+pub(crate) use yaml::parse;
+
 /// One file that belongs to a workflow, its text kept to show lines of it.
 #[derive(Clone, Debug)]
 pub struct File {
@@ -15,11 +22,27 @@ pub struct File {
 #[derive(Clone, Debug, Default)]
 pub struct Files {
     files: Vec<File>,
+    /// Of each file: how many lines end before each stretch of [`STRETCH`] bytes. A place is looked up for each
+    /// finding, and counting from the start each time would be slow in a large file.
+    lines: Vec<Vec<u32>>,
 }
+
+/// How many bytes lie between two counts of lines.
+const STRETCH: usize = 1 << 16;
 
 impl Files {
     /// Adds a file and says under which number spans refer to it.
+    ///
+    /// # Panics
+    /// When there are 2^32 files already.
     pub fn add(&mut self, file: File) -> u32 {
+        let mut ended = 0;
+        let counts = file.text.as_bytes().chunks(STRETCH).map(|stretch| {
+            let before = ended;
+            ended += newlines(stretch);
+            text::saturating_u32(before)
+        });
+        self.lines.push(counts.collect());
         self.files.push(file);
         // The language admits a few hundred files at most; a number past that is never reached.
         u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX)
@@ -45,12 +68,32 @@ impl Files {
         while !text.is_char_boundary(start) {
             start -= 1;
         }
-        let before = &text[..start];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (
-            before.matches('\n').count() + 1,
-            before[line_start..].chars().count() + 1,
-        )
+        let counts = &self.lines[span.file as usize];
+        // A place at the very end of a file may lie one stretch behind the last.
+        let stretch = (start / STRETCH).min(counts.len().saturating_sub(1));
+        let counted = counts.get(stretch).map_or(0, |&count| count as usize);
+        let line = counted + newlines(&text.as_bytes()[stretch * STRETCH..start]) + 1;
+        let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let before = &text[line_start..start];
+        // A byte order mark is no column: no editor shows it.
+        let before = before.strip_prefix(text::BYTE_ORDER_MARK).unwrap_or(before);
+        (line, before.chars().count() + 1)
+    }
+}
+
+fn newlines(bytes: &[u8]) -> usize {
+    bytes.iter().map(|&byte| usize::from(byte == b'\n')).sum()
+}
+
+impl Span {
+    /// Bytes `start..end` of file number `file`; files are smaller than 4 GiB.
+    #[must_use]
+    pub(crate) fn between(file: u32, start: usize, end: usize) -> Self {
+        Self {
+            file,
+            start: text::saturating_u32(start),
+            end: text::saturating_u32(end),
+        }
     }
 }
 
@@ -63,4 +106,34 @@ pub struct Span {
     pub start: u32,
     /// One past the last byte.
     pub end: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_columns_are_found_in_large_files_too() {
+        let text = "äb\n".repeat(100_000);
+        let mut files = Files::default();
+        let file = files.add(File {
+            path: "w.yaml".to_owned(),
+            text: text.clone().into(),
+        });
+        let at = |start: usize| files.line_column(Span::between(file, start, start));
+        assert_eq!(at(0), (1, 1));
+        assert_eq!(at(4 * 70_000 + 2), (70_001, 2));
+        assert_eq!(at(text.len()), (100_001, 1));
+        assert_eq!(at(text.len() + 9), (100_001, 1));
+    }
+
+    #[test]
+    fn an_empty_file_has_a_first_line() {
+        let mut files = Files::default();
+        files.add(File {
+            path: String::new(),
+            text: "".into(),
+        });
+        assert_eq!(files.line_column(Span::default()), (1, 1));
+    }
 }

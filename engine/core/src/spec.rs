@@ -1,5 +1,91 @@
 //! The workflow language: a file is read, merged, evaluated and expanded into a [`Workflow`].
+//!
+//! ```text
+//! files ─load─▶ one tree ─expression─▶ values ─decode─▶ fields ─resolve─▶ Workflow
+//!        (include, -f)    (each instance)
+//! ```
 
+use std::collections::BTreeMap;
+
+use crate::diagnostic::{Diagnostic, Findings};
+use crate::source::Files;
+
+mod body;
+mod channel;
+mod decode;
+mod edge;
+mod environment;
+mod expand;
+mod expression;
+mod fields;
+mod group;
+mod load;
+mod merge;
+mod name;
+mod options;
+mod params;
+mod pool;
+mod process;
+mod resolve;
+mod resource;
+mod stream;
+pub mod target;
+mod template;
+mod values;
 pub mod workflow;
 
+pub use values::duration;
 pub use workflow::*;
+
+/// Reads the files of a workflow: the core itself reads none.
+pub trait Loader {
+    /// Reads a file named in a workflow or on the command line; the error is words for people.
+    fn load(&mut self, path: &str) -> Result<Vec<u8>, String>;
+}
+
+/// What is to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The files of `-f`: a later one wins field by field.
+    pub paths: &'a [String],
+    /// The params of `-p name=value`.
+    pub params: &'a [(String, String)],
+    /// What expressions find in `env`.
+    pub environment: &'a BTreeMap<String, String>,
+    /// How many CPUs there are: the default `size` of a pool, and `cpus` in expressions.
+    pub cpus: u32,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The workflow; `None` when there is any error.
+    pub workflow: Option<Workflow>,
+    /// The files read, for the places of diagnostics.
+    pub files: Files,
+    /// All that is wrong, in the order of the files.
+    pub diagnostics: Vec<Diagnostic>,
+    /// False when a file could not be read or is no YAML at all.
+    pub readable: bool,
+}
+
+/// Reads a workflow. Nothing about references is checked yet.
+pub fn read(request: &Request<'_>, loader: &mut dyn Loader) -> Loaded {
+    let mut findings = Findings::default();
+    let mut files = Files::default();
+    let root = load::all(request.paths, loader, &mut files, &mut findings);
+    let readable = root.is_some();
+    let workflow = root.and_then(|root| {
+        let resolved = resolve::workflow(&root, request, loader, &files, &mut findings);
+        (findings.count() == 0).then_some(resolved)
+    });
+    Loaded {
+        workflow,
+        files,
+        diagnostics: findings.sorted(),
+        readable,
+    }
+}
+
+#[cfg(test)]
+mod tests;

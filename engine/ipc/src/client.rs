@@ -188,9 +188,11 @@ impl Client {
 
     /// The processes of the run, as the JSON text of the engine.
     pub fn ps(&mut self) -> Result<Vec<u8>, ClientError> {
-        match self.ask(&Ask::Ps, Patience::Block)? {
-            Some(Answer::Table(json)) => Ok(json),
-            answer => Err(unexpected(&answer)),
+        let answer = self.ask(&Ask::Ps, Patience::Block)?;
+        if let Some(Answer::Table(json)) = answer {
+            Ok(json)
+        } else {
+            Err(unexpected(&answer))
         }
     }
 

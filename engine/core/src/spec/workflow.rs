@@ -84,7 +84,8 @@ pub struct Options {
 }
 
 /// `on_failure`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OnFailure {
     /// Dependents are skipped, the rest go on, the run fails.
     #[default]
@@ -208,7 +209,7 @@ pub struct After {
 }
 
 /// How far a dependency has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Condition {
     /// A process or pool runs, or has run.
@@ -228,7 +229,8 @@ pub enum Condition {
 }
 
 /// `else`: what happens when a wait takes longer than its `timeout`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Otherwise {
     /// The process fails.
     #[default]
@@ -339,7 +341,8 @@ pub enum Tasks {
 }
 
 /// `worker` of a pool.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum WorkerKind {
     /// A fresh process for each task.
     #[default]
@@ -349,7 +352,8 @@ pub enum WorkerKind {
 }
 
 /// `dispatch` of a pool.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Dispatch {
     /// Every free worker takes a task.
     #[default]
@@ -359,7 +363,8 @@ pub enum Dispatch {
 }
 
 /// `order` of a pool's results.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Order {
     /// As they are done.
     #[default]
@@ -382,7 +387,8 @@ pub struct Queue {
 }
 
 /// How items stand in a stream of bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Framing {
     /// Each line is an item, without its newline.
     #[default]

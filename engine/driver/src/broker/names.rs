@@ -90,22 +90,24 @@ impl Names {
 
     /// The queue of that name, for a process that may put or get there.
     pub(super) fn queue(&self, slot: Slot, name: &str, touch: Touch) -> Result<u32, String> {
-        match self.channel(name)? {
-            Channel::Queue(queue) => {
-                let grant = if touch == Touch::Put { Grant::Put } else { Grant::Get };
-                self.declared(slot, name, touch, grant(QueueId(queue)))?;
-                Ok(queue)
-            }
-            other => Err(wrong_kind(name, other, touch)),
-        }
+        let channel = self.channel(name)?;
+        let Channel::Queue(queue) = channel else {
+            return Err(wrong_kind(name, channel, touch));
+        };
+        let grant = if touch == Touch::Put { Grant::Put } else { Grant::Get };
+        self.declared(slot, name, touch, grant(QueueId(queue)))?;
+        Ok(queue)
     }
 
     /// The lock or semaphore of that name, for a process that may acquire it.
     pub(super) fn held(&self, slot: Slot, name: &str) -> Result<Held, String> {
-        let (held, resource) = match self.channel(name)? {
+        let channel = self.channel(name)?;
+        let (held, resource) = match channel {
             Channel::Lock(lock) => (Held::Lock(lock), Resource::Lock(LockId(lock))),
             Channel::Semaphore(number) => (Held::Semaphore(number), Resource::Semaphore(SemaphoreId(number))),
-            other => return Err(wrong_kind(name, other, Touch::Hold)),
+            Channel::Queue(_) | Channel::Event(_) | Channel::Pipe | Channel::Process | Channel::Pool => {
+                return Err(wrong_kind(name, channel, Touch::Hold));
+            }
         };
         self.declared(slot, name, Touch::Hold, Grant::Acquire(resource))?;
         Ok(held)
@@ -113,14 +115,13 @@ impl Names {
 
     /// The event of that name, for a process that may set it or wait for it.
     pub(super) fn event(&self, slot: Slot, name: &str, touch: Touch) -> Result<u32, String> {
-        match self.channel(name)? {
-            Channel::Event(event) => {
-                let grant = if touch == Touch::Set { Grant::Set } else { Grant::Wait };
-                self.declared(slot, name, touch, grant(EventId(event)))?;
-                Ok(event)
-            }
-            other => Err(wrong_kind(name, other, touch)),
-        }
+        let channel = self.channel(name)?;
+        let Channel::Event(event) = channel else {
+            return Err(wrong_kind(name, channel, touch));
+        };
+        let grant = if touch == Touch::Set { Grant::Set } else { Grant::Wait };
+        self.declared(slot, name, touch, grant(EventId(event)))?;
+        Ok(event)
     }
 
     fn channel(&self, name: &str) -> Result<Channel, String> {

@@ -1,0 +1,123 @@
+//! The command line: what there is to choose from. Each command's own arguments stand in its file.
+
+use clap::{Parser, Subcommand};
+
+use crate::command::{acquire, check, clear, get, graph, lock, logs, ps, put, release, run, runs, set, wait};
+use crate::screen::When;
+
+/// Runs graphs of processes, pools, queues, pipes, locks, semaphores and events from one YAML file
+#[derive(Debug, Parser)]
+#[command(name = "forkyard", version, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// When to use colours
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "auto|always|never",
+        hide_possible_values = true,
+        default_value_t
+    )]
+    color: When,
+
+    /// The same as --color never
+    #[arg(long, global = true, conflicts_with = "color")]
+    no_color: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  forkyard check workflow.yaml            is it sound?
+  forkyard graph workflow.yaml            what does it look like?
+  forkyard run workflow.yaml              run it
+  forkyard logs                           what did the last run write?";
+
+impl Arguments {
+    /// When to use colours.
+    pub const fn color(&self) -> When {
+        if self.no_color { When::Never } else { self.color }
+    }
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a workflow
+    Run(run::Args),
+    /// Check workflows and show every finding, with its place
+    Check(check::Args),
+    /// Show a workflow as a graph
+    Graph(graph::Args),
+    /// Show what the processes of a run have written
+    Logs(logs::Args),
+    /// List the runs of this user, the newest last
+    Runs(runs::Args),
+    /// Show the processes of a run
+    Ps(ps::Args),
+    /// Put items into a queue (inside a run)
+    Put(put::Args),
+    /// Get items from a queue (inside a run)
+    Get(get::Args),
+    /// Acquire a lock, or permits of a semaphore (inside a run)
+    Acquire(acquire::Args),
+    /// Release a lock, or permits of a semaphore (inside a run)
+    Release(release::Args),
+    /// Run a command while holding a lock (inside a run)
+    Lock(lock::Args),
+    /// Wait until an event is set (inside a run)
+    Wait(wait::Args),
+    /// Set an event (inside a run)
+    Set(set::Args),
+    /// Clear an event (inside a run)
+    Clear(clear::Args),
+}
+
+impl Command {
+    /// Its name, for messages.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Run(_) => "run",
+            Self::Check(_) => "check",
+            Self::Graph(_) => "graph",
+            Self::Logs(_) => "logs",
+            Self::Runs(_) => "runs",
+            Self::Ps(_) => "ps",
+            Self::Put(_) => "put",
+            Self::Get(_) => "get",
+            Self::Acquire(_) => "acquire",
+            Self::Release(_) => "release",
+            Self::Lock(_) => "lock",
+            Self::Wait(_) => "wait",
+            Self::Set(_) => "set",
+            Self::Clear(_) => "clear",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_every_command_has_an_example() {
+        for command in Arguments::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let call = format!("forkyard {}", command.get_name());
+            assert!(
+                help.contains("Example") && help.contains(&call),
+                "{}: {help}",
+                command.get_name()
+            );
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! One file per command.
+
+pub mod acquire;
+pub mod check;
+pub mod clear;
+pub mod get;
+pub mod graph;
+pub mod lock;
+pub mod logs;
+pub mod ps;
+pub mod put;
+pub mod release;
+pub mod run;
+pub mod runs;
+pub mod set;
+pub mod wait;
+
+mod dry_run;
+mod patience;
+mod verb;

@@ -1,0 +1,153 @@
+//! `forkyard ps`: the processes of a run, as they are now.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use forkyard_driver::directory::{RunState, RunSummary};
+use forkyard_ipc::client::Client;
+use serde_json::Value;
+
+use super::{runs, verb};
+use crate::duration;
+use crate::exit;
+use crate::failure::Failure;
+use crate::signal;
+use crate::table;
+
+/// Its arguments.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Another run than the one this program belongs to, or the only one that goes on
+    #[arg(long, value_name = "ID")]
+    run: Option<String>,
+
+    /// A JSON array, an object a process
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  forkyard ps
+  forkyard ps --run 20261123-141122-ab12 --json
+
+SINCE counts from the start of the run.
+Exit codes: 0 done, 3 no such run, or none that goes on.";
+
+/// Shows the table.
+pub fn run(args: &Args) -> Result<u8, Failure> {
+    let mut client = connect(args.run.as_deref())?;
+    let json = client.ps().map_err(|error| verb::failure(&error))?;
+    let mut out = io::stdout().lock();
+    if args.json {
+        out.write_all(&json)?;
+        writeln!(out)?;
+    } else {
+        let rows: Value = serde_json::from_slice(&json)
+            .map_err(|error| Failure::unable(format!("the engine has answered something unknown: {error}")))?;
+        let rows: Vec<_> = rows.as_array().into_iter().flatten().map(row).collect();
+        write!(
+            out,
+            "{}",
+            table::align(["NAME", "PID", "STATE", "SINCE", "EXIT"], &rows)
+        )?;
+    }
+    out.flush()?;
+    Ok(exit::DONE)
+}
+
+/// The run that is named, else the one around us, else the only one there is.
+fn connect(id: Option<&str>) -> Result<Client, Failure> {
+    if id.is_none() && std::env::var_os("FORKYARD_SOCKET").is_some() {
+        return Client::from_environment().map_err(|error| verb::failure(&error));
+    }
+    let socket = socket(runs::all()?, id)?;
+    Client::connect(&socket).map_err(|error| verb::failure(&error))
+}
+
+fn socket(runs: Vec<RunSummary>, id: Option<&str>) -> Result<PathBuf, Failure> {
+    if let Some(id) = id {
+        let run = runs.into_iter().find(|run| run.about.id == id);
+        let run =
+            run.ok_or_else(|| Failure::unable(format!("there is no run `{}`; see: forkyard runs", id.escape_debug())))?;
+        return match run.state {
+            RunState::Running => Ok(run.about.socket),
+            RunState::Ended | RunState::Died => {
+                let state = runs::state_in_words(run.state);
+                Err(Failure::unable(format!(
+                    "the run {id} does not go on any more, it has {state}"
+                )))
+            }
+        };
+    }
+    let mut live: Vec<RunSummary> = runs.into_iter().filter(|run| run.state == RunState::Running).collect();
+    match (live.pop(), live.len()) {
+        (None, _) => Err(Failure::unable("no run goes on; see: forkyard runs")),
+        (Some(run), 0) => Ok(run.about.socket),
+        (Some(run), _) => {
+            let ids: Vec<String> = live.into_iter().chain([run]).map(|run| run.about.id).collect();
+            Err(Failure::unable(format!(
+                "several runs go on, name one with --run: {}",
+                ids.join(", ")
+            )))
+        }
+    }
+}
+
+fn row(process: &Value) -> [String; 5] {
+    let text = |key: &str| process[key].as_str().unwrap_or("-").to_owned();
+    let since = process["since"]
+        .as_u64()
+        .map(|nanos| duration::human(Duration::from_nanos(nanos)));
+    [
+        text("name"),
+        process["pid"]
+            .as_i64()
+            .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+        text("state"),
+        since.unwrap_or_else(|| "-".to_owned()),
+        exit_in_words(&process["exit"]),
+    ]
+}
+
+/// `{"code": 1}` is `1`, `{"signal": 9}` is `SIGKILL`.
+fn exit_in_words(exit: &Value) -> String {
+    let number = |key: &str| exit[key].as_i64().and_then(|number| i32::try_from(number).ok());
+    match (number("code"), number("signal")) {
+        (Some(code), _) => code.to_string(),
+        (None, Some(number)) => signal::name(number),
+        (None, None) => "-".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_row_is_words_instead_of_numbers() {
+        let running =
+            json!({"name": "count.2", "pid": 123, "state": "running", "since": 3_200_000_000_u64, "exit": null});
+        assert_eq!(
+            row(&running),
+            ["count.2", "123", "running", "3.2s", "-"].map(ToOwned::to_owned)
+        );
+        let ended = json!({"name": "a", "pid": null, "state": "failed", "since": 0, "exit": {"signal": 9}});
+        assert_eq!(
+            row(&ended),
+            ["a", "-", "failed", "0ms", "SIGKILL"].map(ToOwned::to_owned)
+        );
+        assert_eq!(exit_in_words(&json!({"code": 3})), "3");
+    }
+
+    #[test]
+    fn without_a_run_there_is_nothing_to_show() {
+        let none = socket(Vec::new(), None).map_err(|failure| failure.to_string());
+        assert_eq!(none, Err("no run goes on; see: forkyard runs".to_owned()));
+        let unknown = socket(Vec::new(), Some("x")).map_err(|failure| failure.to_string());
+        assert_eq!(unknown, Err("there is no run `x`; see: forkyard runs".to_owned()));
+    }
+}

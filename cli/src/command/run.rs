@@ -1,0 +1,195 @@
+//! `forkyard run`: reads, checks, and runs a workflow.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use forkyard_core::diagnostic::{Code, Diagnostic, Severity};
+use forkyard_core::plan::{self, Plan};
+use forkyard_core::spec::Workflow;
+use forkyard_driver::directory::RunDirectory;
+use forkyard_driver::{guardian, news, preflight, run as engine};
+use tokio::sync::mpsc;
+
+use super::{dry_run, runs};
+use crate::exit;
+use crate::failure::{Failure, reason};
+use crate::load::{self, Loaded, Overrides};
+use crate::report::{self, Form, Setup, Voice};
+use crate::screen::{self, When};
+
+/// Its arguments.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The workflow [default: forkyard.yaml]
+    #[arg(value_name = "FILE")]
+    workflow: Option<String>,
+
+    #[command(flatten)]
+    overrides: Overrides,
+
+    /// Show what would start, and start nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Write one JSON object a record, one a line
+    #[arg(long, conflicts_with = "quiet")]
+    json: bool,
+
+    /// Show the output of the processes alone, and a summary only when something went wrong
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  forkyard run workflow.yaml
+  forkyard run workflow.yaml -p words=5 --quiet
+  forkyard run base.yaml -f local.yaml --dry-run     one workflow of two files
+
+Ctrl-C stops the run in order; a second one kills it at once.
+Exit codes: 0 all succeeded, 1 something failed, 2 the workflow or the command line is invalid and nothing was
+started, 3 the engine could not do its work, 124 the run's timeout, 128+n stopped by signal n.";
+
+/// A key that is understood, but whose behaviour is not built yet.
+const NOT_BUILT: Code = Code(300);
+
+/// Runs the workflow to its end; the exit code is the one of its verdict.
+pub fn run(args: &Args, color: When) -> Result<u8, Failure> {
+    let paths = args.overrides.paths(args.workflow.as_deref())?;
+    let loaded = args.overrides.load(&paths);
+    let Some(plan) = prepare(&loaded, color) else {
+        return Ok(exit::INVALID);
+    };
+    if args.dry_run {
+        let mut out = io::stdout().lock();
+        out.write_all(dry_run::describe(&plan).as_bytes())?;
+        out.flush()?;
+        return Ok(exit::DONE);
+    }
+    let state = runs::state_directory()?;
+    let start = Start {
+        plan: Arc::new(plan),
+        loaded,
+        state,
+        form: args.form(),
+        voice: if args.quiet { Voice::Quiet } else { Voice::Full },
+        color,
+    };
+    // From here on there are two processes: no thread may have been started before.
+    let exit = guardian::guard(move || i32::from(start.in_the_engine()));
+    Ok(u8::try_from(exit).unwrap_or(exit::UNABLE))
+}
+
+impl Args {
+    fn form(&self) -> Form {
+        if self.json {
+            Form::Json
+        } else if io::stdout().is_terminal() {
+            Form::Terminal
+        } else {
+            Form::Plain
+        }
+    }
+}
+
+/// The plan of a workflow that can be run here and now; otherwise all that is wrong is on stderr.
+fn prepare(loaded: &Loaded, color: When) -> Option<Plan> {
+    let mut found = loaded.diagnostics.clone();
+    let mut plan = None;
+    if let Some(workflow) = &loaded.workflow {
+        found.extend(workflow.unbuilt.iter().map(not_built));
+        match plan::build(workflow) {
+            Ok(built) if !has_errors(&found) => {
+                found.extend(ready_here(workflow, loaded));
+                plan = Some(built);
+            }
+            // What does not resolve is what the check has found already.
+            Err(unresolved) if !has_errors(&found) => found.extend(unresolved),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    if !found.is_empty() {
+        screen::complain(&load::render(&found, &loaded.files, &io::stderr(), color));
+    }
+    if has_errors(&found) {
+        let count = |severity| found.iter().filter(|found| found.severity == severity).count();
+        let tally = load::tally(count(Severity::Error), count(Severity::Warning));
+        screen::complain(&format!("{tally}; nothing was started"));
+        return None;
+    }
+    plan
+}
+
+fn ready_here(workflow: &Workflow, loaded: &Loaded) -> Vec<Diagnostic> {
+    preflight::preflight(workflow, &loaded.folder(), std::env::var_os("PATH").as_deref())
+}
+
+fn has_errors(found: &[Diagnostic]) -> bool {
+    found.iter().any(|found| found.severity == Severity::Error)
+}
+
+fn not_built(unbuilt: &forkyard_core::spec::Unbuilt) -> Diagnostic {
+    Diagnostic {
+        code: NOT_BUILT,
+        severity: Severity::Error,
+        place: Some(unbuilt.place),
+        message: format!("{} is not built yet", unbuilt.what),
+        help: Some("`forkyard check` accepts it; to run this workflow now, leave it out".to_owned()),
+        related: Vec::new(),
+    }
+}
+
+/// All that the engine's process needs.
+struct Start {
+    plan: Arc<Plan>,
+    loaded: Loaded,
+    state: PathBuf,
+    form: Form,
+    voice: Voice,
+    color: When,
+}
+
+impl Start {
+    /// Runs in the engine's process and gives the exit code.
+    fn in_the_engine(self) -> u8 {
+        self.engine().unwrap_or_else(|failure| {
+            if let Failure::Words { message, .. } = &failure {
+                screen::complain(&format!("forkyard run: {message}"));
+            }
+            failure.exit()
+        })
+    }
+
+    fn engine(self) -> Result<u8, Failure> {
+        let directory = RunDirectory::create(&self.state, &self.plan.name)
+            .and_then(|directory| directory.keep(&self.loaded.files).map(|()| directory))
+            .map_err(|error| Failure::unable(format!("cannot make the directory of the run: {}", reason(&error))))?;
+        let (sender, receiver) = mpsc::channel(news::BATCHES_MAX);
+        let setup = Setup {
+            plan: Arc::clone(&self.plan),
+            run: directory.id().to_owned(),
+            form: self.form,
+            voice: self.voice,
+            colors: self.color.colors(&io::stdout()),
+        };
+        let reporter = report::start(setup, receiver)
+            .map_err(|error| Failure::unable(format!("cannot start the thread of the reporter: {}", reason(&error))))?;
+        let options = engine::Options {
+            folder: self.loaded.folder(),
+            directory,
+            cpus: load::cpus(),
+        };
+        let verdict = engine::run(self.plan, options, sender);
+        // The engine has let go of its end of the news: the reporter tells the rest and ends.
+        let told = reporter
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the reporter has failed")));
+        let verdict = verdict.map_err(|error| Failure::unable(error.to_string()))?;
+        match (verdict.exit_code(), told) {
+            (0, Err(error)) => Err(Failure::output(&error)),
+            (code, _) => Ok(u8::try_from(code).unwrap_or(exit::UNABLE)),
+        }
+    }
+}

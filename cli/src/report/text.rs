@@ -1,0 +1,91 @@
+//! News as lines of text: what the terminal's reporter and the plain one have in common.
+
+use std::sync::Arc;
+
+use forkyard_core::plan::Plan;
+use forkyard_driver::news::News;
+
+use super::labels::Labels;
+use super::note::{Note, Tone};
+use super::sanitise::Colors;
+use super::summary;
+use super::tally::Tally;
+
+/// How much the engine itself says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Voice {
+    /// What starts, what ends, and a summary.
+    Full,
+    /// Only output of processes passes; a summary comes only when something went wrong.
+    Quiet,
+}
+
+/// Turns news into lines.
+pub struct Text {
+    plan: Arc<Plan>,
+    run: String,
+    voice: Voice,
+    labels: Labels,
+    /// What has happened so far.
+    pub tally: Tally,
+}
+
+impl Text {
+    /// For a run of `plan` with the id `run`.
+    pub fn new(plan: Arc<Plan>, run: String, voice: Voice, colors: Colors) -> Self {
+        Self {
+            labels: Labels::of(&plan, colors),
+            tally: Tally::new(Arc::clone(&plan)),
+            plan,
+            run,
+            voice,
+        }
+    }
+
+    /// The first line.
+    pub fn opening(&self) -> Option<String> {
+        let text = format!("run {} of {}", self.run, self.plan.name);
+        self.said(&Note::engine(Tone::Quiet, text))
+    }
+
+    /// The line that tells `news`, if it is told at all.
+    pub fn line(&mut self, news: &News) -> Option<String> {
+        self.tally.add(news);
+        match news {
+            News::Output { process, line, .. } => Some(self.labels.output(*process, line)),
+            News::Record {
+                record, pid, reason, ..
+            } => Note::of(*record, *pid, reason.as_deref(), &self.plan).and_then(|note| self.said(&note)),
+            News::OutputDropped { lines } => {
+                let lines = summary::plural(*lines, "line was", "lines were");
+                let text = format!("{lines} not shown, since nobody took them for a second; the logs have all");
+                self.said(&Note::engine(Tone::Warning, text))
+            }
+            News::QueueCounted { .. } | News::PoolCounted { .. } => None,
+        }
+    }
+
+    /// The summary, once there is no more news. A quiet voice gives it only when something went wrong.
+    pub fn summary(&self) -> Vec<String> {
+        if self.voice == Voice::Quiet && !summary::is_bad(&self.tally) {
+            return Vec::new();
+        }
+        let notes = summary::notes(&self.tally, &self.plan, &self.run);
+        notes.iter().map(|note| self.labels.note(note)).collect()
+    }
+
+    /// How much is said.
+    pub const fn voice(&self) -> Voice {
+        self.voice
+    }
+
+    fn said(&self, note: &Note) -> Option<String> {
+        match self.voice {
+            Voice::Full => Some(self.labels.note(note)),
+            Voice::Quiet => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

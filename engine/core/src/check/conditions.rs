@@ -1,0 +1,80 @@
+//! What `after` waits for can come.
+
+use super::{Findings, Subject, codes};
+use crate::graph::condition_word;
+use crate::spec::target::{Role, Target};
+use crate::spec::{After, Condition, OnFailure};
+
+pub(super) fn can_come(subject: &Subject, findings: &mut Findings) {
+    for (_, body) in subject.bodies() {
+        for after in &body.after {
+            if let (Some(is), Ok(target)) = (after.is, subject.names.resolve(Role::After, &after.on)) {
+                if fits(is, &target) {
+                    comes(subject, after, is, &target, findings);
+                } else {
+                    misfit(after, is, &target, findings);
+                }
+            }
+        }
+    }
+}
+
+fn fits(is: Condition, target: &Target) -> bool {
+    match is {
+        Condition::Started | Condition::Ready | Condition::Succeeded | Condition::Failed | Condition::Finished => {
+            matches!(target, Target::Processes(_) | Target::Absent | Target::Pool(_))
+        }
+        Condition::Set => matches!(target, Target::Event(_)),
+        Condition::Drained => matches!(target, Target::Queue(_)),
+    }
+}
+
+fn misfit(after: &After, is: Condition, target: &Target, findings: &mut Findings) {
+    let (name, word) = (&after.on.name, condition_word(is));
+    let message = format!("`{name}` is {}, which is never `{word}`", target.kind());
+    let finding = findings.error(codes::CONDITION_OF_OTHER_KIND, after.on.place, message);
+    finding.help = Some(match target.default_condition() {
+        Some(Condition::Set) => "the condition of an event is `set`".to_owned(),
+        Some(Condition::Drained) => "the condition of a queue is `drained`".to_owned(),
+        Some(_) | None => "use `started`, `succeeded`, `failed` or `finished`".to_owned(),
+    });
+}
+
+fn comes(subject: &Subject, after: &After, is: Condition, target: &Target, findings: &mut Findings) {
+    let name = &after.on.name;
+    let mut never = |message: String, help: &str| {
+        let finding = findings.error(codes::CONDITION_NEVER_COMES, after.on.place, message);
+        finding.help = Some(help.to_owned());
+    };
+    match is {
+        Condition::Ready => never(
+            format!("it cannot be seen whether `{name}` is ready"),
+            "wait for `started`, or for an event that it sets when it is ready",
+        ),
+        Condition::Failed if matches!(target, Target::Absent) => never(
+            format!("no instance of `{name}` runs, so it cannot fail"),
+            "give what waits for its failure the same `if`",
+        ),
+        Condition::Failed if is_ignored(subject, target) => never(
+            format!("`{name}` cannot fail: with `on_failure: ignore` a failure counts as a success"),
+            "wait for `finished`, or let it fail",
+        ),
+        Condition::Failed
+        | Condition::Started
+        | Condition::Succeeded
+        | Condition::Finished
+        | Condition::Set
+        | Condition::Drained => {}
+    }
+}
+
+/// Whether a failure of `target` counts as a success.
+fn is_ignored(subject: &Subject, target: &Target) -> bool {
+    let workflow = subject.workflow;
+    let process = target
+        .process_ids()
+        .next()
+        .map(|id| &workflow.processes[id.index()].body);
+    let body = process.or_else(|| target.pool().map(|pool| &workflow.pools[pool.index()].body));
+    body.is_some_and(|body| body.on_failure.unwrap_or(workflow.options.on_failure) == OnFailure::Ignore)
+}

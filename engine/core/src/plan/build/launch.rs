@@ -1,0 +1,193 @@
+//! How each process is started: where its descriptors lead and what its clients may touch.
+
+use std::collections::BTreeMap;
+
+use super::{Builder, Owner, sort_once};
+use crate::id::{PipeId, QueueId};
+use crate::plan::{Grant, Launch, Program, Side, Wire};
+use crate::spec::target::{Role, Target};
+use crate::spec::{Body, Descriptor, Reference, Stream};
+
+/// Whose standard streams they are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Streams {
+    /// A process's own.
+    OfProcess,
+    /// A worker's: tasks come in at stdin, and what leaves at stdout for a queue are results.
+    OfWorker,
+}
+
+/// Which way bytes go through a descriptor.
+#[derive(Clone, Copy)]
+enum Way {
+    In,
+    Out,
+}
+
+impl Builder<'_> {
+    pub(super) fn launch(&mut self, owner: Owner, body: &Body, index: u32, streams: Streams) -> Launch {
+        Launch {
+            program: body.run.clone().unwrap_or_else(nothing),
+            cwd: path(body.cwd.as_ref()),
+            env: body.env.clone(),
+            clear_env: body.clear_env,
+            user: path(body.user.as_ref()),
+            umask: body.umask,
+            nice: body.nice,
+            index,
+            stop_signal: body.stop.signal,
+            stop_command: body.stop.command.clone(),
+            fds: self.descriptors(owner, body, streams),
+            connects: self.connects(owner, body),
+            grants: self.grants(owner, body),
+            log_file: path(body.log.file.as_ref()),
+            prefix: body.log.prefix.clone(),
+        }
+    }
+
+    fn descriptors(&mut self, owner: Owner, body: &Body, streams: Streams) -> BTreeMap<i32, Wire> {
+        let stdin = match streams {
+            Streams::OfWorker => Wire::Tasks,
+            Streams::OfProcess => self.stream(owner, Role::Stdin, &body.stdin),
+        };
+        let stdout = match (streams, self.stream(owner, Role::Stdout, &body.stdout)) {
+            (Streams::OfWorker, Wire::ToQueue(_)) => Wire::Results,
+            (Streams::OfWorker | Streams::OfProcess, wire) => wire,
+        };
+        let stderr = self.stream(owner, Role::Stderr, &body.stderr);
+        let mut fds = BTreeMap::from([(0, stdin), (1, stdout), (2, stderr)]);
+        for (number, descriptor) in &body.fds {
+            let wire = self.descriptor(owner, *number, descriptor);
+            fds.insert(*number, wire);
+        }
+        fds
+    }
+
+    fn descriptor(&mut self, owner: Owner, number: i32, descriptor: &Descriptor) -> Wire {
+        match descriptor {
+            Descriptor::Send(channel) => self.channel(owner, Role::Send(number), Way::Out, channel),
+            Descriptor::Receive(channel) => self.channel(owner, Role::Receive(number), Way::In, channel),
+            Descriptor::End(end) => self
+                .end(owner, Role::End(number), end)
+                .map_or(Wire::Null, |(pipe, side)| Wire::Duplex(pipe, side)),
+            // As in a shell, a file on a further descriptor is more often written than read.
+            Descriptor::Stream(stream) => self.stream(owner, Role::Send(number), stream),
+        }
+    }
+
+    fn stream(&mut self, owner: Owner, role: Role, stream: &Stream) -> Wire {
+        let way = if role == Role::Stdin { Way::In } else { Way::Out };
+        match (stream, way) {
+            (Stream::Null, _) => Wire::Null,
+            (Stream::Inherit, _) => Wire::Inherit,
+            (Stream::Log, _) => Wire::Log,
+            (Stream::Stdout, _) => Wire::Stdout,
+            (Stream::Channel(channel), way) => self.channel(owner, role, way, channel),
+            (Stream::File(path, _), Way::In) => Wire::ReadFile(path.clone()),
+            (Stream::File(path, _), Way::Out) => Wire::WriteFile(path.clone()),
+            (Stream::Append(path, _), _) => Wire::AppendFile(path.clone()),
+            (Stream::Text(text), _) => Wire::Text(text.clone()),
+        }
+    }
+
+    fn channel(&mut self, owner: Owner, role: Role, way: Way, channel: &Reference) -> Wire {
+        match self.resolve(role, channel) {
+            Some(Target::Queue(queue)) => self.wire_queue(owner, way, queue),
+            Some(Target::Pipe(pipe)) => self.wire_pipe(owner, way, pipe),
+            // The reference does not resolve, so the plan is refused at the end.
+            Some(_) | None => Wire::Null,
+        }
+    }
+
+    fn wire_queue(&mut self, owner: Owner, way: Way, id: QueueId) -> Wire {
+        let queue = &mut self.plan.queues[id.index()];
+        match way {
+            Way::In => {
+                queue.receivers.push(owner.party);
+                Wire::FromQueue(id)
+            }
+            Way::Out => {
+                queue.senders.push(owner.party);
+                Wire::ToQueue(id)
+            }
+        }
+    }
+
+    fn wire_pipe(&mut self, owner: Owner, way: Way, id: PipeId) -> Wire {
+        let pipe = &mut self.plan.pipes[id.index()];
+        match way {
+            Way::In => {
+                pipe.receivers.push(owner.process);
+                Wire::PipeReader(id)
+            }
+            Way::Out => {
+                pipe.senders.push(owner.process);
+                Wire::PipeWriter(id)
+            }
+        }
+    }
+
+    fn connects(&mut self, owner: Owner, body: &Body) -> Vec<(PipeId, Side)> {
+        let mut ends: Vec<_> = body
+            .connects
+            .iter()
+            .filter_map(|end| self.end(owner, Role::Connects, end))
+            .collect();
+        sort_once(&mut ends);
+        ends
+    }
+
+    fn end(&mut self, owner: Owner, role: Role, end: &Reference) -> Option<(PipeId, Side)> {
+        let Target::End(id, side) = self.resolve(role, end)? else {
+            return None;
+        };
+        let pipe = &mut self.plan.pipes[id.index()];
+        match side {
+            Side::Left => pipe.senders.push(owner.process),
+            Side::Right => pipe.receivers.push(owner.process),
+        }
+        Some((id, side))
+    }
+
+    fn grants(&mut self, owner: Owner, body: &Body) -> Vec<Grant> {
+        let mut grants = Vec::new();
+        for queue in &body.sends {
+            if let Some(queue) = self.queue(Role::Sends, queue) {
+                self.plan.queues[queue.index()].senders.push(owner.party);
+                grants.push(Grant::Put(queue));
+            }
+        }
+        for queue in &body.receives {
+            if let Some(queue) = self.queue(Role::Receives, queue) {
+                self.plan.queues[queue.index()].receivers.push(owner.party);
+                grants.push(Grant::Get(queue));
+            }
+        }
+        for hold in &body.acquires {
+            let resource = self.resource(Role::Acquires, &hold.on);
+            grants.extend(resource.map(Grant::Acquire));
+        }
+        for (role, events, grant) in [
+            (Role::Sets, &body.sets, Grant::Set as fn(_) -> _),
+            (Role::Waits, &body.waits, Grant::Wait),
+        ] {
+            let targets = events.iter().filter_map(|event| self.resolve(role, event));
+            grants.extend(targets.filter_map(|target| target.event()).map(grant));
+        }
+        sort_once(&mut grants);
+        grants
+    }
+}
+
+/// A process always has a program; the reader of the language sees to it.
+fn nothing() -> Program {
+    Program {
+        argv: Vec::new(),
+        script: false,
+        place: crate::source::Span::default(),
+    }
+}
+
+fn path<T>(given: Option<&(String, T)>) -> Option<String> {
+    given.map(|(text, _)| text.clone())
+}

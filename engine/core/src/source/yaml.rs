@@ -1,0 +1,387 @@
+//! Makes the node tree of a file from the events of the YAML parser, with aliases and merge keys followed.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use saphyr_parser::{Event, Parser, ScalarStyle};
+
+use super::node::{Entry, Kind, Node, Style, excerpt};
+use super::text::{self, Offsets};
+use super::{File, Files, Span};
+use crate::diagnostic::{Findings, codes};
+
+/// How deeply a file may be nested, aliases followed.
+const DEPTH_MAX: usize = 64;
+/// How many aliases a file may have.
+const ALIASES_MAX: usize = 1_000;
+/// How many nodes a file may have, an alias counted as what it stands for.
+const NODES_MAX: u32 = 5_000_000;
+
+/// Reads a file: its number in `files`, and its root unless it could not be read as YAML.
+pub(crate) fn parse(path: &str, bytes: Vec<u8>, files: &mut Files, findings: &mut Findings) -> (u32, Option<Rc<Node>>) {
+    if bytes.len() > text::FILE_BYTES_MAX {
+        let message = format!("`{}` is larger than {} MiB", excerpt(path), text::FILE_BYTES_MAX >> 20);
+        findings.error(codes::TOO_LARGE, None, message);
+        return (add(files, path, String::new()), None);
+    }
+    let (text, invalid_at) = text::decode(bytes);
+    let file = add(files, path, text);
+    if let Some(at) = invalid_at {
+        let span = Span::between(file, at, at + char::REPLACEMENT_CHARACTER.len_utf8());
+        findings
+            .error(codes::NOT_UTF8, span, "this byte is not UTF-8")
+            .help("save the file as UTF-8");
+        return (file, None);
+    }
+    let text = Arc::clone(&files.all()[file as usize].text);
+    let root = tree(file, &text, findings);
+    (file, root)
+}
+
+fn add(files: &mut Files, path: &str, text: String) -> u32 {
+    files.add(File {
+        path: path.to_owned(),
+        text: text.into(),
+    })
+}
+
+fn tree(file: u32, text: &str, findings: &mut Findings) -> Option<Rc<Node>> {
+    if !text::is_parseable(file, text, findings) {
+        return None;
+    }
+    let body = text.strip_prefix(text::BYTE_ORDER_MARK).unwrap_or(text);
+    let mut builder = Builder::new(file, text, body, findings);
+    let built = builder.build(body);
+    let root = builder.root.take();
+    match built {
+        Ok(()) => second_opinion(file, body, text.len() - body.len(), root, findings),
+        Err(Stop) => None,
+    }
+}
+
+/// The other YAML parser must accept the file too: what only one of them accepts is not well-formed, and other tools
+/// of the user's would stumble over it.
+fn second_opinion(
+    file: u32,
+    body: &str,
+    skipped: usize,
+    root: Option<Rc<Node>>,
+    findings: &mut Findings,
+) -> Option<Rc<Node>> {
+    let Some(root) = root.filter(|root| !root.is_null()) else {
+        findings
+            .error(codes::EMPTY, Span::between(file, 0, 0), "the file is empty")
+            .help("a workflow begins with `forkyard: 1`");
+        return None;
+    };
+    if let Err(error) = serde_yaml::from_str::<serde::de::IgnoredAny>(body) {
+        let at = skipped + error.location().map_or(0, |location| location.index()).min(body.len());
+        let message = format!("not well-formed YAML: {}", excerpt(&error.to_string()));
+        findings.error(codes::NOT_YAML, Span::between(file, at, at + 1), message);
+        return None;
+    }
+    Some(root)
+}
+
+/// The file cannot be read on; the reason has been noted.
+struct Stop;
+
+/// A collection whose end has not come.
+struct Frame {
+    anchor: usize,
+    start: usize,
+    content: Content,
+}
+
+enum Content {
+    Sequence(Vec<Rc<Node>>),
+    Mapping(Fields),
+}
+
+/// A mapping under construction.
+#[derive(Default)]
+struct Fields {
+    entries: Vec<Entry>,
+    /// Where each key of the mapping itself stands.
+    places: BTreeMap<String, Span>,
+    /// The key whose value comes next.
+    key: Option<Key>,
+    /// What is merged in by `<<`.
+    merges: Vec<Rc<Node>>,
+}
+
+enum Key {
+    /// A key to be kept.
+    Kept(Rc<Node>),
+    /// `<<`.
+    Merge,
+    /// A key that was refused; its value is dropped.
+    Refused,
+}
+
+struct Builder<'a> {
+    file: u32,
+    text: &'a str,
+    offsets: Offsets<'a>,
+    /// How many bytes of the file precede the text that is parsed.
+    skipped: usize,
+    findings: &'a mut Findings,
+    frames: Vec<Frame>,
+    /// What each anchor stands for; a collection that has not ended is not here yet.
+    anchors: BTreeMap<usize, Rc<Node>>,
+    aliases: usize,
+    nodes: u32,
+    documents: usize,
+    root: Option<Rc<Node>>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(file: u32, text: &'a str, body: &'a str, findings: &'a mut Findings) -> Self {
+        Self {
+            file,
+            text,
+            offsets: Offsets::of(body),
+            skipped: text.len() - body.len(),
+            findings,
+            frames: Vec::new(),
+            anchors: BTreeMap::new(),
+            aliases: 0,
+            nodes: 0,
+            documents: 0,
+            root: None,
+        }
+    }
+
+    fn build(&mut self, body: &str) -> Result<(), Stop> {
+        for event in Parser::new_from_str(body) {
+            match event {
+                Ok((event, span)) => self.event(event, self.span(span))?,
+                Err(error) => {
+                    let at = self.byte(error.marker().index());
+                    return Err(self.refuse(at, error.info()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, at: usize, reason: &str) -> Stop {
+        if let Some(tab) = text::indenting_tab(self.text, at) {
+            let span = Span::between(self.file, tab, tab + 1);
+            self.findings
+                .error(codes::TAB, span, "a tab cannot indent in YAML")
+                .help("indent with spaces");
+        } else {
+            let span = Span::between(self.file, at, at + 1);
+            let message = format!("not well-formed YAML: {reason}");
+            self.findings.error(codes::NOT_YAML, span, message);
+        }
+        Stop
+    }
+
+    fn byte(&self, index: usize) -> usize {
+        self.skipped + self.offsets.byte(index)
+    }
+
+    fn span(&self, span: saphyr_parser::Span) -> Span {
+        Span::between(self.file, self.byte(span.start.index()), self.byte(span.end.index()))
+    }
+
+    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Stop> {
+        match event {
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
+            Event::DocumentStart(_) => self.document(span),
+            Event::Alias(anchor) => self.alias(anchor, span),
+            Event::Scalar(text, style, anchor, tag) => {
+                self.untagged(tag.is_some(), span);
+                let style = if style == ScalarStyle::Plain {
+                    Style::Plain
+                } else {
+                    Style::Text
+                };
+                self.complete(anchor, Rc::new(Node::scalar(span, text.into_owned(), style)))
+            }
+            Event::SequenceStart(anchor, tag) => {
+                self.untagged(tag.is_some(), span);
+                self.open(anchor, span, Content::Sequence(Vec::new()))
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.untagged(tag.is_some(), span);
+                self.open(anchor, span, Content::Mapping(Fields::default()))
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(span),
+        }
+    }
+
+    fn document(&mut self, span: Span) -> Result<(), Stop> {
+        self.documents += 1;
+        if self.documents > 1 {
+            self.findings
+                .error(codes::SEVERAL_DOCUMENTS, span, "a second document begins here")
+                .help("keep one workflow in a file; `include` and a second `-f` bring files together");
+            return Err(Stop);
+        }
+        Ok(())
+    }
+
+    fn untagged(&mut self, tagged: bool, span: Span) {
+        if tagged {
+            self.findings
+                .error(
+                    codes::TAG,
+                    span,
+                    "YAML tags such as `!!str` are not part of the language",
+                )
+                .help("remove the tag; write text that looks like a number in quotes");
+        }
+    }
+
+    fn open(&mut self, anchor: usize, span: Span, content: Content) -> Result<(), Stop> {
+        let start = span.start as usize;
+        if self.frames.len() >= DEPTH_MAX {
+            return Err(self.too_deep(span));
+        }
+        self.frames.push(Frame { anchor, start, content });
+        Ok(())
+    }
+
+    fn too_deep(&mut self, span: Span) -> Stop {
+        let message = format!("nested more than {DEPTH_MAX} levels deep");
+        self.findings.error(codes::TOO_DEEP, span, message);
+        Stop
+    }
+
+    fn close(&mut self, end: Span) -> Result<(), Stop> {
+        let frame = self.frames.pop().expect("the parser ends only what it began");
+        let end = end.end as usize;
+        let node = match frame.content {
+            Content::Sequence(items) => {
+                let end = items.last().map_or(end, |last| last.span.end as usize);
+                Node::sequence(Span::between(self.file, frame.start, end.max(frame.start)), items)
+            }
+            Content::Mapping(fields) => {
+                let end = fields.entries.last().map_or(end, |last| last.value.span.end as usize);
+                let span = Span::between(self.file, frame.start, end.max(frame.start));
+                Node::mapping(span, merged(fields))
+            }
+        };
+        self.complete(frame.anchor, Rc::new(node))
+    }
+
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Stop> {
+        self.aliases += 1;
+        if self.aliases > ALIASES_MAX {
+            let message = format!("the file has more than {ALIASES_MAX} aliases");
+            self.findings.error(codes::ALIAS, span, message);
+            return Err(Stop);
+        }
+        let Some(node) = self.anchors.get(&anchor).map(Rc::clone) else {
+            self.findings
+                .error(codes::ALIAS, span, "this alias stands inside of what it stands for");
+            return Err(Stop);
+        };
+        if self.frames.len() + node.height as usize > DEPTH_MAX {
+            return Err(self.too_deep(span));
+        }
+        self.place(node, span);
+        Ok(())
+    }
+
+    /// A node is complete: it is remembered under its anchor and put where it belongs.
+    fn complete(&mut self, anchor: usize, node: Rc<Node>) -> Result<(), Stop> {
+        let span = node.span;
+        if anchor != 0 {
+            self.anchors.insert(anchor, Rc::clone(&node));
+        }
+        self.nodes = self.nodes.saturating_add(1);
+        if node.weight > NODES_MAX || self.nodes > NODES_MAX {
+            let message = format!("with all aliases followed this is more than {NODES_MAX} values");
+            self.findings.error(codes::TOO_LARGE, span, message);
+            return Err(Stop);
+        }
+        self.place(node, span);
+        Ok(())
+    }
+
+    /// Puts a node into the innermost open collection; `span` is where it, or its alias, stands.
+    fn place(&mut self, node: Rc<Node>, span: Span) {
+        let Some(frame) = self.frames.last_mut() else {
+            self.root = Some(node);
+            return;
+        };
+        match &mut frame.content {
+            Content::Sequence(items) => items.push(node),
+            Content::Mapping(fields) => match fields.key.take() {
+                None => fields.key = Some(take_key(fields, node, span, self.findings)),
+                Some(Key::Kept(key)) => fields.entries.push(Entry { key, value: node }),
+                Some(Key::Merge) => take_merge(fields, &node, span, self.findings),
+                Some(Key::Refused) => {}
+            },
+        }
+    }
+}
+
+/// Decides about the key of the entry that begins.
+fn take_key(fields: &mut Fields, node: Rc<Node>, span: Span, findings: &mut Findings) -> Key {
+    let Kind::Scalar(scalar) = &node.kind else {
+        findings.error(
+            codes::KEY_NOT_TEXT,
+            span,
+            format!("{} cannot be a key", node.describe()),
+        );
+        return Key::Refused;
+    };
+    if node.is_null() {
+        findings.error(codes::KEY_NOT_TEXT, span, "a key is missing here");
+        return Key::Refused;
+    }
+    if let Some(&first) = fields.places.get(&scalar.text) {
+        let message = format!("the key `{}` occurs twice", excerpt(&scalar.text));
+        findings
+            .error(codes::DUPLICATE_KEY, span, message)
+            .related(first, "it is here already")
+            .help("remove one of them; of two values YAML readers silently keep one");
+        return Key::Refused;
+    }
+    fields.places.insert(scalar.text.clone(), span);
+    if scalar.style == Style::Plain && scalar.text == "<<" {
+        return Key::Merge;
+    }
+    Key::Kept(node)
+}
+
+/// Notes what `<<` merges: a map, or a list of maps of which the earlier win.
+fn take_merge(fields: &mut Fields, node: &Rc<Node>, span: Span, findings: &mut Findings) {
+    let parts = match &node.kind {
+        Kind::Mapping(_) => std::slice::from_ref(node),
+        Kind::Sequence(items) => items,
+        Kind::Scalar(_) => &[],
+    };
+    let mergeable = !parts.is_empty() && parts.iter().all(|part| matches!(part.kind, Kind::Mapping(_)));
+    if mergeable {
+        fields.merges.extend(parts.iter().map(Rc::clone));
+    } else {
+        findings.error(
+            codes::ALIAS,
+            span,
+            format!("`<<` merges a map or a list of maps; found {}", node.describe()),
+        );
+    }
+}
+
+/// The entries of a mapping with what it merges: its own first, then the earlier merges before the later.
+fn merged(mut fields: Fields) -> Vec<Entry> {
+    for part in fields.merges {
+        for entry in part.entries() {
+            if !fields.places.contains_key(entry.key.text()) {
+                fields.places.insert(entry.key.text().to_owned(), entry.key.span);
+                fields.entries.push(entry.clone());
+            }
+        }
+    }
+    fields.entries
+}
+
+#[cfg(test)]
+mod tests;

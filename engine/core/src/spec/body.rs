@@ -1,0 +1,231 @@
+//! What a process and a pool's worker have in common: fields become a [`Body`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::decode::{Spanned, TextOr, listed};
+use super::environment::Environments;
+use super::fields::{Command, Fields, LogFields, RestartPolicy, StopFields};
+use super::stream::{Standard, descriptors};
+use super::{Body, EnvValue, Log, Program, Stop, edge};
+use crate::diagnostic::{Findings, codes, nearest};
+use crate::source::{Node, Span, excerpt};
+
+/// How long a process has to stop before it is killed, where it does not say so itself.
+const GRACE: Duration = Duration::from_secs(10);
+/// SIGTERM.
+const SIGNAL_TERM: i32 = 15;
+
+/// Shells by name, with how they are given a script.
+const SHELLS: [(&str, &str); 11] = [
+    ("sh", "-c"),
+    ("bash", "-c"),
+    ("zsh", "-c"),
+    ("dash", "-c"),
+    ("ksh", "-c"),
+    ("fish", "-c"),
+    ("python", "-c"),
+    ("python3", "-c"),
+    ("node", "-e"),
+    ("perl", "-e"),
+    ("ruby", "-e"),
+];
+
+/// Keys whose behaviour is not built, whatever their value is.
+const UNBUILT_KEYS: [&str; 5] = ["ready", "live", "limits", "cpus", "sockets"];
+
+/// Makes the body of a process or a pool.
+pub(crate) fn body(
+    fields: &Fields,
+    workflow_env: &BTreeMap<String, EnvValue>,
+    environments: &mut Environments<'_>,
+    findings: &mut Findings,
+) -> Body {
+    let mut env = workflow_env.clone();
+    environments.add(fields.env_file.as_ref(), fields.env.as_ref(), &mut env, findings);
+    check_probes(fields, findings);
+    let placed = |text: &Spanned<super::values::Text>| (text.value.0.clone(), text.place);
+    Body {
+        run: program(fields, findings),
+        cwd: fields.cwd.as_ref().map(placed),
+        env,
+        clear_env: fields.clear_env.unwrap_or(false),
+        user: fields.user.as_ref().map(placed),
+        umask: fields.umask.as_ref().map(|umask| umask.0),
+        nice: fields.nice.map(super::values::Whole::get),
+        after: edge::afters(fields.after.as_ref(), findings),
+        stdin: Standard::Stdin.stream(fields, findings),
+        stdout: Standard::Stdout.stream(fields, findings),
+        stderr: Standard::Stderr.stream(fields, findings),
+        fds: descriptors(fields.fds.as_ref(), findings),
+        sends: edge::references(fields.sends.as_ref()),
+        receives: edge::references(fields.receives.as_ref()),
+        connects: edge::references(fields.connects.as_ref()),
+        holds: edge::holds(fields.holds.as_ref()),
+        acquires: edge::holds(fields.acquires.as_ref()),
+        sets: edge::references(fields.sets.as_ref()),
+        waits: edge::references(fields.waits.as_ref()),
+        daemon: fields.daemon.unwrap_or(false),
+        timeout: fields.timeout.as_ref().map(|timeout| timeout.0),
+        stop: stop(fields.stop.as_ref(), findings),
+        success: success(fields),
+        on_failure: fields.on_failure,
+        log: log(fields.log.as_ref()),
+    }
+}
+
+fn success(fields: &Fields) -> Vec<i32> {
+    match &fields.success {
+        None => vec![0],
+        Some(codes) => codes.0.iter().map(|code| code.get()).collect(),
+    }
+}
+
+fn log(fields: Option<&LogFields>) -> Log {
+    let file = fields.and_then(|fields| fields.file.as_ref());
+    let prefix = fields.and_then(|fields| fields.prefix.as_ref());
+    Log {
+        file: file.map(|file| (file.value.0.clone(), file.place)),
+        prefix: prefix.map(|prefix| prefix.0.clone()),
+    }
+}
+
+fn stop(fields: Option<&StopFields>, findings: &mut Findings) -> Stop {
+    let command = fields.and_then(|fields| fields.command.as_ref());
+    Stop {
+        signal: fields
+            .and_then(|fields| fields.signal.as_ref())
+            .map_or(SIGNAL_TERM, |signal| signal.0),
+        grace: fields
+            .and_then(|fields| fields.grace.as_ref())
+            .map_or(GRACE, |grace| grace.0),
+        command: command.and_then(|command| words(command, None, findings)),
+    }
+}
+
+fn program(fields: &Fields, findings: &mut Findings) -> Option<Program> {
+    if let (Some(shell), Some(run)) = (&fields.shell, &fields.run)
+        && matches!(run.value, TextOr::Other(_))
+    {
+        findings
+            .error(codes::CONFLICT, shell.place, "`shell` with a `run` that is a list")
+            .related(run.place, "a list is executed as it is")
+            .help("remove `shell`, or write `run` as one text");
+    }
+    words(fields.run.as_ref()?, fields.shell.as_ref(), findings)
+}
+
+/// The argument vector of a command.
+fn words(command: &Spanned<Command>, shell: Option<&Spanned<Command>>, findings: &mut Findings) -> Option<Program> {
+    let place = command.place;
+    let (argv, script) = match &command.value {
+        TextOr::Other(words) => (words.0.iter().map(|word| word.0.clone()).collect(), false),
+        TextOr::Text(text) => {
+            let mut argv = interpreter(shell, findings)?;
+            argv.push(text.clone());
+            (argv, true)
+        }
+    };
+    let blank = match (argv.as_slice(), script) {
+        ([], _) => true,
+        ([.., last], true) => last.trim().is_empty(),
+        ([first, ..], false) => first.is_empty(),
+    };
+    if blank {
+        findings.error(codes::BAD_VALUE, place, "there is nothing to execute");
+        return None;
+    }
+    if argv.iter().any(|word| word.contains('\0')) {
+        findings.error(codes::BAD_VALUE, place, "a command cannot contain a NUL character");
+        return None;
+    }
+    Some(Program { argv, script, place })
+}
+
+/// How a script is executed: the words before it.
+fn interpreter(shell: Option<&Spanned<Command>>, findings: &mut Findings) -> Option<Vec<String>> {
+    let Some(Spanned { value, place }) = shell else {
+        return Some(vec!["sh".to_owned(), "-c".to_owned()]);
+    };
+    let name = match value {
+        TextOr::Other(words) if words.0.is_empty() => {
+            findings.error(codes::BAD_VALUE, *place, "`shell` is an empty list");
+            return None;
+        }
+        TextOr::Other(words) => return Some(words.0.iter().map(|word| word.0.clone()).collect()),
+        TextOr::Text(name) => name,
+    };
+    if let Some((shell, option)) = SHELLS.iter().find(|(shell, _)| shell == name) {
+        return Some(vec![(*shell).to_owned(), (*option).to_owned()]);
+    }
+    let names = SHELLS.map(|(shell, _)| shell);
+    let help = match nearest(name, names) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!(
+            "known are {}; any other is written as a list, such as `[lua, -e]`",
+            listed(&names)
+        ),
+    };
+    let message = format!("`{}` is no shell known here", excerpt(name));
+    findings.error(codes::BAD_VALUE, *place, message).help(help);
+    None
+}
+
+fn check_probes(fields: &Fields, findings: &mut Findings) {
+    for probe in [&fields.ready, &fields.live].into_iter().flatten() {
+        let ways = [
+            probe.value.log.is_some(),
+            probe.value.exec.is_some(),
+            probe.value.tcp.is_some(),
+            probe.value.http.is_some(),
+            probe.value.notify.is_some(),
+        ];
+        if ways.into_iter().filter(|way| *way).count() != 1 {
+            findings
+                .error(codes::CONFLICT, probe.place, "there is to be one way to look")
+                .help("write one of `log`, `exec`, `tcp`, `http` and `notify`");
+        }
+    }
+}
+
+/// The keys of a node that ask for what is not built, each with its place.
+pub(crate) fn unbuilt(node: &Node, fields: &Fields) -> Vec<(&'static str, Span)> {
+    let mut asked: Vec<_> = UNBUILT_KEYS
+        .into_iter()
+        .filter_map(|key| node.entry(key).map(|entry| (key, entry.key.span)))
+        .collect();
+    let place = |key: &str| node.entry(key).map_or(node.span, |entry| entry.key.span);
+    if fields.tty == Some(true) {
+        asked.push(("tty", place("tty")));
+    }
+    if let Some(restart) = &fields.restart {
+        let never = match &restart.value {
+            TextOr::Text(policy) => policy == "never",
+            TextOr::Other(fields) => fields.policy.is_none_or(|policy| policy == RestartPolicy::Never),
+        };
+        if !never {
+            asked.push(("restart", restart.place));
+        }
+    }
+    if let Some(rotate) = fields.log.as_ref().and_then(|log| log.rotate.as_ref()) {
+        asked.push(("log.rotate", rotate.place));
+    }
+    asked
+}
+
+/// Checks the word of `restart`, which a map would have had checked by its form.
+pub(crate) fn check_restart(fields: &Fields, findings: &mut Findings) {
+    const POLICIES: [&str; 3] = ["never", "on-failure", "always"];
+    let Some(restart) = &fields.restart else {
+        return;
+    };
+    if let TextOr::Text(policy) = &restart.value
+        && !POLICIES.contains(&policy.as_str())
+    {
+        let message = format!("expected one of {}; found `{}`", listed(&POLICIES), excerpt(policy));
+        let finding = findings.error(codes::BAD_VALUE, restart.place, message);
+        if let Some(near) = nearest(policy, POLICIES) {
+            finding.help(format!("did you mean `{near}`?"));
+        }
+    }
+}

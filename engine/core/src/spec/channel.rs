@@ -1,0 +1,54 @@
+//! Queues and pipes, word for word.
+
+use serde::Deserialize;
+
+use super::resolve::Named;
+use super::values::{Size, Whole};
+use super::{Framing, Pipe, Queue, Unbuilt};
+
+/// How many items a queue holds where it does not say so itself.
+const CAPACITY: u64 = 1024;
+/// How large an item may be where the queue does not say so itself: 16 MiB.
+const ITEM_BYTES: u64 = 16 << 20;
+
+/// A queue's fields.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct QueueFields {
+    description: Option<String>,
+    capacity: Option<Whole<0, 1_000_000_000_000>>,
+    framing: Framing,
+    max_item: Option<Size>,
+    durable: bool,
+}
+
+/// A queue; that it asks for durability is noted.
+pub(crate) fn queue(named: Named, fields: QueueFields, unbuilt: &mut Vec<Unbuilt>) -> Queue {
+    if fields.durable {
+        unbuilt.push(named.unbuilt("durable", "queue"));
+    }
+    Queue {
+        declared: named.declared(fields.description),
+        capacity: fields.capacity.map_or(CAPACITY, Whole::get),
+        framing: fields.framing,
+        max_item: fields.max_item.map_or(ITEM_BYTES, |size| size.0),
+    }
+}
+
+/// A pipe's fields.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct PipeFields {
+    description: Option<String>,
+    duplex: bool,
+    size: Option<Size>,
+}
+
+/// A pipe.
+pub(crate) fn pipe(named: Named, fields: PipeFields) -> Pipe {
+    Pipe {
+        declared: named.declared(fields.description),
+        duplex: fields.duplex,
+        size: fields.size.map(|size| size.0),
+    }
+}

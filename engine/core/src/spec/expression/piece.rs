@@ -1,0 +1,108 @@
+//! Tells expressions from the text around them, and finds them again in the file.
+
+use crate::source::{Files, Span};
+
+const OPENING: &str = "${{";
+
+/// A piece of a scalar.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Piece<'a> {
+    /// Text that stays as it is.
+    Text(&'a str),
+    /// What stands between `${{` and `}}`.
+    Expression(&'a str),
+}
+
+/// The pieces of a scalar; the error is the number of the expression that does not end.
+pub(super) fn pieces(text: &str) -> Result<Vec<Piece<'_>>, usize> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    let mut number = 0;
+    while let Some(start) = rest.find(OPENING) {
+        if start > 0 {
+            pieces.push(Piece::Text(&rest[..start]));
+        }
+        let inside = &rest[start + OPENING.len()..];
+        let end = closing(inside).ok_or::<usize>(number)?;
+        pieces.push(Piece::Expression(&inside[..end]));
+        rest = &inside[end + 2..];
+        number += 1;
+    }
+    if !rest.is_empty() {
+        pieces.push(Piece::Text(rest));
+    }
+    Ok(pieces)
+}
+
+/// Where the `}}` is that ends an expression: not in quotes, and after the end of each `{` in it.
+fn closing(inside: &str) -> Option<usize> {
+    let bytes = inside.as_bytes();
+    let mut quote = None;
+    let mut braces = 0_usize;
+    let mut at = 0;
+    while at < bytes.len() {
+        match (quote, bytes[at]) {
+            (Some(_), b'\\') => at += 1,
+            (Some(open), byte) if byte == open => quote = None,
+            (None, byte @ (b'"' | b'\'')) => quote = Some(byte),
+            (None, b'{') => braces += 1,
+            (None, b'}') if braces > 0 => braces -= 1,
+            (None, b'}') if bytes.get(at + 1) == Some(&b'}') => return Some(at),
+            (Some(_) | None, _) => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+/// The place of the expression number `number` of the scalar at `span`, or of the first `word` in it. The scalar is
+/// read as it stands in the file, escapes and all, so a place may at worst be that of the whole scalar.
+pub(super) fn expression_place(files: &Files, span: Span, number: usize, word: Option<&str>) -> Span {
+    let text = &files.of(span).text;
+    let Some(written) = text.get(span.start as usize..span.end as usize) else {
+        return span;
+    };
+    let Some((start, _)) = written.match_indices(OPENING).nth(number) else {
+        return span;
+    };
+    let inside = &written[start + OPENING.len()..];
+    let end = closing(inside).map_or(OPENING.len(), |end| OPENING.len() + end + 2);
+    let found = word.and_then(|word| find_word(&inside[..end - OPENING.len()], word).map(|at| (at, word.len())));
+    let (at, length) = found.map_or((start, end), |(at, length)| (start + OPENING.len() + at, length));
+    let first = span.start as usize + at;
+    Span::between(span.file, first, first + length)
+}
+
+fn find_word(text: &str, word: &str) -> Option<usize> {
+    let part = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(word).map(|(at, _)| at).find(|&at| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + word.len()..].chars().next();
+        !before.is_some_and(part) && !after.is_some_and(part)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_and_braces_inside_do_not_end_an_expression() {
+        let text = r#"a ${{ "}}" ~ {"x": {}}["x"] }} $b ${c} ${{d}}"#;
+        assert_eq!(
+            pieces(text),
+            Ok(vec![
+                Piece::Text("a "),
+                Piece::Expression(r#" "}}" ~ {"x": {}}["x"] "#),
+                Piece::Text(" $b ${c} "),
+                Piece::Expression("d"),
+            ])
+        );
+    }
+
+    #[test]
+    fn an_expression_that_does_not_end_is_told_by_its_number() {
+        assert_eq!(pieces("${{ a }} ${{ b }"), Err(1));
+        assert_eq!(pieces("${{ 'a }}"), Err(0));
+    }
+}

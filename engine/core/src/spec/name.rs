@@ -1,0 +1,79 @@
+//! Names: one name space for all kinds, so that a bare name always says what it means.
+
+use std::collections::BTreeMap;
+
+use crate::diagnostic::{Findings, codes};
+use crate::source::{Node, Span, excerpt};
+
+/// The sections of a workflow whose keys are names, with what one of their entries is called.
+pub(crate) const SECTIONS: [(&str, &str); 9] = [
+    ("processes", "process"),
+    ("pools", "pool"),
+    ("queues", "queue"),
+    ("pipes", "pipe"),
+    ("locks", "lock"),
+    ("semaphores", "semaphore"),
+    ("events", "event"),
+    ("templates", "template"),
+    ("groups", "group"),
+];
+
+/// The longest name, in bytes.
+const NAME_BYTES_MAX: usize = 64;
+
+/// Words that a stream may lead to, so that no channel can have them as its name.
+pub(crate) const STREAM_WORDS: [&str; 4] = ["null", "inherit", "log", "stdout"];
+
+/// Checks all names of a workflow.
+pub(crate) fn check_all(root: &Node, findings: &mut Findings) {
+    let mut known: BTreeMap<&str, (&str, Span)> = BTreeMap::new();
+    for (section, kind) in SECTIONS {
+        for entry in root.get(section).map_or(&[][..], |section| section.entries()) {
+            let name = entry.key.text();
+            check(&entry.key, kind, findings);
+            if let Some((other, place)) = known.get(name) {
+                let message = format!(
+                    "the name `{}` is used for {} and {}",
+                    excerpt(name),
+                    article(other),
+                    article(kind)
+                );
+                findings
+                    .error(codes::NAME_TWICE, entry.key.span, message)
+                    .related(*place, format!("the {other}"))
+                    .help("all kinds share one name space: rename one of them");
+            } else {
+                known.insert(name, (kind, entry.key.span));
+            }
+        }
+    }
+}
+
+/// Checks one name.
+pub(crate) fn check(key: &Node, kind: &str, findings: &mut Findings) {
+    let name = key.text();
+    if !is_name(name) {
+        let message = format!("`{}` cannot be the name of {}", excerpt(name), article(kind));
+        findings.error(codes::BAD_NAME, key.span, message).help(format!(
+            "a name begins with a letter or `_`, goes on with letters, digits, `_` or `-`, and has at most {NAME_BYTES_MAX} of them"
+        ));
+    } else if matches!(kind, "queue" | "pipe") && STREAM_WORDS.contains(&name) {
+        let message = format!("`{name}` cannot be the name of a {kind}: as a stream it means something else");
+        findings.error(codes::BAD_NAME, key.span, message);
+    }
+}
+
+/// Whether a text is a name: `[A-Za-z_][A-Za-z0-9_-]*`, not too long.
+fn is_name(text: &str) -> bool {
+    text.len() <= NAME_BYTES_MAX
+        && text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+}
+
+/// `a process`, `an event`.
+pub(crate) fn article(kind: &str) -> String {
+    let vowel = kind.starts_with(['a', 'e', 'i', 'o', 'u']);
+    format!("{} {kind}", if vowel { "an" } else { "a" })
+}

@@ -1,0 +1,62 @@
+//! Locks, semaphores and events, word for word.
+
+use serde::Deserialize;
+
+use super::resolve::Named;
+use super::values::Whole;
+use super::{Event, Lock, Semaphore};
+use crate::diagnostic::{Findings, codes};
+
+/// A lock's fields.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct LockFields {
+    description: Option<String>,
+    reentrant: bool,
+}
+
+/// A lock.
+pub(crate) fn lock(named: Named, fields: LockFields) -> Lock {
+    Lock {
+        declared: named.declared(fields.description),
+        reentrant: fields.reentrant,
+    }
+}
+
+/// A semaphore's fields.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct SemaphoreFields {
+    description: Option<String>,
+    permits: Option<Whole<1, 1_000_000>>,
+}
+
+/// A semaphore; `permits` cannot be left out.
+pub(crate) fn semaphore(named: Named, fields: SemaphoreFields, findings: &mut Findings) -> Semaphore {
+    if !named.node.entries().iter().any(|entry| entry.key.text() == "permits") {
+        let message = format!("the semaphore `{}` has no `permits`", named.name);
+        findings
+            .error(codes::MISSING_KEY, named.place, message)
+            .help("say how many may hold it at once: `permits: 2`");
+    }
+    Semaphore {
+        permits: fields.permits.map_or(1, Whole::get),
+        declared: named.declared(fields.description),
+    }
+}
+
+/// An event's fields.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct EventFields {
+    description: Option<String>,
+    set: bool,
+}
+
+/// An event.
+pub(crate) fn event(named: Named, fields: EventFields) -> Event {
+    Event {
+        declared: named.declared(fields.description),
+        set: fields.set,
+    }
+}

@@ -1,0 +1,224 @@
+//! The kinds of single values: text, durations, sizes, bounded numbers, signals, masks.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
+
+mod quantity;
+
+pub use quantity::duration;
+use quantity::size;
+
+/// Defines a value that is made from the text of a scalar: its type, what is wanted in words, and how it is read.
+macro_rules! define_texts {
+    ($($(#[$doc:meta])* $name:ident($inner:ty), $wanted:literal, $read:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub(crate) struct $name(pub $inner);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Reader;
+
+                impl Visitor<'_> for Reader {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($wanted)
+                    }
+
+                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
+                        let read: fn(&str) -> Option<$inner> = $read;
+                        let value = read(text).map($name);
+                        value.ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+                    }
+                }
+
+                deserializer.deserialize_str(Reader)
+            }
+        }
+    )*};
+}
+
+define_texts! {
+    /// Text that is handed to the operating system, which ends text at a NUL.
+    Text(String), "text without NUL characters", |text| (!text.contains('\0')).then(|| text.to_owned());
+
+    /// Text that only has to be read or written.
+    Bytes(String), "text", |text| Some(text.to_owned());
+
+    /// A span of time: `250ms`, `3s`, `2m`, `1h30m`.
+    Period(Duration), "a duration such as 250ms, 3s, 2m or 1h30m", duration;
+
+    /// A number of bytes: `64KiB`, `10MB`, `512`.
+    Size(u64), "a size such as 512, 64KiB or 10MB", size;
+
+    /// A signal by its name or number.
+    Signal(i32), "a signal such as TERM, SIGINT or 10", signal;
+
+    /// A file mode mask, in octal with or without a leading zero.
+    Umask(u32), "an octal mask from 000 to 777, such as 022", umask;
+}
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Whole<const MIN: i64, const MAX: i64>(i64);
+
+impl<const MIN: i64, const MAX: i64> Whole<MIN, MAX> {
+    /// The number; every bound in use lies within the type it is asked for in.
+    pub fn get<T: TryFrom<i64>>(self) -> T {
+        T::try_from(self.0)
+            .ok()
+            .expect("the bounds of the number are within its type")
+    }
+}
+
+impl<'de, const MIN: i64, const MAX: i64> Deserialize<'de> for Whole<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_i64(WholeVisitor::<MIN, MAX>)
+    }
+}
+
+struct WholeVisitor<const MIN: i64, const MAX: i64>;
+
+impl<const MIN: i64, const MAX: i64> Visitor<'_> for WholeVisitor<MIN, MAX> {
+    type Value = Whole<MIN, MAX>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if MAX == i64::MAX {
+            write!(f, "a whole number from {MIN} on")
+        } else {
+            write!(f, "a whole number from {MIN} to {MAX}")
+        }
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self::Value, E> {
+        if (MIN..=MAX).contains(&value) {
+            Ok(Whole(value))
+        } else {
+            Err(E::invalid_value(Unexpected::Signed(value), &self))
+        }
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self::Value, E> {
+        match i64::try_from(value) {
+            Ok(value) => self.visit_i64(value),
+            Err(_) => Err(E::invalid_value(Unexpected::Unsigned(value), &self)),
+        }
+    }
+}
+
+/// A number of at least one, by which a pause grows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Factor;
+
+impl<'de> Deserialize<'de> for Factor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_f64(FactorVisitor)
+    }
+}
+
+struct FactorVisitor;
+
+impl Visitor<'_> for FactorVisitor {
+    type Value = Factor;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number from 1 to 1000")
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Factor, E> {
+        if (1.0..=1000.0).contains(&value) {
+            Ok(Factor)
+        } else {
+            Err(E::invalid_value(Unexpected::Float(value), &self))
+        }
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Factor, E> {
+        if (1..=1000).contains(&value) {
+            Ok(Factor)
+        } else {
+            Err(E::invalid_value(Unexpected::Unsigned(value), &self))
+        }
+    }
+}
+
+/// Signals by name, with Linux's numbers on all of its common architectures (signal(7)).
+const SIGNALS: [(&str, i32); 31] = [
+    ("HUP", 1),
+    ("INT", 2),
+    ("QUIT", 3),
+    ("ILL", 4),
+    ("TRAP", 5),
+    ("ABRT", 6),
+    ("BUS", 7),
+    ("FPE", 8),
+    ("KILL", 9),
+    ("USR1", 10),
+    ("SEGV", 11),
+    ("USR2", 12),
+    ("PIPE", 13),
+    ("ALRM", 14),
+    ("TERM", 15),
+    ("STKFLT", 16),
+    ("CHLD", 17),
+    ("CONT", 18),
+    ("STOP", 19),
+    ("TSTP", 20),
+    ("TTIN", 21),
+    ("TTOU", 22),
+    ("URG", 23),
+    ("XCPU", 24),
+    ("XFSZ", 25),
+    ("VTALRM", 26),
+    ("PROF", 27),
+    ("WINCH", 28),
+    ("IO", 29),
+    ("PWR", 30),
+    ("SYS", 31),
+];
+
+fn signal(text: &str) -> Option<i32> {
+    if let Ok(number) = text.parse() {
+        return (1..=64).contains(&number).then_some(number);
+    }
+    let name = text.to_ascii_uppercase();
+    let name = name.strip_prefix("SIG").unwrap_or(&name);
+    SIGNALS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|&(_, number)| number)
+}
+
+fn umask(text: &str) -> Option<u32> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    let octal = !digits.is_empty() && digits.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+    let mask = u32::from_str_radix(digits, 8).ok()?;
+    (octal && mask <= 0o777).then_some(mask)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_have_names_and_numbers() {
+        assert_eq!(signal("TERM"), Some(15));
+        assert_eq!(signal("sigint"), Some(2));
+        assert_eq!(signal("64"), Some(64));
+        for wrong in ["", "0", "65", "SIG", "SIGNOPE", "-1"] {
+            assert_eq!(signal(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn masks_are_octal() {
+        assert_eq!(umask("022"), Some(0o22));
+        assert_eq!(umask("0o77"), Some(0o77));
+        for wrong in ["", "8", "1000", "-1", "+7"] {
+            assert_eq!(umask(wrong), None, "{wrong}");
+        }
+    }
+}

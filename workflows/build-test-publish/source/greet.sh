@@ -1,0 +1,5 @@
+# Says hello to one name.
+
+greet() {
+    echo "$(ask GREETING hello), $1"
+}
