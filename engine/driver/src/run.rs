@@ -64,7 +64,7 @@ pub struct Options {
 pub fn run(plan: Arc<Plan>, options: Options, news: news::Sender) -> Result<Verdict, RunError> {
     spawner::reserve_low_descriptors().map_err(RunError::begin("take the low descriptors"))?;
     tree::adopt_orphans().map_err(|errno| RunError::begin("adopt orphans")(errno.into()))?;
-    raise_open_files();
+    raise_open_files(&plan);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -80,12 +80,24 @@ pub fn run(plan: Arc<Plan>, options: Options, news: news::Sender) -> Result<Verd
     lived.unwrap_or(Err(RunError::Panicked))
 }
 
-/// Each process costs a few descriptors here, and the soft limit is often 1024 for the sake of `select`, which is
-/// not used here; processes get what the engine had only when they ask for it.
-fn raise_open_files() {
+/// How many descriptors the engine itself needs, those that the spawner keeps free included.
+const OWN_DESCRIPTORS: u64 = 256;
+
+/// How many it needs for a process at most: three streams with both their ends for a moment, a pidfd, its log.
+const PROCESS_DESCRIPTORS: u64 = 8;
+
+/// The soft limit is often 1024, for the sake of programs that use `select`; since the processes inherit it, it is
+/// raised only for a plan that needs more.
+fn raise_open_files(plan: &Plan) {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let raised =
-        getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    let channels = (plan.processes.len() as u64) * PROCESS_DESCRIPTORS + 2 * plan.pipes.len() as u64;
+    let needed = OWN_DESCRIPTORS + channels;
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        if soft >= needed {
+            return Ok(());
+        }
+        setrlimit(Resource::RLIMIT_NOFILE, needed.min(hard), hard)
+    });
     if let Err(errno) = raised {
         tracing::warn!("the limit of open files cannot be raised: {errno}");
     }

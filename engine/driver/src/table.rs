@@ -130,3 +130,78 @@ const fn after(outcome: Outcome) -> State {
         Outcome::Failed | Outcome::TimedOut => State::Failed,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use forkyard_core::machine::{Because, Why};
+
+    use super::*;
+
+    /// The rows after these records about the process 0.
+    fn after_records(records: &[Record]) -> Row {
+        let row = Row {
+            name: "one".to_owned(),
+            pid: None,
+            state: State::Pending,
+            since: Time::START,
+            exit: None,
+        };
+        let mut table = Table { rows: vec![row] };
+        for (record, at) in records.iter().zip(1..) {
+            table.note(Time(at), record, Some(42));
+        }
+        table.rows[0].clone()
+    }
+
+    const ONE: ProcessId = ProcessId(0);
+    const STARTED: Record = Record::Started {
+        process: ONE,
+        attempt: 1,
+        task: None,
+    };
+
+    fn exited(exit: Exit, outcome: Outcome) -> Record {
+        Record::Exited {
+            process: ONE,
+            attempt: 1,
+            exit,
+            lasted: Duration::ZERO,
+            outcome,
+        }
+    }
+
+    #[test]
+    fn a_process_is_followed_through_its_life() {
+        assert_eq!(after_records(&[]).state, State::Pending);
+        let row = after_records(&[Record::RunStarted, STARTED]);
+        assert_eq!((row.state, row.pid, row.since), (State::Running, Some(42), Time(2)));
+        let why = Why::Timeout;
+        let row = after_records(&[STARTED, Record::Stopping { process: ONE, why }]);
+        assert_eq!((row.state, row.pid), (State::Stopping, Some(42)));
+        let row = after_records(&[STARTED, exited(Exit::Code(1), Outcome::Failed)]);
+        assert_eq!(
+            (row.state, row.pid, row.exit),
+            (State::Failed, None, Some(Exit::Code(1)))
+        );
+        let row = after_records(&[STARTED, exited(Exit::Code(0), Outcome::Succeeded), STARTED]);
+        assert_eq!((row.state, row.exit), (State::Running, None));
+        let because = Because::RunStops;
+        assert_eq!(
+            after_records(&[Record::Skipped { process: ONE, because }]).state,
+            State::Skipped
+        );
+    }
+
+    #[test]
+    fn the_table_is_a_json_array() {
+        let table = Table {
+            rows: vec![after_records(&[STARTED, exited(Exit::Signal(9), Outcome::Stopped)])],
+        };
+        assert_eq!(
+            String::from_utf8_lossy(&table.to_json()),
+            r#"[{"name":"one","pid":null,"state":"exited","since":2,"exit":{"signal":9}}]"#
+        );
+    }
+}

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forkyard_core::id::{ProcessId, TaskId};
-use forkyard_core::machine::Exit;
+use forkyard_core::machine::{Exit, Why};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::Happening;
 use crate::exit;
@@ -21,8 +22,13 @@ use crate::tree::Tree;
 const LOOK_FIRST: Duration = Duration::from_millis(5);
 const LOOK_LAST: Duration = Duration::from_millis(200);
 
-/// How long the output of a process that was asked to stop may take to find room in a queue.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is looked whether the output of an ended process has been waited for long enough.
+const DRAIN_LOOK: Duration = Duration::from_millis(200);
+
+/// How long the output of a process may take to find room in a queue when nobody needs it any more, and when it was
+/// stopped for taking too long.
+const DRAIN_UNNEEDED: Duration = Duration::from_secs(1);
+const DRAIN_LATE: Duration = Duration::from_mins(1);
 
 /// One life of a process.
 #[derive(Debug)]
@@ -53,9 +59,19 @@ pub struct Body {
     pub tree: Tree,
     /// What the machine wants of it.
     pub fate: Cell<Fate>,
+    /// How long its output may take to find room in a queue once it has ended; `None`: as long as it takes.
+    pub patience: Cell<Option<Duration>>,
 }
 
 impl Body {
+    /// It is being stopped: its output is not waited for any longer than that is worth.
+    pub(super) fn stopping(&self, why: Why) {
+        self.patience.set(Some(match why {
+            Why::Timeout => DRAIN_LATE,
+            Why::RunStops | Why::NotNeeded => DRAIN_UNNEEDED,
+        }));
+    }
+
     /// Asks its tree to stop. Should that fail for want of descriptors, say, the kill after the grace follows.
     pub(super) fn terminate(&self, signal: i32) {
         if let Err(error) = self.tree.terminate(signal) {
@@ -96,6 +112,20 @@ impl Lives {
 
     pub(super) fn task(&self, process: ProcessId) -> Option<TaskId> {
         self.lives.get(&process)?.task
+    }
+
+    /// The process is being stopped.
+    pub(super) fn stopping(&self, process: ProcessId, why: Why) {
+        if let Some(State::Running(body)) = self.lives.get(&process).map(|life| &life.state) {
+            body.stopping(why);
+        }
+    }
+
+    /// The whole run is being stopped; also those whose first process has ended already are not waited for long.
+    pub(super) fn all_stopping(&self) {
+        for process in self.lives.keys() {
+            self.stopping(*process, Why::RunStops);
+        }
     }
 
     /// What runs, if this life does.
@@ -180,10 +210,16 @@ impl Watch {
     /// Waits for the pumps. In a ring of full queues whose processes are all being stopped, nobody would make room
     /// again: what is parked in the yard stays there, and is counted.
     async fn drain(&mut self) {
+        let began = Instant::now();
         for mut pump in std::mem::take(&mut self.pumps) {
             // A pump that panics has rung the alarm already.
-            while tokio::time::timeout(DRAIN_PATIENCE, &mut pump).await.is_err() {
-                if self.body.fate.get() != Fate::Live {
+            while tokio::time::timeout(DRAIN_LOOK, &mut pump).await.is_err() {
+                if self
+                    .body
+                    .patience
+                    .get()
+                    .is_some_and(|patience| began.elapsed() > patience)
+                {
                     pump.abort();
                     break;
                 }

@@ -146,9 +146,10 @@ impl Run {
             tracing::warn!("`{name}` wrote a line without having a task; it is dropped");
             return;
         };
-        if answer.is_none() {
-            let name = &self.plan.processes[process.index()].name;
-            tracing::warn!("the answer of `{name}` to task {} is too large; it is dropped", task.0);
+        if answer.is_none()
+            && let Some(queue) = self.pools.of(pool).results_to
+        {
+            self.oversized(process, queue, 1);
         }
         if let Some(task) = self.pools.of(pool).get_mut(task) {
             task.result = answer;

@@ -94,6 +94,7 @@ impl Run {
     pub(super) fn ask_again(&mut self) -> bool {
         let (again, late): (Vec<Take>, Vec<Take>) = std::mem::take(&mut self.queues.late)
             .into_iter()
+            .filter(|take| !take.answer.is_closed())
             .partition(|take| self.yard.counts(take.queue.0).len > 0 || !self.may_come_back(take.queue));
         self.queues.late = late;
         let any = !again.is_empty();

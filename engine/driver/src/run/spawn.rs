@@ -217,6 +217,7 @@ impl Run {
         let body = Rc::new(Body {
             tree: Tree::new(child.pid, &self.facts.tokens[process.index()]),
             fate: Cell::new(Fate::Live),
+            patience: Cell::new(None),
         });
         self.pids[process.index()] = Some(child.pid);
         let (tree_gone, over) = watch::channel(false);

@@ -1,5 +1,6 @@
 //! Whole runs, with real processes, of plans written by hand.
 
+mod clients;
 mod pools;
 mod streams;
 mod world;

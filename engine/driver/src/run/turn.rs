@@ -314,7 +314,8 @@ impl Run {
         });
     }
 
-    fn oversized(&mut self, process: ProcessId, queue: QueueId, refused: u64) {
+    /// What is too large for its queue is counted, and told the first time.
+    pub(super) fn oversized(&mut self, process: ProcessId, queue: QueueId, refused: u64) {
         let tally = self.queues.tally(queue);
         let is_first = tally.refused == 0;
         tally.refused += refused;
@@ -362,6 +363,11 @@ impl Run {
             | Record::QueueBroken { .. }
             | Record::RunEnded { .. } => (None, None),
         };
+        if let Record::Stopping { process, why } = record {
+            self.lives.stopping(process, why);
+        } else if let Record::RunStopping { .. } = record {
+            self.lives.all_stopping();
+        }
         self.table.note(at, &record, pid);
         self.herald.tell(News::Record {
             at,

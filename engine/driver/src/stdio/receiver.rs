@@ -18,6 +18,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::framing::framed;
+use super::tap::unread_bytes;
 use crate::run::{Happening, PumpId};
 
 /// How many items are taken at once for the only reader of a queue.
@@ -92,7 +93,15 @@ impl Receiver {
 
     /// Pumps until the queue or the process has ended; then says what was read and what was not.
     pub async fn pump(mut self, pipe: OwnedFd, tree_gone: watch::Receiver<bool>) {
-        let Ok(pipe) = watched(pipe) else { return };
+        let pipe = match watched(pipe) {
+            Ok(pipe) => pipe,
+            Err(error) => {
+                let reason = format!("a process's stdin cannot be watched: {error}").into();
+                // Nobody listens when the run is over.
+                let _ = self.inbox.send(Happening::Fault { reason }).await;
+                return;
+            }
+        };
         let mut over = tree_gone.clone();
         loop {
             match self.turn(&pipe, &mut over).await {
@@ -264,16 +273,4 @@ fn reopened(pipe: &OwnedFd) -> io::Result<File> {
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
         .open(format!("/proc/self/fd/{}", pipe.as_raw_fd()))
-}
-
-/// How many bytes are in the pipe; either end may ask.
-fn unread_bytes(pipe: &OwnedFd) -> u64 {
-    let mut count: libc::c_int = 0;
-    // SAFETY: FIONREAD writes one int to where the pointer leads, and that outlives the call.
-    let answered = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut count) };
-    if answered == 0 {
-        u64::try_from(count).unwrap_or(0)
-    } else {
-        0
-    }
 }

@@ -1,7 +1,7 @@
 //! The engine's end of a pipe that a process writes to.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use tokio::net::unix::pipe::Receiver;
@@ -21,8 +21,18 @@ pub struct Tap {
     pipe: Receiver,
     /// Becomes true when the process's tree is empty.
     tree_gone: watch::Receiver<bool>,
-    deadline: Option<Instant>,
+    /// Set once the tree is known to be gone.
+    last: Option<Last>,
     buffer: Vec<u8>,
+}
+
+/// What is still read when the tree is gone.
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    /// So many bytes were in the pipe: what the tree wrote is among them.
+    bytes: u64,
+    /// Until then strangers are listened to.
+    deadline: Instant,
 }
 
 impl Tap {
@@ -31,7 +41,7 @@ impl Tap {
         Ok(Self {
             pipe: Receiver::from_owned_fd(pipe)?,
             tree_gone,
-            deadline: None,
+            last: None,
             buffer: vec![0; READ_BYTES],
         })
     }
@@ -40,35 +50,61 @@ impl Tap {
     /// the pipe itself is its end too: there is nothing more to be had from it.
     pub async fn read(&mut self) -> Option<&[u8]> {
         loop {
+            if self.is_over() {
+                return None;
+            }
             match self.pipe.try_read(&mut self.buffer) {
                 Ok(0) => return None,
-                Ok(count) => return Some(&self.buffer[..count]),
+                Ok(count) => {
+                    if let Some(last) = &mut self.last {
+                        last.bytes = last.bytes.saturating_sub(count as u64);
+                    }
+                    return Some(&self.buffer[..count]);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => return None,
             }
-            if !self.wait().await {
-                return None;
-            }
+            self.wait().await;
         }
     }
 
-    /// Waits for more; false when nothing more is to be expected.
-    async fn wait(&mut self) -> bool {
-        if let Some(deadline) = self.deadline {
-            return matches!(
-                tokio::time::timeout_at(deadline, self.pipe.readable()).await,
-                Ok(Ok(()))
-            );
+    /// Whether all that the tree wrote has been read, and strangers have had their time.
+    fn is_over(&mut self) -> bool {
+        // A closed channel says the same as `true`: whoever watched the tree is gone.
+        if self.last.is_none() && (*self.tree_gone.borrow() || self.tree_gone.has_changed().is_err()) {
+            self.last = Some(Last {
+                bytes: unread_bytes(&self.pipe),
+                deadline: Instant::now() + LEAK_PATIENCE,
+            });
+        }
+        self.last
+            .is_some_and(|last| last.bytes == 0 && Instant::now() >= last.deadline)
+    }
+
+    /// Waits until there is more to read, or something else to know.
+    async fn wait(&mut self) {
+        // Whatever comes first, the next try to read tells what there is.
+        if let Some(last) = self.last {
+            let _ = tokio::time::timeout_at(last.deadline, self.pipe.readable()).await;
+            return;
         }
         tokio::select! {
-            readable = self.pipe.readable() => readable.is_ok(),
-            // A closed channel says the same: whoever watched the tree is gone.
-            _ = self.tree_gone.wait_for(|gone| *gone) => {
-                self.deadline = Some(Instant::now() + LEAK_PATIENCE);
-                true
-            }
+            _ = self.pipe.readable() => {}
+            _ = self.tree_gone.wait_for(|gone| *gone) => {}
         }
+    }
+}
+
+/// How many bytes are in a pipe; either end may ask. None when it cannot tell.
+pub(super) fn unread_bytes(pipe: &impl AsRawFd) -> u64 {
+    let mut count: libc::c_int = 0;
+    // SAFETY: FIONREAD writes one int to where the pointer leads, and that outlives the call.
+    let answered = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut count) };
+    if answered == 0 {
+        u64::try_from(count).unwrap_or(0)
+    } else {
+        0
     }
 }
 
@@ -89,6 +125,18 @@ mod tests {
         drop(writer);
         assert_eq!(tap.read().await, Some(&b"two"[..]));
         assert_eq!(tap.read().await, None);
+    }
+
+    #[tokio::test]
+    async fn strangers_that_go_on_writing_do_not_hold_up_the_end() {
+        let (reader, mut writer) = io::pipe().expect("a pipe");
+        let (gone, watching) = watch::channel(false);
+        let mut tap = Tap::new(reader.into(), watching).expect("a tap");
+        let stranger = std::thread::spawn(move || while writer.write_all(b"noise").is_ok() {});
+        gone.send(true).expect("watched");
+        while tap.read().await.is_some() {}
+        drop(tap);
+        stranger.join().expect("it saw the broken pipe");
     }
 
     #[tokio::test]

@@ -25,7 +25,8 @@ pub async fn collect(mut tap: Tap, process: ProcessId, item_bytes_max: u64, inbo
     let _ = inbox.send(Happening::Result { process, result }).await;
 }
 
-/// Passes on each line that a persistent worker writes: the answer to its task.
+/// Passes on each line that a persistent worker writes: the answer to its task. A last line without its newline is
+/// none: the worker died while it wrote it.
 pub async fn answers(
     mut tap: Tap,
     mut cutter: Cutter,
@@ -34,22 +35,15 @@ pub async fn answers(
     inbox: mpsc::Sender<Happening>,
 ) {
     let mut lines = Vec::new();
-    loop {
-        let bytes = tap.read().await;
-        let ended = bytes.is_none();
-        match bytes {
-            Some(bytes) => cutter.feed(bytes, &mut lines),
-            None => cutter.finish(&mut lines),
-        }
+    while let Some(bytes) = tap.read().await {
+        cutter.feed(bytes, &mut lines);
         // An answer that is too large is still an answer: without it the task would wait for ever.
         let oversized = (0..cutter.take_refused()).map(|_| None);
         for line in lines.drain(..).map(Some).chain(oversized) {
-            if inbox.send(Happening::Answer { process, attempt, line }).await.is_err() {
+            let answer = Happening::Answer { process, attempt, line };
+            if inbox.send(answer).await.is_err() {
                 return;
             }
-        }
-        if ended {
-            return;
         }
     }
 }
