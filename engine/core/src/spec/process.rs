@@ -1,5 +1,7 @@
 //! Processes: each declaration becomes its instances.
 
+use minijinja::Value;
+
 use super::body::{body, check_restart, unbuilt};
 use super::decode::decode;
 use super::expand::Layers;
@@ -45,23 +47,31 @@ impl Resolver<'_> {
             if self.findings.count() > found {
                 return;
             }
-            let scope = match index {
-                None => scope.clone(),
-                Some(index) => {
-                    let scope = self.named_scope(format!("{}.{index}", entry.key.text()));
-                    let scope = scope.with("index", index.into());
-                    item.map_or_else(|| scope.clone(), |item| scope.with("item", item))
-                }
-            };
             let instance = match first.take() {
                 Some(instance) if alike => Some(instance),
-                _ => self.instance(entry, &layers, &scope),
+                _ => {
+                    let scope = self.instance_scope(entry, &scope, index, item);
+                    self.instance(entry, &layers, &scope)
+                }
             };
             let Some(instance) = instance else {
                 return;
             };
             self.workflow.processes.push(finished(entry, index, &instance));
             first = Some(instance);
+        }
+    }
+
+    /// The scope of one instance: its name, its index, and with `each` its item.
+    fn instance_scope(&self, entry: &Entry, scope: &Scope, index: Option<u32>, item: Option<Value>) -> Scope {
+        let Some(index) = index else {
+            return scope.clone();
+        };
+        let scope = self.named_scope(format!("{}.{index}", entry.key.text()));
+        let scope = scope.with("index", index.into());
+        match item {
+            None => scope,
+            Some(item) => scope.with("item", item),
         }
     }
 

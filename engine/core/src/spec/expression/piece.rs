@@ -70,7 +70,7 @@ pub(super) fn parts(expression: &str) -> usize {
             Some(open) if character == open => quote = None,
             Some(_) => {}
             None => {
-                parts += usize::from(!character.is_whitespace() && !(part && word));
+                parts += usize::from(!(character.is_whitespace() || (part && word)));
                 quote = matches!(character, '"' | '\'').then_some(character);
                 word = part;
             }
