@@ -29,7 +29,7 @@ fn play(page: &str, blocks: &[Block]) {
             world.write(name, &block.text);
         }
         if block.language == "console" {
-            for (command, expected) in commands(&block.text) {
+            for (command, expected) in commands(&without_padding(&block.text)) {
                 let shown = without_padding(&run(&world, command));
                 let lines: Vec<&str> = shown.lines().collect();
                 assert!(

@@ -155,7 +155,11 @@ processes:
 ");
     run.exit(0);
     assert_eq!(run.said("heir").last(), Some(&"mine"));
-    assert!(run.said("heir")[0].contains("has died"), "it is told: {:?}", run.said("heir"));
+    assert!(
+        run.said("heir")[0].contains("has died"),
+        "it is told: {:?}",
+        run.said("heir")
+    );
 }
 
 #[test]
@@ -191,7 +195,7 @@ queues: {q: {}}
 locks: {l: {}}
 events: {e: {}}
 processes:
-  other: {run: "true", sends: q, receives: q, sets: e, acquires: l, waits: e}
+  other: {run: echo other, sends: q, receives: q, sets: e, acquires: l, waits: e}
   stranger:
     run: |
       exec 2>&1

@@ -63,7 +63,9 @@ impl Live {
 
     /// Waits until its stdout contains this.
     pub fn wait_for(&self, text: &str) -> &Self {
-        until(&format!("stdout has `{text}`"), || without_padding(&self.stdout.so_far()).contains(text));
+        until(&format!("stdout has `{text}`"), || {
+            without_padding(&self.stdout.so_far()).contains(text)
+        });
         self
     }
 

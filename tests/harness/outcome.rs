@@ -53,7 +53,9 @@ impl Outcome {
     }
 
     fn has_line(&self, pattern: &str) -> bool {
-        without_padding(&self.stdout).lines().any(|line| matches(pattern, line.trim()))
+        without_padding(&self.stdout)
+            .lines()
+            .any(|line| matches(pattern, line.trim()))
     }
 
     /// stdout or stderr contains this.
