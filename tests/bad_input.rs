@@ -114,10 +114,10 @@ fn nesting_without_end() {
     for levels in [101, 100_000] {
         refused(
             format!("{TOUCH}x-deep: {}{}\n", "[".repeat(levels), "]".repeat(levels)),
-            "deep",
+            "FY009",
         );
-        refused(format!("{TOUCH}x-deep:\n  {}1\n", "- ".repeat(levels)), "deep");
-        refused(format!("{TOUCH}x-deep:\n  {}1\n", "? ".repeat(levels)), "deep");
+        refused(format!("{TOUCH}x-deep:\n  {}1\n", "- ".repeat(levels)), "FY009");
+        refused(format!("{TOUCH}x-deep:\n  {}1\n", "? ".repeat(levels)), "FY009");
     }
 }
 

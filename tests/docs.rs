@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{World, binary, lines_match, repository};
+use crate::harness::{World, binary, lines_match, repository, without_padding};
 use crate::pages::{Block, blocks, pages};
 
 #[test]
@@ -29,8 +29,8 @@ fn play(page: &str, blocks: &[Block]) {
             world.write(name, &block.text);
         }
         if block.language == "console" {
-            for (command, expected) in commands(&block.text) {
-                let shown = run(&world, command);
+            for (command, expected) in commands(&without_padding(&block.text)) {
+                let shown = without_padding(&run(&world, command));
                 let lines: Vec<&str> = shown.lines().collect();
                 assert!(
                     lines_match(&expected, &lines),

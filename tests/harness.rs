@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use live::Live;
-pub use outcome::Outcome;
+pub use outcome::{Outcome, without_padding};
 pub use pattern::{lines_match, matches};
 pub use world::World;
 
 /// How long anything may take before a test calls it hung; far more than any needs on a busy machine.
-const LIMIT: Duration = Duration::from_mins(2);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// One call of the binary, put together word by word.
 pub struct Forkyard {

@@ -137,24 +137,30 @@ forkyard acquire l --no-block; echo free again $?",
 }
 
 #[test]
-fn who_dies_lets_go() {
+fn who_dies_lets_go_and_the_next_one_is_told() {
     let run = run("
 forkyard: 1
 locks: {l: {}}
+events: {held: {}}
 processes:
   dies:
     acquires: l
+    sets: held
     on_failure: ignore
-    run: |
-      forkyard acquire l
-      kill -KILL $$
+    run: forkyard acquire l && forkyard set held && exec sleep 1000
   heir:
-    after: {dies: started}
+    after: held
     acquires: l
-    run: forkyard acquire l && echo mine
+    run: |
+      exec 2>&1
+      forkyard acquire l &
+      kill -KILL $(forkyard ps | awk '$1 == \"dies\" { print $2 }')
+      wait $! && echo mine
 ");
     run.exit(0);
-    assert_eq!(run.said("heir"), ["mine"]);
+    let said = run.said("heir");
+    assert_eq!(said.last(), Some(&"mine"));
+    assert!(said[0].contains("has died"), "it is told: {said:?}");
 }
 
 #[test]
@@ -190,7 +196,7 @@ queues: {q: {}}
 locks: {l: {}}
 events: {e: {}}
 processes:
-  other: {run: forkyard set e; forkyard get q, sends: q, receives: q, sets: e, acquires: l, waits: e, on_failure: ignore}
+  other: {run: echo other, sends: q, receives: q, sets: e, acquires: l, waits: e}
   stranger:
     run: |
       exec 2>&1

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::{Outcome, World, until};
+use super::{Outcome, World, until, without_padding};
 
 /// It runs; its output is taken in by two threads.
 pub struct Live {
@@ -63,7 +63,9 @@ impl Live {
 
     /// Waits until its stdout contains this.
     pub fn wait_for(&self, text: &str) -> &Self {
-        until(&format!("stdout has `{text}`"), || self.stdout.so_far().contains(text));
+        until(&format!("stdout has `{text}`"), || {
+            without_padding(&self.stdout.so_far()).contains(text)
+        });
         self
     }
 

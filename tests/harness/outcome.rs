@@ -53,7 +53,9 @@ impl Outcome {
     }
 
     fn has_line(&self, pattern: &str) -> bool {
-        self.stdout.lines().any(|line| matches(pattern, &without_padding(line)))
+        without_padding(&self.stdout)
+            .lines()
+            .any(|line| matches(pattern, line.trim()))
     }
 
     /// stdout or stderr contains this.
@@ -152,9 +154,10 @@ impl Outcome {
 }
 
 /// Names are padded to the width of the longest; that is nothing to assert.
-fn without_padding(line: &str) -> String {
-    match line.split_once('│') {
-        Some((name, text)) => format!("{} │ {}", name.trim(), text.trim()),
-        None => line.trim().to_owned(),
-    }
+pub fn without_padding(text: &str) -> String {
+    let line = |line: &str| match line.split_once('│') {
+        Some((name, text)) => format!("{} │{text}\n", name.trim_end()),
+        None => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
 }
