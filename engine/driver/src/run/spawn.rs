@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use forkyard_core::id::{ProcessId, TaskId};
 use forkyard_core::machine::Input;
-use forkyard_core::plan::{Launch, Program};
+use forkyard_core::plan::{Framing, Launch, Program};
 use tokio::sync::{mpsc, watch};
 
 use super::environment::Environment;
@@ -20,10 +20,12 @@ use super::lives::{Body, Fate, Life, State, Watch};
 use super::turn::Run;
 use super::wiring::{Connected, Streams, Wirer, Wiring};
 use super::{Happening, is_transient};
+use crate::news::Stream;
 use crate::preflight;
 use crate::spawner::{Child, Identity, Job, SpawnError};
 use crate::stdio::framing::Cutter;
-use crate::stdio::output::Origin;
+use crate::stdio::log::Log;
+use crate::stdio::output::{Origin, Output};
 use crate::stdio::receiver::{Receiver, Share};
 use crate::stdio::tap::Tap;
 use crate::stdio::{output, sender, worker};
@@ -272,14 +274,8 @@ impl Run {
         let tap = |pipe| Tap::new(pipe, over.clone());
         let pump = match stream {
             Connected::Output { pipe, log, stream } => {
-                let origin = Origin {
-                    process,
-                    task: life.task,
-                    stream,
-                    start: self.start,
-                };
-                self.alarm
-                    .start(output::pump(tap(pipe)?, log, origin, self.herald.outlet(), inbox))
+                let output = self.output(life, process, log, stream);
+                self.alarm.start(output::pump(tap(pipe)?, output))
             }
             Connected::ToQueue(pipe, queue) => {
                 let limits = &self.plan.queues[queue.index()];
@@ -302,10 +298,11 @@ impl Run {
                 self.alarm
                     .start(worker::collect(tap(pipe)?, process, item_bytes_max, inbox))
             }
-            Connected::Answers(pipe) => {
-                let cutter = Cutter::new(forkyard_core::plan::Framing::Lines, self.result_bytes_max(process));
-                self.alarm
-                    .start(worker::answers(tap(pipe)?, cutter, process, life.attempt, inbox))
+            Connected::Answers { pipe, log } => {
+                let cutter = Cutter::new(Framing::Lines, self.result_bytes_max(process));
+                let output = log.map(|log| self.output(life, process, log, Stream::Stdout));
+                let answers = worker::answers(tap(pipe)?, cutter, output, process, life.attempt, inbox);
+                self.alarm.start(answers)
             }
             Connected::Tasks(pipe) => {
                 let (feed, tasks) = mpsc::channel(FEED_MAX);
@@ -318,6 +315,16 @@ impl Run {
             }
         };
         Ok(Some(pump))
+    }
+
+    fn output(&self, life: &Life, process: ProcessId, log: Rc<Log>, stream: Stream) -> Output {
+        let origin = Origin {
+            process,
+            task: life.task,
+            stream,
+            start: self.start,
+        };
+        Output::new(log, origin, self.herald.outlet(), self.inbox.clone())
     }
 
     /// Runs the stop command of a process.

@@ -40,7 +40,12 @@ pub enum Connected {
     /// All of it is the result of a task.
     Result(OwnedFd),
     /// Each line is an answer of a persistent worker.
-    Answers(OwnedFd),
+    Answers {
+        /// To read from.
+        pipe: OwnedFd,
+        /// Where they are kept as well.
+        log: Option<Rc<Log>>,
+    },
     /// Tasks for a persistent worker.
     Tasks(OwnedFd),
 }
@@ -108,7 +113,7 @@ impl Wirer<'_> {
             Wire::AppendFile(path) => Ok(self.files.append(path)?.into()),
             Wire::Text(text) => memory::file(text.as_bytes()),
             Wire::Tasks => self.tasks(wiring),
-            Wire::Results if self.is_persistent() => output(wiring, Connected::Answers),
+            Wire::Results if self.is_persistent() => output(wiring, |pipe| Connected::Answers { pipe, log: None }),
             Wire::Results => output(wiring, Connected::Result),
         }
     }
@@ -120,6 +125,10 @@ impl Wirer<'_> {
             None => Rc::new(self.open_log()?),
         };
         wiring.log = Some(Rc::clone(&log));
+        // Its lines are the answers to its tasks wherever they go.
+        if number == 1 && self.is_persistent() {
+            return output(wiring, |pipe| Connected::Answers { pipe, log: Some(log) });
+        }
         let stream = if number == 2 { Stream::Stderr } else { Stream::Stdout };
         output(wiring, |pipe| Connected::Output { pipe, log, stream })
     }

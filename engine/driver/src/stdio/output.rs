@@ -47,23 +47,63 @@ pub fn time_since(start: Instant) -> Time {
     Time::START.after(start.elapsed())
 }
 
-/// Pumps until the end of the stream. When the log cannot be written, the engine is told once, and the rest is
-/// still read, so that the process can come to its end.
-pub async fn pump(mut tap: Tap, log: Rc<Log>, origin: Origin, outlet: Outlet, inbox: mpsc::Sender<Happening>) {
-    let mut lines = Lines::default();
-    let mut cut = Vec::new();
-    let mut writable = true;
-    while let Some(bytes) = tap.read().await {
-        if writable && let Err(error) = log.append(bytes) {
-            writable = false;
+/// Where output goes.
+#[derive(Debug)]
+pub struct Output {
+    log: Rc<Log>,
+    origin: Origin,
+    outlet: Outlet,
+    inbox: mpsc::Sender<Happening>,
+    lines: Lines,
+    /// When the log cannot be written, the engine is told once, and the rest is still read, so that the process can
+    /// come to its end.
+    writable: bool,
+}
+
+impl Output {
+    /// Into `log` and, line by line, to `outlet`; a fault goes to `inbox`.
+    #[must_use]
+    pub fn new(log: Rc<Log>, origin: Origin, outlet: Outlet, inbox: mpsc::Sender<Happening>) -> Self {
+        Self {
+            log,
+            origin,
+            outlet,
+            inbox,
+            lines: Lines::default(),
+            writable: true,
+        }
+    }
+
+    /// Takes what was read.
+    pub async fn take(&mut self, bytes: &[u8]) {
+        if self.writable
+            && let Err(error) = self.log.append(bytes)
+        {
+            self.writable = false;
             let reason = Arc::from(format!("a log cannot be written: {error}"));
             // The engine has ended when it does not listen any more.
-            let _ = inbox.send(Happening::Fault { reason }).await;
+            let _ = self.inbox.send(Happening::Fault { reason }).await;
         }
-        lines.feed(bytes, &mut cut);
-        outlet.send(cut.drain(..).map(|line| origin.news(line)).collect()).await;
+        let mut cut = Vec::new();
+        self.lines.feed(bytes, &mut cut);
+        self.outlet
+            .send(cut.into_iter().map(|line| self.origin.news(line)).collect())
+            .await;
     }
-    outlet
-        .send(lines.finish().into_iter().map(|line| origin.news(line)).collect())
-        .await;
+
+    /// The stream has ended.
+    pub async fn finish(mut self) {
+        let last = self.lines.finish();
+        self.outlet
+            .send(last.into_iter().map(|line| self.origin.news(line)).collect())
+            .await;
+    }
+}
+
+/// Pumps until the end of the stream.
+pub async fn pump(mut tap: Tap, mut output: Output) {
+    while let Some(bytes) = tap.read().await {
+        output.take(bytes).await;
+    }
+    output.finish().await;
 }

@@ -6,6 +6,7 @@ use tokio::net::unix::pipe::Sender;
 use tokio::sync::mpsc;
 
 use super::framing::Cutter;
+use super::output::Output;
 use super::tap::Tap;
 use crate::run::Happening;
 
@@ -26,10 +27,11 @@ pub async fn collect(mut tap: Tap, process: ProcessId, item_bytes_max: u64, inbo
 }
 
 /// Passes on each line that a persistent worker writes: the answer to its task. A last line without its newline is
-/// none: the worker died while it wrote it.
+/// none: the worker died while it wrote it. What is logged too goes to `output`.
 pub async fn answers(
     mut tap: Tap,
     mut cutter: Cutter,
+    mut output: Option<Output>,
     process: ProcessId,
     attempt: u32,
     inbox: mpsc::Sender<Happening>,
@@ -37,6 +39,9 @@ pub async fn answers(
     let mut lines = Vec::new();
     while let Some(bytes) = tap.read().await {
         cutter.feed(bytes, &mut lines);
+        if let Some(output) = &mut output {
+            output.take(bytes).await;
+        }
         // An answer that is too large is still an answer: without it the task would wait for ever.
         let oversized = (0..cutter.take_refused()).map(|_| None);
         for line in lines.drain(..).map(Some).chain(oversized) {
@@ -45,6 +50,9 @@ pub async fn answers(
                 return;
             }
         }
+    }
+    if let Some(output) = output {
+        output.finish().await;
     }
 }
 

@@ -128,3 +128,21 @@ fn a_file_of_tasks_that_is_missing_stops_the_run_with_a_reason() {
         },
     );
 }
+
+#[test]
+fn persistent_workers_whose_stdout_is_the_log_answer_all_the_same() {
+    passes_alone(
+        "run::tests::pools::persistent_workers_whose_stdout_is_the_log_answer_all_the_same",
+        || {
+            let mut world = World::new();
+            let mut work = work(listed(&["a", "b"]));
+            work.worker = WorkerKind::Persistent;
+            world.pool("pool", 1, "while read word; do echo \"<$word>\"; done", work);
+            world.plan.launches[0].fds.insert(1, Wire::Log);
+            let shown = world.run();
+            assert_eq!(shown.verdict, Verdict::Succeeded);
+            assert_eq!(shown.log("pool.0"), "<a>\n<b>\n");
+            assert!(shown.results("pool").contains(r#""result":"<b>""#));
+        },
+    );
+}
