@@ -9,6 +9,7 @@ use crate::diagnostic::{Findings, codes, nearest};
 use crate::source::{Entry, Files, Kind, Node, Span, Style, excerpt};
 
 mod piece;
+mod repeat;
 mod value;
 
 use piece::{Piece, expression_place, parts, pieces};
@@ -184,6 +185,14 @@ impl Evaluator {
         if parts(source) > PARTS_MAX {
             let message = format!("an expression has more than {PARTS_MAX} parts");
             findings.error(codes::EXPRESSION_SYNTAX, site.place(None), message);
+            return None;
+        }
+        if repeat::is_excessive(source, &self.environment, &scope.root) {
+            let message = format!(
+                "a text is repeated to more than {TEXT_BYTES_MAX} bytes, or a list to more than {} items",
+                value::VALUES_MAX
+            );
+            findings.error(codes::EXPRESSION_FAILED, site.place(None), message);
             return None;
         }
         let expression = match self.environment.compile_expression_owned(source.trim().to_owned()) {

@@ -40,11 +40,11 @@ impl Resolver<'_> {
             return self.absent(entry, &layers);
         }
         let alike = !layers.expressions();
-        let found = self.findings.count();
+        let met = self.findings.met();
         let mut first: Option<Instance> = None;
         for (index, item) in instances {
             // What is wrong with one instance is as wrong with the others.
-            if self.findings.count() > found {
+            if self.findings.met() > met {
                 return;
             }
             let instance = match first.take() {
