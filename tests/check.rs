@@ -138,7 +138,7 @@ fn all_mistakes_are_told_in_one_go() {
         .arg("json")
         .run();
     checked.exit(1);
-    let found: serde_json::Value = serde_json::from_str(&checked.stdout()).expect("findings are JSON");
+    let found: serde_json::Value = serde_json::from_str(checked.stdout()).expect("findings are JSON");
     let found = found.as_array().expect("findings are a list").iter();
     let found: Vec<_> = found
         .map(|found| format!("{} {}", found["code"].as_str().unwrap_or_default(), found["line"]))

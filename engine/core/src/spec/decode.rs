@@ -275,12 +275,11 @@ impl<'n> Deserializer<'n> for Cursor<'n, '_> {
     fn deserialize_newtype_struct<V: Visitor<'n>>(self, name: &'static str, visitor: V) -> Result<V::Value, Error> {
         let decoded = match (name, &self.node.kind) {
             (PLACED, _) => visitor.visit_seq(PlacedAccess::of(self)),
-            (MANY, Kind::Sequence(items)) => visitor.visit_seq(self.items(items)),
+            (MANY | COMMAND, Kind::Sequence(items)) => visitor.visit_seq(self.items(items)),
             (MANY, Kind::Scalar(_) | Kind::Mapping(_)) => visitor.visit_seq(access::One::of(self)),
             (NULLABLE | TEXT_OR, Kind::Scalar(_)) if self.node.is_null() => visitor.visit_unit(),
             (TEXT_OR, Kind::Scalar(scalar)) => visitor.visit_borrowed_str(&scalar.text),
             (COMMAND, Kind::Scalar(_)) => self.text(visitor),
-            (COMMAND, Kind::Sequence(items)) => visitor.visit_seq(self.items(items)),
             (COMMAND, Kind::Mapping(_)) => Err(wanted(&visitor)),
             _ => visitor.visit_newtype_struct(self),
         };
