@@ -56,6 +56,11 @@ impl Findings {
         self.list.len()
     }
 
+    /// Counts a mistake that merely follows from another, and is not told.
+    pub const fn overlook(&mut self) {
+        self.met += 1;
+    }
+
     /// How often something was found, the same thing again counted too: when it has risen over the reading of a
     /// value, that value has a mistake, be it one of its template's that is known already.
     pub const fn met(&self) -> u64 {

@@ -119,9 +119,15 @@ fn stray(root: &Node) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether everything that the files declare is in the tree: no file that should be included is missing, and no
-/// section was dropped because its key is there twice.
+/// Whether everything that the files declare is in the tree: no file that should be included is missing, no section was
+/// dropped because its key is there twice, and the params are known.
 fn is_complete(root: &Node, findings: &Findings) -> bool {
+    if root
+        .get("params")
+        .is_some_and(|params| !matches!(params.kind, Kind::Mapping(_)))
+    {
+        return false;
+    }
     let sections: BTreeSet<Span> = root.entries().iter().map(|entry| entry.key.span).collect();
     findings.iter().all(|found| match found.code {
         codes::INCLUDE | codes::ALIAS | codes::KEY_NOT_TEXT => false,

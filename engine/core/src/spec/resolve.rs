@@ -114,7 +114,7 @@ pub(crate) fn workflow(
     let stem = request.paths.first().map_or("", |path| stem_of(path));
     let mut resolver = Resolver {
         findings,
-        evaluator: Evaluator::new(),
+        evaluator: Evaluator::new(written.clone()),
         environments: Environments {
             loader,
             files,

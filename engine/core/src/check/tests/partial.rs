@@ -101,6 +101,7 @@ fn what_has_a_mistake_is_declared_all_the_same() {
 
 #[test]
 fn what_a_mistake_hides_is_not_missed() {
+    only("FY102", "{processes: {a: {rnu: x}, b: {run: x, after: a}}}");
     only(
         "FY103",
         "{queues: {q: {}}, processes: {a: {run: x, stdout: q, timeout: 5}, b: {run: x, stdin: q}}}",
@@ -183,6 +184,22 @@ fn names_that_could_not_be_read_are_not_called_unknown() {
     only(
         "FY104",
         "{params: {n: }, processes: {a: {run: x, replicas: '${{ params.n or 1 }}'}, b: {run: x, after: a.1}}}",
+    );
+}
+
+#[test]
+fn params_that_could_not_be_read_are_not_called_undefined() {
+    only(
+        "FY102",
+        "{parms: {n: 2}, processes: {a: {run: x, replicas: '${{ params.n }}'}, b: {run: x, after: a.1}}}",
+    );
+    only(
+        "FY103",
+        "{params: 5, pools: {w: {run: x, tasks: ['${{ params.n }}']}}, processes: {b: {run: x, after: w}}}",
+    );
+    only(
+        "FY117",
+        "{include: ../q.yaml, processes: {a: {run: 'echo ${{ params.n }}', nice: 3, timeout: 5s}}}",
     );
 }
 
