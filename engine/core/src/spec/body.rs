@@ -181,7 +181,8 @@ fn check_probes(fields: &Fields, findings: &mut Findings) {
             probe.value.http.is_some(),
             probe.value.notify.is_some(),
         ];
-        if ways.into_iter().filter(|way| *way).count() != 1 {
+        // With a mistake in it, it may only seem to have no way to look.
+        if ways.into_iter().filter(|way| *way).count() != 1 && !findings.any_within(probe.place) {
             findings
                 .error(codes::CONFLICT, probe.place, "there is to be one way to look")
                 .help("write one of `log`, `exec`, `tcp`, `http` and `notify`");

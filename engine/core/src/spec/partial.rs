@@ -130,7 +130,7 @@ fn is_complete(root: &Node, findings: &Findings) -> bool {
     }
     let sections: BTreeSet<Span> = root.entries().iter().map(|entry| entry.key.span).collect();
     findings.iter().all(|found| match found.code {
-        codes::INCLUDE | codes::ALIAS | codes::KEY_NOT_TEXT => false,
+        codes::INCLUDE | codes::ALIAS => false,
         codes::DUPLICATE_KEY => found.related.iter().all(|first| !sections.contains(&first.place)),
         _ => true,
     })

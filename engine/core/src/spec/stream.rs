@@ -59,7 +59,10 @@ impl Standard {
             Some(TextOr::Other(fields)) => self.place_of(fields),
         };
         stream.unwrap_or_else(|(message, help)| {
-            findings.error(codes::STREAM, *place, message).help(help);
+            // With a mistake in it, it may only seem to lead nowhere.
+            if !findings.any_within(*place) {
+                findings.error(codes::STREAM, *place, message).help(help);
+            }
             self.default()
         })
     }
@@ -148,6 +151,7 @@ pub(crate) fn descriptors(fds: Option<&Keyed<DescriptorField>>, findings: &mut F
             Some(descriptor) => {
                 descriptors.insert(number, descriptor);
             }
+            None if findings.any_within(field.place) => {}
             None => {
                 findings
                     .error(

@@ -101,6 +101,9 @@ fn what_has_a_mistake_is_declared_all_the_same() {
 
 #[test]
 fn what_a_mistake_hides_is_not_missed() {
+    only("FY102", "{processes: {a: {run: x, stdout: {fille: x}}}}");
+    only("FY102", "{processes: {a: {run: x, fds: {3: {sned: q}}}}}");
+    only("FY102", "{processes: {a: {run: x, ready: {htpp: q}}}}");
     only("FY102", "{processes: {a: {rnu: x}, b: {run: x, after: a}}}");
     only(
         "FY103",
