@@ -142,7 +142,7 @@ impl Run {
                 clients: from_clients,
                 signals: signals::listen().map_err(RunError::begin("listen to signals"))?,
             }),
-            herald: Herald::new(Arc::clone(&plan), records, news),
+            herald: Herald::new(Arc::clone(&plan), directory.id().to_owned(), records, news),
             table: Table::new(&plan),
             pids: vec![None; plan.processes.len()],
             words: BTreeMap::new(),
@@ -160,7 +160,7 @@ impl Run {
         loop {
             self.turn();
             if let Some(verdict) = self.verdict {
-                return self.end(verdict).await;
+                return self.end(verdict);
             }
             self.listen(&mut ears).await?;
         }
@@ -378,9 +378,9 @@ impl Run {
     }
 
     /// Counts what is left, and writes down how it ended.
-    async fn end(mut self, verdict: Verdict) -> Result<Verdict, RunError> {
+    fn end(mut self, verdict: Verdict) -> Result<Verdict, RunError> {
         self.count();
-        self.herald.finish().await.map_err(RunError::Directory)?;
+        self.herald.finish().map_err(RunError::Directory)?;
         self.options
             .directory
             .ended(verdict.exit_code())
