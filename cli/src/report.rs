@@ -19,7 +19,7 @@ use forkyard_driver::news::Receiver;
 
 use crate::screen;
 
-pub use sanitise::{Colors, line as sanitised};
+pub use sanitise::{Colors, last_drawn, line as sanitised};
 pub use summary::plural;
 pub use text::Voice;
 

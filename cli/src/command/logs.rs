@@ -12,7 +12,7 @@ use forkyard_driver::directory::{RunDirectory, RunState, RunSummary};
 use super::runs;
 use crate::exit;
 use crate::failure::{Failure, reason};
-use crate::report::{Colors, sanitised};
+use crate::report::{Colors, last_drawn, sanitised};
 use crate::screen::When;
 
 /// Its arguments.
@@ -103,7 +103,7 @@ struct Shown<W> {
 
 impl<W: Write> Shown<W> {
     fn line(&mut self, label: Option<&str>, line: &[u8]) -> io::Result<()> {
-        let line = sanitised(line, self.colors);
+        let line = sanitised(last_drawn(line), self.colors);
         match label {
             Some(label) => writeln!(self.out, "{label} │ {line}"),
             None => writeln!(self.out, "{line}"),
