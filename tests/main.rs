@@ -5,6 +5,7 @@ mod check;
 mod cli;
 mod docs;
 mod harness;
+mod language;
 mod origin;
 mod pages;
 mod real;
