@@ -13,3 +13,7 @@ repeat N="100":
 # Formats everything.
 format:
     cargo fmt --all
+
+# Throws mutated workflows at the reader, the checks and the plan; needs a nightly toolchain and cargo-fuzz.
+fuzz SECONDS="600":
+    cd tests/fuzz && cargo +nightly fuzz run --fuzz-dir . language -- -max_total_time={{ SECONDS }} -timeout=10 -max_len=4096 -dict=language.dict

@@ -1,6 +1,12 @@
 //! The command line: exit codes, help, and what a slip of the finger leads to.
 
-use crate::harness::{Forkyard, Live, binary, repository};
+use std::io::Read;
+use std::process::Stdio;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::harness::{Forkyard, Live, World, binary, repository, until};
 
 const COMMANDS: [&str; 13] = [
     "run", "check", "graph", "put", "get", "acquire", "release", "lock", "wait", "set", "clear", "ps", "logs",
@@ -188,6 +194,11 @@ fn json_is_one_record_a_line() {
         .lines()
         .map(|line| serde_json::from_str(line).expect("every line is JSON"))
         .collect();
+    let runs = run.world().runs();
+    let id = runs[0].file_name().and_then(|name| name.to_str()).expect("it is UTF-8");
+    assert_eq!(records[0]["record"], "run_started");
+    assert_eq!(records[0]["run"], id);
+    assert_eq!(records[0]["workflow"], "workflow");
     for kind in ["run_started", "started", "exited", "run_ended"] {
         assert!(
             records.iter().any(|record| record["record"] == kind),
@@ -288,4 +299,103 @@ fn a_reader_that_goes_away_harms_nothing() {
     let words = ["sh", "-c", script.as_str()].map(std::ffi::OsString::from);
     let piped = Live::start(&words, &[], crate::harness::World::new()).end();
     piped.exit(0).stderr("digraph");
+}
+
+/// Writes more than any pipe takes, and then lives on until it is stopped.
+const LOUD: &str = "
+forkyard: 1
+processes:
+  loud: {run: \"yes 'a line' | head -n 100000\"}
+  endless: {run: exec sleep 1000, after: loud}
+";
+
+/// A run whose stdout is a pipe that nobody reads, though it is open.
+struct Unread {
+    child: std::process::Child,
+    world: World,
+}
+
+impl Unread {
+    fn start(workflow: &str) -> Self {
+        let world = World::new();
+        world.write("workflow.yaml", workflow);
+        let mut command = std::process::Command::new(binary());
+        command
+            .args(["run", "workflow.yaml"])
+            .current_dir(world.folder())
+            .env("XDG_STATE_HOME", world.state());
+        let child = command.stdout(Stdio::piped()).spawn().expect("it starts");
+        Self { child, world }
+    }
+
+    /// Waits for `run.json` to say this; it is written anew at the start and at the end.
+    fn wait_for_about(&self, about: impl Fn(&serde_json::Value) -> bool) -> &Self {
+        until("run.json says it", || {
+            let run = self.world.runs().into_iter().next();
+            let text = run.and_then(|run| std::fs::read(run.join("run.json")).ok());
+            text.and_then(|text| serde_json::from_slice(&text).ok())
+                .is_some_and(|value| about(&value))
+        });
+        self
+    }
+
+    fn has_ended(about: &serde_json::Value) -> bool {
+        about["exit_code"].is_i64()
+    }
+
+    fn wait_for_record(&self, text: &str) -> &Self {
+        until("a record says it", || {
+            let run = self.world.runs().into_iter().next();
+            let records = run.and_then(|run| std::fs::read_to_string(run.join("records.jsonl")).ok());
+            records.is_some_and(|records| records.contains(text))
+        });
+        self
+    }
+
+    fn interrupt(&self) -> &Self {
+        let pid = i32::try_from(self.child.id()).expect("a pid fits");
+        kill(Pid::from_raw(pid), Signal::SIGINT).expect("it is alive");
+        self
+    }
+
+    fn exit_code(mut self) -> Option<i32> {
+        let status = self.child.wait().expect("it is our child");
+        self.world.assert_empty();
+        status.code()
+    }
+}
+
+#[test]
+fn a_reader_that_has_stopped_does_not_keep_a_run_that_is_to_stop() {
+    let run = Unread::start(LOUD);
+    run.wait_for_record("\"process\":\"endless\"").interrupt();
+    run.wait_for_about(Unread::has_ended);
+    assert_eq!(run.exit_code(), Some(130));
+}
+
+#[test]
+fn a_run_that_has_ended_and_only_waits_for_its_reader_is_ended_by_a_signal() {
+    let run = Unread::start(&LOUD.replace("exec sleep 1000", "exec true"));
+    run.wait_for_about(Unread::has_ended);
+    until("no process of it is left but the two of forkyard", || {
+        run.world.living().len() == 2
+    });
+    // The signal may come just before the engine lets go of it; the next one does not.
+    let mut run = run;
+    until("it ends", || {
+        run.interrupt();
+        run.child.try_wait().expect("it is our child").is_some()
+    });
+    assert_eq!(run.exit_code(), Some(130));
+}
+
+#[test]
+fn a_slow_reader_gets_the_end_of_the_run() {
+    let mut run = Unread::start(&LOUD.replace("exec sleep 1000", "exec true"));
+    run.wait_for_about(Unread::has_ended);
+    let mut text = String::new();
+    let mut stdout = run.child.stdout.take().expect("it is piped");
+    stdout.read_to_string(&mut text).expect("it is UTF-8");
+    assert!(text.contains("workflow succeeded after"), "{text}");
+    assert_eq!(run.exit_code(), Some(0));
 }

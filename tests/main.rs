@@ -6,6 +6,7 @@ mod cli;
 mod docs;
 mod faults;
 mod harness;
+mod language;
 mod origin;
 mod pages;
 mod real;

@@ -1,5 +1,7 @@
 //! The verbs, inside real runs: what they do, and the exit codes that scripts rely on.
 
+use nix::sys::signal::{Signal, kill};
+
 use crate::harness::{Forkyard, Outcome};
 
 fn run(workflow: &str) -> Outcome {
@@ -263,4 +265,33 @@ fn bad_usage_of_a_verb_is_2() {
         "{:?}",
         run.said("p")
     );
+}
+
+#[test]
+fn who_still_waits_when_the_engine_dies_is_told_so() {
+    let live = Forkyard::run_of(
+        "
+forkyard: 1
+queues: {q: {}}
+processes:
+  asks: {run: 'env > environment.txt; echo ready; exec sleep 1000', receives: q}
+  silent: {run: exec sleep 1000, sends: q}
+",
+    )
+    .start();
+    live.wait_for("asks │ ready");
+    let text = std::fs::read_to_string(live.world().folder().join("environment.txt")).expect("it was written");
+    let variable = |name: &str| {
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        value.expect("a process has it").to_owned()
+    };
+    // Not a child of the run, so that nobody kills it along with the engine.
+    let waits = Forkyard::new("get")
+        .arg("q")
+        .env("FORKYARD_SOCKET", variable("FORKYARD_SOCKET"))
+        .env("FORKYARD_TOKEN", variable("FORKYARD_TOKEN"))
+        .start();
+    kill(live.engine(), Signal::SIGKILL).expect("it is alive");
+    waits.end().exit(3).stderr("the run has ended");
+    live.end().exit(3).stderr("the engine was killed");
 }

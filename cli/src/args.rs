@@ -5,9 +5,12 @@ use clap::{Parser, Subcommand};
 use crate::command::{acquire, check, clear, get, graph, lock, logs, ps, put, release, run, runs, set, wait};
 use crate::screen::When;
 
+/// The help is not wider, however wide the terminal is.
+const WIDTH_MAX: usize = 100;
+
 /// Runs graphs of processes, pools, queues, pipes, locks, semaphores and events from one YAML file
 #[derive(Debug, Parser)]
-#[command(name = "forkyard", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "forkyard", version, max_term_width = WIDTH_MAX, after_help = EXAMPLES)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -109,9 +112,29 @@ mod tests {
     }
 
     #[test]
+    fn the_page_of_the_command_line_has_every_flag() {
+        let page = include_str!("../../docs/command-line.md");
+        for command in Arguments::command().get_subcommands() {
+            assert!(page.contains(command.get_name()), "{}", command.get_name());
+            for flag in command.get_arguments().filter_map(clap::Arg::get_long) {
+                assert!(page.contains(&format!("--{flag}")), "{} --{flag}", command.get_name());
+            }
+            for flag in command.get_arguments().filter_map(clap::Arg::get_short) {
+                assert!(page.contains(&format!("`-{flag}`")), "{} -{flag}", command.get_name());
+            }
+        }
+    }
+
+    #[test]
     fn the_help_of_every_command_has_an_example() {
         for command in Arguments::command().get_subcommands() {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let widest = help.lines().map(|line| line.chars().count()).max();
+            assert!(
+                widest <= Some(WIDTH_MAX),
+                "{}: lines are broken at random",
+                command.get_name()
+            );
             let call = format!("forkyard {}", command.get_name());
             assert!(
                 help.contains("Example") && help.contains(&call),

@@ -19,7 +19,7 @@ use forkyard_driver::news::Receiver;
 
 use crate::screen;
 
-pub use sanitise::{Colors, line as sanitised};
+pub use sanitise::{Colors, last_drawn, line as sanitised};
 pub use summary::plural;
 pub use text::Voice;
 
@@ -62,7 +62,7 @@ fn report(setup: Setup, news: Receiver) -> io::Result<()> {
     let mut out = BufWriter::new(screen::unbuffered_stdout()?);
     let mut bad = io::stderr();
     if setup.form == Form::Json {
-        return json::report(news, &setup.plan, &mut out);
+        return json::report(news, &setup.plan, &setup.run, &mut out);
     }
     let text = text::Text::new(setup.plan, setup.run, setup.voice, setup.colors);
     if setup.form == Form::Terminal {

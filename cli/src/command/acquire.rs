@@ -24,7 +24,8 @@ const EXAMPLES: &str = "\
 Example:
   forkyard acquire report --timeout 5s && ./write-report; forkyard release report
 
-The process that the workflow has started holds it, not this command: until `forkyard release`, or its end.
+The process that the workflow has started holds it, not this command: until `forkyard release`,
+or its end.
 Exit codes: 0 acquired, 1 taken, 2 usage, 3 not declared or outside a run.";
 
 /// Acquires.

@@ -31,8 +31,10 @@ Examples:
   while job=$(forkyard get jobs); do ./work \"$job\"; done
   forkyard get jobs -n 10 --timeout 2s
 
-An item has left the queue only once it is written out: when this command dies before, the item is put back.
-Exit codes: 0 all got, 1 empty, or closed with fewer than were asked for, 2 usage, 3 not declared or outside a run.";
+An item has left the queue only once it is written out: when this command dies before,
+the item is put back.
+Exit codes: 0 all got, 1 empty, or closed with fewer than were asked for, 2 usage,
+3 not declared or outside a run.";
 
 /// Gets the items and writes each out before it is acknowledged.
 pub fn run(args: &Args) -> Result<u8, Failure> {

@@ -29,10 +29,10 @@ const EXAMPLES: &str = "\
 Example:
   forkyard lock report -- sh -c 'date >> report.txt'
 
-When this command itself is killed, the lock is held on until `forkyard release`, or until the process that the
-workflow has started ends.
-Exit codes: those of the command (128+n when signal n killed it, 126 and 127 as in a shell); 1 the lock is taken,
-2 usage, 3 not declared or outside a run.";
+When this command itself is killed, the lock is held on until `forkyard release`, or until the
+process that the workflow has started ends.
+Exit codes: those of the command (128+n when signal n killed it, 126 and 127 as in a shell);
+1 the lock is taken, 2 usage, 3 not declared or outside a run.";
 
 /// Acquires, runs, releases.
 pub fn run(args: &Args) -> Result<u8, Failure> {

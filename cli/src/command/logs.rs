@@ -12,7 +12,7 @@ use forkyard_driver::directory::{RunDirectory, RunState, RunSummary};
 use super::runs;
 use crate::exit;
 use crate::failure::{Failure, reason};
-use crate::report::{Colors, sanitised};
+use crate::report::{Colors, last_drawn, sanitised};
 use crate::screen::When;
 
 /// Its arguments.
@@ -38,6 +38,9 @@ Examples:
   forkyard logs count.2 -n 20                    the last lines of one process
   forkyard logs 20261123-141122-ab12 count       all instances of `count` in that run
 
+The logs stand one after the other, each in the order in which it was written. When lines of two
+processes were written, a log does not say; `records.jsonl` in the run's directory tells when
+each started and ended.
 Exit codes: 0 done, 3 no such run or process.";
 
 /// How often logs are looked at again with `--follow`.
@@ -100,7 +103,7 @@ struct Shown<W> {
 
 impl<W: Write> Shown<W> {
     fn line(&mut self, label: Option<&str>, line: &[u8]) -> io::Result<()> {
-        let line = sanitised(line, self.colors);
+        let line = sanitised(last_drawn(line), self.colors);
         match label {
             Some(label) => writeln!(self.out, "{label} │ {line}"),
             None => writeln!(self.out, "{line}"),
@@ -135,10 +138,10 @@ impl Logs {
             .find(|name| !logs.logs.iter().any(|log| is_meant(name, &log.name)));
         if let Some(name) = missing {
             let known = known(directory)?.join(", ");
-            let known = if known.is_empty() { "nothing".to_owned() } else { known };
+            let known = if known.is_empty() { "nobody".to_owned() } else { known };
             let id = directory.id();
             let message = format!(
-                "nothing was written by `{}` in the run {id}; logs are there of: {known}",
+                "the run {id} has no log of `{}`; it has those of: {known}",
                 name.escape_debug()
             );
             return Err(Failure::unable(message));

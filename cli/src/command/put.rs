@@ -34,7 +34,8 @@ Examples:
   forkyard put jobs 1 --no-block || echo 'the queue is full'
 
 A full queue makes it wait; with --timeout or --no-block, the first item that finds no room ends it.
-Exit codes: 0 all put, 1 full, or nobody is left to get them, 2 usage, 3 not declared or outside a run.";
+Exit codes: 0 all put, 1 full, or nobody is left to get them, 2 usage,
+3 not declared or outside a run.";
 
 /// No item is longer: a line of stdin that is makes no sense to read on (1 GiB, as on the wire).
 const ITEM_BYTES_MAX: u64 = 1 << 30;

@@ -1,10 +1,13 @@
 //! `forkyard run`: reads, checks, and runs a workflow.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use forkyard_core::diagnostic::{Code, Diagnostic, Severity};
+use forkyard_core::machine::Verdict;
 use forkyard_core::plan::{self, Plan};
 use forkyard_core::spec::Workflow;
 use forkyard_driver::directory::RunDirectory;
@@ -49,8 +52,14 @@ Examples:
   forkyard run base.yaml -f local.yaml --dry-run     one workflow of two files
 
 Ctrl-C stops the run in order; a second one kills it at once.
-Exit codes: 0 all succeeded, 1 something failed, 2 the workflow or the command line is invalid and nothing was
-started, 3 the engine could not do its work, 124 the run's timeout, 128+n stopped by signal n.";
+Exit codes:
+  0      all succeeded
+  1      something failed
+  2      the workflow or the command line is invalid; nothing was started
+  3      the engine could not do its work
+  124    the run took longer than its timeout
+  128+n  stopped by signal n: 130 for Ctrl-C, 143 for SIGTERM
+  141    nobody reads the output any more, and all succeeded";
 
 /// A key that is understood, but whose behaviour is not built yet.
 const NOT_BUILT: Code = Code(300);
@@ -141,6 +150,36 @@ fn not_built(unbuilt: &forkyard_core::spec::Unbuilt) -> Diagnostic {
     }
 }
 
+/// How long a run that was stopped by a signal waits for whoever reads its output: who has stopped reading, without
+/// going away, must not keep it.
+const INTERRUPTED_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How often it is looked whether the reporter has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// Waits for the reporter, which may have much to tell yet, for `patience` at most; what it could not write by then is
+/// given up, and the logs have it.
+fn told(reporter: JoinHandle<io::Result<()>>, patience: Option<Duration>) -> io::Result<()> {
+    let begin = Instant::now();
+    while patience.is_some_and(|patience| begin.elapsed() < patience) && !reporter.is_finished() {
+        thread::sleep(LOOK_AGAIN);
+    }
+    if patience.is_some() && !reporter.is_finished() {
+        return Ok(());
+    }
+    reporter
+        .join()
+        .unwrap_or_else(|_| Err(io::Error::other("the reporter has failed")))
+}
+
+fn no_directory(state: &Path, error: &io::Error) -> Failure {
+    Failure::unable(format!(
+        "cannot make the directory of the run under {}: {}; XDG_STATE_HOME can name another place",
+        state.display(),
+        reason(error)
+    ))
+}
+
 /// All that the engine's process needs.
 struct Start {
     plan: Arc<Plan>,
@@ -165,7 +204,7 @@ impl Start {
     fn engine(self) -> Result<u8, Failure> {
         let directory = RunDirectory::create(&self.state, &self.plan.name)
             .and_then(|directory| directory.keep(&self.loaded.files).map(|()| directory))
-            .map_err(|error| Failure::unable(format!("cannot make the directory of the run: {}", reason(&error))))?;
+            .map_err(|error| no_directory(&self.state, &error))?;
         let (sender, receiver) = mpsc::channel(news::BATCHES_MAX);
         let setup = Setup {
             plan: Arc::clone(&self.plan),
@@ -183,9 +222,8 @@ impl Start {
         };
         let verdict = engine::run(self.plan, options, sender);
         // The engine has let go of its end of the news: the reporter tells the rest and ends.
-        let told = reporter
-            .join()
-            .unwrap_or_else(|_| Err(io::Error::other("the reporter has failed")));
+        let is_interrupted = matches!(verdict, Ok(Verdict::Signal(_)));
+        let told = told(reporter, is_interrupted.then_some(INTERRUPTED_PATIENCE));
         let verdict = verdict.map_err(|error| Failure::unable(error.to_string()))?;
         match (verdict.exit_code(), told) {
             (0, Err(error)) => Err(Failure::output(&error)),

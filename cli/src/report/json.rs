@@ -8,19 +8,19 @@ use forkyard_driver::records;
 
 /// Writes every record to `out` until the run has ended. As with the other reporters, an `out` that cannot be
 /// written does not harm the run: the error comes back at the end.
-pub fn report(mut news: Receiver, plan: &Plan, out: &mut impl Write) -> io::Result<()> {
+pub fn report(mut news: Receiver, plan: &Plan, run: &str, out: &mut impl Write) -> io::Result<()> {
     let mut written = Ok(());
     while let Some(batch) = news.blocking_recv() {
         if written.is_ok() {
-            written = write_batch(&batch, plan, out);
+            written = write_batch(&batch, plan, run, out);
         }
     }
     written
 }
 
-fn write_batch(batch: &[News], plan: &Plan, out: &mut impl Write) -> io::Result<()> {
+fn write_batch(batch: &[News], plan: &Plan, run: &str, out: &mut impl Write) -> io::Result<()> {
     for news in batch {
-        writeln!(out, "{}", records::to_json(news, plan))?;
+        writeln!(out, "{}", records::to_json(news, plan, run))?;
     }
     out.flush()
 }
@@ -42,7 +42,7 @@ mod tests {
         sender.try_send(batch).expect("there is room");
         drop(sender);
         let mut out = Vec::new();
-        report(receiver, &plan(), &mut out).expect("a vector takes all");
+        report(receiver, &plan(), "R1", &mut out).expect("a vector takes all");
         let out = String::from_utf8(out).expect("reporters write UTF-8");
         let records: Vec<String> = out
             .lines()

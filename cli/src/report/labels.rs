@@ -87,7 +87,7 @@ impl Labels {
     /// A line that a process has written.
     pub fn output(&self, process: ProcessId, line: &[u8]) -> String {
         let label = &self.processes[process.index()];
-        let line = sanitise::line(line, self.colors);
+        let line = sanitise::line(sanitise::last_drawn(line), self.colors);
         match label.prefix.as_deref() {
             Some("") => line,
             Some(prefix) => self.labelled(prefix, label.style, &line),

@@ -85,14 +85,7 @@ impl Note {
                 let tone = if why == Why::Timeout { Tone::Bad } else { Tone::Quiet };
                 Some(Self::process(process, tone, format!("stopping, {}", why_in_words(why))))
             }
-            Record::Killing { process } => {
-                let grace = duration::human(plan.processes[process.index()].grace);
-                Some(Self::process(
-                    process,
-                    Tone::Warning,
-                    format!("did not stop within {grace}: killing it"),
-                ))
-            }
+            Record::Killing { process } => Some(Self::killing(process, None)),
             Record::LeftBehind { process } => Some(Self::left_behind(process, reason)),
             Record::TaskRetried {
                 process, task, tries, ..
@@ -106,7 +99,7 @@ impl Note {
             } => Self::pool_ended(pool, outcome, (done, failed), reason),
             Record::RunStopping { why } => Some(Self::engine(
                 Tone::Warning,
-                with_reason(format!("stopping the run, {}", stopped(why)), reason),
+                format!("stopping the run, {}", stopped(why, reason)),
             )),
             Record::RunStarted
             | Record::TaskDone { .. }
@@ -132,6 +125,15 @@ impl Note {
         };
         let text = format!("{what}: {}", because_of(who, because, plan));
         Self { speaker, tone, text }
+    }
+
+    /// It is being killed, `patience` after it was asked to stop: its grace, or less when the run is to end at once.
+    pub fn killing(process: ProcessId, patience: Option<Duration>) -> Self {
+        let text = patience.map_or_else(
+            || "killing it".to_owned(),
+            |patience| format!("has not stopped after {}: killing it", duration::human(patience)),
+        );
+        Self::process(process, Tone::Warning, text)
     }
 
     fn left_behind(process: ProcessId, reason: Option<&str>) -> Self {
@@ -222,12 +224,15 @@ const fn why_in_words(why: Why) -> &'static str {
     }
 }
 
-fn stopped(why: Stopped) -> String {
+fn stopped(why: Stopped, reason: Option<&str>) -> String {
     match why {
         Stopped::Signal(number) => format!("by {}; once more kills it at once", signal::name(number)),
         Stopped::Timeout => "its timeout is over".to_owned(),
         Stopped::Failure => "since a failure stops it (on_failure: stop)".to_owned(),
-        Stopped::Fault => "the engine cannot go on".to_owned(),
+        Stopped::Fault => reason.map_or_else(
+            || "the engine cannot go on".to_owned(),
+            |reason| format!("the engine cannot go on: {reason}"),
+        ),
     }
 }
 

@@ -18,6 +18,12 @@ pub enum Colors {
 const ESCAPE: char = '\u{1b}';
 const RESET: &str = "\u{1b}[0m";
 
+/// What of a line is still to be seen when its writer has drawn over it with carriage returns, as progress bars do.
+pub fn last_drawn(line: &[u8]) -> &[u8] {
+    let mut drawn = line.rsplit(|byte| *byte == b'\r');
+    drawn.find(|text| !text.is_empty()).unwrap_or_default()
+}
+
 /// One line, without its newline, as it may be shown.
 pub fn line(bytes: &[u8], colors: Colors) -> String {
     let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
@@ -147,6 +153,20 @@ mod tests {
     fn check(bytes: &[u8], with_colors: &str, without: &str) {
         assert_eq!(line(bytes, Colors::Pass), with_colors);
         assert_eq!(line(bytes, Colors::Drop), without);
+    }
+
+    #[test]
+    fn of_what_was_drawn_over_the_last_is_seen() {
+        for (line, seen) in [
+            (&b"plain"[..], &b"plain"[..]),
+            (b"10%\r20%\r100%", b"100%"),
+            (b"100%\r", b"100%"),
+            (b"dos\r\r", b"dos"),
+            (b"\r", b""),
+            (b"", b""),
+        ] {
+            assert_eq!(last_drawn(line), seen, "{line:?}");
+        }
     }
 
     #[test]

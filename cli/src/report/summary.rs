@@ -40,10 +40,7 @@ pub fn notes(tally: &Tally, plan: &Plan, run: &str) -> Vec<Note> {
         );
         notes.push(Note::engine(Tone::Warning, text));
     }
-    notes.push(Note::engine(
-        Tone::Quiet,
-        format!("run {run}; see: forkyard logs {run}"),
-    ));
+    notes.push(Note::engine(Tone::Quiet, format!("see: forkyard logs {run}")));
     notes
 }
 
@@ -83,6 +80,7 @@ pub fn counted(counts: Counts) -> String {
         (counts.running, "running"),
         (counts.waiting, "waiting"),
         (counts.done, "done"),
+        (counts.stopped, "stopped"),
         (counts.failed, "failed"),
         (counts.skipped, "skipped"),
     ];
@@ -93,6 +91,9 @@ pub fn counted(counts: Counts) -> String {
     }
     if counts.tasks > 0 {
         parts.push(format!("{} done", plural(counts.tasks, "task", "tasks")));
+    }
+    if counts.failed_tasks > 0 {
+        parts.push(format!("{} failed", plural(counts.failed_tasks, "task", "tasks")));
     }
     if parts.is_empty() {
         parts.push("nothing to run".to_owned());

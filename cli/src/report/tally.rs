@@ -1,5 +1,6 @@
 //! What has happened so far, added up: for the status line and for the summary.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub enum Standing {
     Running,
     /// It has ended well; a worker: between two tasks.
     Done,
+    /// It was stopped: a daemon, or since the run stops.
+    Stopped,
     /// It has failed.
     Failed,
     /// It will not run.
@@ -84,12 +87,16 @@ pub struct Counts {
     pub running: usize,
     /// Ended well.
     pub done: usize,
+    /// Stopped.
+    pub stopped: usize,
     /// Failed.
     pub failed: usize,
     /// Will not run.
     pub skipped: usize,
     /// Tasks of all pools that are done.
     pub tasks: u64,
+    /// Tasks of all pools that failed for good.
+    pub failed_tasks: u64,
 }
 
 /// Everything reporters remember.
@@ -97,18 +104,23 @@ pub struct Tally {
     plan: Arc<Plan>,
     standings: Vec<Standing>,
     counts: Counts,
-    /// Processes (not workers: these are told of by their tasks) that failed, and pools that did not begin in time.
+    /// Processes that failed, and pools that did not begin in time. Of workers only those that could not be started,
+    /// one of each pool: all others are told of by their tasks.
     pub failures: Vec<(Dependency, Cause)>,
     /// Processes and pools that will not run, in order.
     pub skipped: Vec<(Dependency, Because)>,
     /// The first tasks that failed for good.
     pub failed_tasks: Vec<FailedTask>,
+    /// Pools with a worker that could not be started.
+    workerless: BTreeSet<PoolId>,
     /// Pools that have ended.
     pub pools: Vec<PoolCount>,
     /// Queues of which something is to be said.
     pub queues: Vec<QueueCount>,
     /// Tasks never taken from their sources.
     pub untaken: Vec<(PoolId, u64)>,
+    /// When processes, or what they have left behind, were asked to stop.
+    stopping: BTreeMap<ProcessId, Time>,
     /// Lines that were not shown.
     pub dropped: u64,
     /// Why the run was stopped.
@@ -136,13 +148,20 @@ impl Tally {
             failures: Vec::new(),
             skipped: Vec::new(),
             failed_tasks: Vec::new(),
+            workerless: BTreeSet::new(),
             pools: Vec::new(),
             queues: Vec::new(),
             untaken: Vec::new(),
+            stopping: BTreeMap::new(),
             dropped: 0,
             stopped: None,
             ended: None,
         }
+    }
+
+    /// When a process, or what it has left behind, was asked to stop.
+    pub fn asked_to_stop(&self, process: ProcessId) -> Option<Time> {
+        self.stopping.get(&process).copied()
     }
 
     /// How many stand where.
@@ -207,6 +226,7 @@ impl Tally {
             }
             Record::TaskDone { .. } => self.counts.tasks += 1,
             Record::TaskFailed { pool, task, process } => {
+                self.counts.failed_tasks += 1;
                 if self.failed_tasks.len() < TASKS_KEPT_MAX {
                     self.failed_tasks.push(FailedTask {
                         pool,
@@ -223,10 +243,11 @@ impl Tally {
             Record::PoolEnded { pool, done, failed, .. } => self.pools.push(PoolCount { pool, done, failed }),
             Record::RunStopping { why } => self.stopped = Some(why),
             Record::RunEnded { verdict } => self.ended = Some((verdict, at)),
+            Record::Stopping { process, .. } | Record::LeftBehind { process } => {
+                self.stopping.insert(process, at);
+            }
             Record::RunStarted
-            | Record::Stopping { .. }
             | Record::Killing { .. }
-            | Record::LeftBehind { .. }
             | Record::TaskRetried { .. }
             | Record::QueueClosed { .. }
             | Record::QueueBroken { .. } => {}
@@ -235,9 +256,8 @@ impl Tally {
 
     fn exited(&mut self, process: ProcessId, exit: Exit, lasted: Duration, outcome: Outcome) {
         match outcome {
-            Outcome::Succeeded | Outcome::BrokenPipe | Outcome::Ignored | Outcome::Stopped => {
-                self.stands(process, Standing::Done);
-            }
+            Outcome::Succeeded | Outcome::BrokenPipe | Outcome::Ignored => self.stands(process, Standing::Done),
+            Outcome::Stopped => self.stands(process, Standing::Stopped),
             Outcome::Failed | Outcome::TimedOut => self.failed(process, Cause::Exited(exit, lasted, outcome)),
         }
     }
@@ -255,14 +275,19 @@ impl Tally {
 
     fn failed(&mut self, process: ProcessId, cause: Cause) {
         self.stands(process, Standing::Failed);
-        if !self.is_worker(process) {
+        let is_told = match (self.worker_of(process), &cause) {
+            (None, _) => true,
+            (Some(pool), Cause::NotStarted(_)) => self.workerless.insert(pool),
+            (Some(_), Cause::Exited(..) | Cause::NotReached(_)) => false,
+        };
+        if is_told {
             self.failures.push((Dependency::Process(process), cause));
         }
     }
 
     fn stands(&mut self, process: ProcessId, standing: Standing) {
         let before = std::mem::replace(&mut self.standings[process.index()], standing);
-        if self.is_worker(process) {
+        if self.worker_of(process).is_some() {
             // Of a worker only that it runs is counted: what it achieves is counted in tasks.
             self.counts.running -= usize::from(before == Standing::Running);
             self.counts.running += usize::from(standing == Standing::Running);
@@ -276,8 +301,8 @@ impl Tally {
         self.plan.processes[process.index()].on_failure
     }
 
-    fn is_worker(&self, process: ProcessId) -> bool {
-        self.plan.processes[process.index()].worker_of.is_some()
+    fn worker_of(&self, process: ProcessId) -> Option<PoolId> {
+        self.plan.processes[process.index()].worker_of
     }
 }
 
@@ -287,6 +312,7 @@ impl Counts {
             Standing::Waiting => &mut self.waiting,
             Standing::Running => &mut self.running,
             Standing::Done => &mut self.done,
+            Standing::Stopped => &mut self.stopped,
             Standing::Failed => &mut self.failed,
             Standing::Skipped => &mut self.skipped,
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use forkyard_core::machine::Record;
 use forkyard_core::plan::Plan;
 use forkyard_driver::news::News;
 
@@ -54,8 +55,20 @@ impl Text {
         match news {
             News::Output { process, line, .. } => Some(self.labels.output(*process, line)),
             News::Record {
-                record, pid, reason, ..
-            } => Note::of(*record, *pid, reason.as_deref(), &self.plan).and_then(|note| self.said(&note)),
+                at,
+                record,
+                pid,
+                reason,
+            } => {
+                let note = match record {
+                    Record::Killing { process } => {
+                        let patience = self.tally.asked_to_stop(*process).map(|asked| at.since(asked));
+                        Some(Note::killing(*process, patience))
+                    }
+                    record => Note::of(*record, *pid, reason.as_deref(), &self.plan),
+                };
+                note.and_then(|note| self.said(&note))
+            }
             News::OutputDropped { lines } => {
                 let lines = summary::plural(*lines, "line was", "lines were");
                 let text = format!("{lines} not shown, since nobody took them for a second; the logs have all");

@@ -90,7 +90,8 @@ impl RunDirectory {
         })
     }
 
-    /// The run's id: `20261123-141500-k3f9`, its start in UTC and four random letters; sorts by time.
+    /// The run's id: `20261123-141500-k3f9`, its start in UTC and four random letters; sorts by time, but within a
+    /// second: [`list`] knows the order there.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id

@@ -9,16 +9,21 @@ use serde_json::{Map, Value, json};
 use crate::news::News;
 
 /// One line for `records.jsonl` or `run --json`: `at` in nanoseconds since the start of the run, `record` says
-/// what happened, the other keys depend on it. Bytes that are no UTF-8 are replaced by U+FFFD here; the logs have them.
+/// what happened, the other keys depend on it. The first record, `run_started`, has the id of the run, `run`. Bytes
+/// that are no UTF-8 are replaced by U+FFFD here; the logs have them.
 #[must_use]
-pub fn to_json(news: &News, plan: &Plan) -> Value {
+pub fn to_json(news: &News, plan: &Plan, run: &str) -> Value {
     match news {
         News::Record {
             at,
             record,
             pid,
             reason,
-        } => record_to_json(*at, record, *pid, reason.as_deref(), plan),
+        } => {
+            let mut object = record_to_json(*at, record, *pid, reason.as_deref());
+            name_ids(&mut object, record, plan, run);
+            Value::Object(object)
+        }
         News::Output {
             at,
             process,
@@ -61,25 +66,24 @@ pub fn to_json(news: &News, plan: &Plan) -> Value {
     }
 }
 
-fn record_to_json(at: Time, record: &Record, pid: Option<i32>, reason: Option<&str>, plan: &Plan) -> Value {
+fn record_to_json(at: Time, record: &Record, pid: Option<i32>, reason: Option<&str>) -> Map<String, Value> {
     let mut object = Map::new();
     object.insert("at".to_owned(), json!(at));
     // The record's own form has every key already, only with ids.
     if let Ok(Value::Object(fields)) = serde_json::to_value(record) {
         object.extend(fields);
     }
-    name_ids(&mut object, record, plan);
     if let Some(pid) = pid {
         object.insert("pid".to_owned(), json!(pid));
     }
     if let Some(reason) = reason {
         object.insert("reason".to_owned(), json!(reason));
     }
-    Value::Object(object)
+    object
 }
 
 /// Puts names where the record has ids.
-fn name_ids(object: &mut Map<String, Value>, record: &Record, plan: &Plan) {
+fn name_ids(object: &mut Map<String, Value>, record: &Record, plan: &Plan, run: &str) {
     let mut put = |key: &str, value: Value| object.insert(key.to_owned(), value);
     match *record {
         Record::Started { process, .. }
@@ -111,7 +115,8 @@ fn name_ids(object: &mut Map<String, Value>, record: &Record, plan: &Plan) {
             put("queue", json!(queue_name(plan, queue)));
         }
         Record::RunStarted => {
-            put("run", json!(plan.name));
+            put("run", json!(run));
+            put("workflow", json!(plan.name));
         }
         Record::RunStopping { .. } | Record::RunEnded { .. } => {}
     }

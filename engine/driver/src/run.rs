@@ -40,7 +40,7 @@ pub use error::RunError;
 pub use happening::{Happening, PumpId};
 
 use crate::directory::RunDirectory;
-use crate::{news, spawner, tree};
+use crate::{news, signals, spawner, tree};
 use turn::Run;
 
 /// What a run needs besides its plan.
@@ -54,7 +54,8 @@ pub struct Options {
     pub cpus: u32,
 }
 
-/// Runs the plan to its end, on this thread. Every process it starts has ended when this returns.
+/// Runs the plan to its end, on this thread. Every process it starts has ended when this returns, and the signals that
+/// ask a run to stop have their default action again.
 ///
 /// Must be called on the main thread of a process that is no one else's parent: orphans of its processes are
 /// adopted and reaped, and at the end all descendants are killed.
@@ -68,6 +69,8 @@ pub fn run(plan: Arc<Plan>, options: Options, news: news::Sender) -> Result<Verd
     if !tree::sweep_all() {
         tracing::error!("some processes of the run could not be killed");
     }
+    // What is left to do is to tell of it, and whoever has stopped listening must not keep us from ending.
+    signals::let_go();
     if lived.is_err()
         && let Err(error) = options.directory.ended(Verdict::Fault.exit_code())
     {

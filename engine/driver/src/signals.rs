@@ -41,6 +41,15 @@ pub fn listen(alarm: &Alarm) -> io::Result<mpsc::Receiver<Heard>> {
     Ok(receiver)
 }
 
+/// Listens no more: what asks a run to stop ends this process from now on, as it would without us. SIGCHLD keeps its
+/// handler, which does nothing any more, and SIGPIPE stays ignored.
+pub fn let_go() {
+    for stop in STOPS {
+        // SAFETY: the default action runs no code of ours. It is refused only for signals that cannot be caught.
+        let _ = unsafe { nix::sys::signal::signal(stop, SigHandler::SigDfl) };
+    }
+}
+
 fn watch(kind: SignalKind, heard: Heard, sender: mpsc::Sender<Heard>, alarm: &Alarm) -> io::Result<()> {
     let mut arrivals = signal(kind)?;
     alarm.start(async move {

@@ -1,9 +1,12 @@
-//! Any bytes, read as a workflow: no panic, no hang, and a workflow only where nothing is wrong.
+//! Any bytes, read as a workflow: no panic, no hang, and a plan wherever nothing is wrong.
 #![no_main]
 
 use std::collections::BTreeMap;
 
-use forkyard_core::diagnostic::{Style, render_all};
+use forkyard_core::check::{check, check_partial};
+use forkyard_core::diagnostic::{Severity, Style, render_all};
+use forkyard_core::graph::Graph;
+use forkyard_core::plan;
 use forkyard_core::spec::{Loader, Request, read};
 use libfuzzer_sys::fuzz_target;
 
@@ -31,4 +34,15 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(loaded.workflow.is_some(), loaded.diagnostics.is_empty());
     let style = Style { color: false, width: 80 };
     assert_eq!(render_all(&loaded.diagnostics, &loaded.files, style).is_empty(), loaded.diagnostics.is_empty());
+    if let Some(partial) = &loaded.partial {
+        let _shown = render_all(&check_partial(partial), &loaded.files, style);
+    }
+    let Some(workflow) = loaded.workflow else { return };
+    let findings = check(&workflow);
+    let _shown = render_all(&findings, &loaded.files, style);
+    let graph = Graph::of(&workflow);
+    let _drawn = (graph.dot(), graph.mermaid(), graph.json());
+    if findings.iter().all(|finding| finding.severity != Severity::Error) {
+        assert!(plan::build(&workflow).is_ok(), "a sound workflow has a plan");
+    }
 });

@@ -64,7 +64,7 @@ read      │ started (pid 123)
 read      │ one
 read      │ exited with code 0 after 1.2s
 forkyard  │ word-count succeeded after 3.2s: 4 waiting · 1 done
-forkyard  │ run R1; see: forkyard logs R1
+forkyard  │ see: forkyard logs R1
 ";
     assert_eq!((out.as_str(), bad.as_str()), (expected, ""));
 }

@@ -33,7 +33,7 @@ fn a_success_takes_two_lines() {
     ];
     check(
         &news,
-        "word-count succeeded after 3.2s: 4 waiting · 1 done · 1 task done\nrun R1; see: forkyard logs R1",
+        "word-count succeeded after 3.2s: 4 waiting · 1 done · 1 task done\nsee: forkyard logs R1",
     );
 }
 
@@ -64,7 +64,46 @@ failed: count.1 timed out: killed by SIGKILL after 1.2s
         see: forkyard logs R1 count.1
 skipped: publish, since count.0 did not succeed
 skipped: announce, since publish did not succeed, since count.0 did not succeed
-run R1; see: forkyard logs R1",
+see: forkyard logs R1",
+    );
+}
+
+#[test]
+fn workers_that_cannot_be_started_are_told_of_once() {
+    let failed = |process| News::Record {
+        at: Time::START,
+        record: Record::NotStarted { process, attempt: 1 },
+        pid: None,
+        reason: Some("there is no ./work.sh".into()),
+    };
+    let task = |task| {
+        record(Record::TaskFailed {
+            pool: SQUARES,
+            task: TaskId(task),
+            process: WORKER,
+        })
+    };
+    check(
+        &[failed(WORKER), task(0), failed(WORKER), task(1), ended(Verdict::Failed)],
+        "\
+word-count failed after 3.2s: 5 waiting · 2 tasks failed
+failed: squares.0 could not be started: there is no ./work.sh
+failed: task 0 of squares, last tried by squares.0
+failed: task 1 of squares, last tried by squares.0
+see: forkyard logs R1",
+    );
+}
+
+#[test]
+fn what_was_stopped_is_not_called_done() {
+    let news = [
+        started(READ),
+        exited(READ, Exit::Signal(15), Outcome::Stopped),
+        ended(Verdict::Signal(2)),
+    ];
+    check(
+        &news,
+        "word-count was stopped by SIGINT after 3.2s: 4 waiting · 1 stopped\nsee: forkyard logs R1",
     );
 }
 
@@ -101,12 +140,12 @@ fn what_is_left_over_is_told() {
     check(
         &news,
         "\
-word-count was stopped by SIGINT after 3.2s: 5 waiting
+word-count was stopped by SIGINT after 3.2s: 5 waiting · 1 task failed
 failed: task 4 of squares, last tried by squares.0
 pool squares: 7 tasks done, 1 failed, 2 never begun
 queue lines: 3 items left, never got; 1 item put back, as their taker ended; 2 items refused, larger than 1000 bytes
 12 lines were not shown here; the logs have all
-run R1; see: forkyard logs R1",
+see: forkyard logs R1",
     );
 }
 
@@ -122,7 +161,7 @@ fn a_queue_that_was_emptied_is_not_worth_a_line() {
     };
     check(
         &[counted, ended(Verdict::TimedOut)],
-        "word-count timed out after 3.2s: 5 waiting\nrun R1; see: forkyard logs R1",
+        "word-count timed out after 3.2s: 5 waiting\nsee: forkyard logs R1",
     );
 }
 
@@ -144,6 +183,6 @@ fn without_an_end_something_is_badly_wrong() {
     assert!(is_bad(&Tally::new(plan())));
     check(
         &[],
-        "word-count ended without a verdict: the engine could not go on\nrun R1; see: forkyard logs R1",
+        "word-count ended without a verdict: the engine could not go on\nsee: forkyard logs R1",
     );
 }

@@ -61,7 +61,7 @@ fn nothing_is_left_of_it_at_the_end() {
         out[last_status..].contains("\r\x1b[2Kforkyard  │ word-count ended"),
         "{out:?}"
     );
-    assert!(out.ends_with("run R1; see: forkyard logs R1\n"), "{out:?}");
+    assert!(out.ends_with("see: forkyard logs R1\n"), "{out:?}");
     assert!(bad.is_empty());
 }
 

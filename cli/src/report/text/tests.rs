@@ -128,14 +128,43 @@ fn stopping_and_skipping_are_told() {
         why: Why::RunStops,
     };
     check(&record(stopping), "announce  │ stopping, the run stops");
-    check(
-        &record(Record::Killing { process: ANNOUNCE }),
-        "announce  │ did not stop within 10.0s: killing it",
-    );
+    check(&record(Record::Killing { process: ANNOUNCE }), "announce  │ killing it");
     let why = Stopped::Signal(2);
     check(
         &record(Record::RunStopping { why }),
         "forkyard  │ stopping the run, by SIGINT; once more kills it at once",
+    );
+}
+
+#[test]
+fn a_kill_tells_how_long_it_was_waited_for() {
+    let mut text = text(Voice::Full, Colors::Drop);
+    let at = |nanos, record| News::Record {
+        at: forkyard_core::time::Time(nanos),
+        record,
+        pid: None,
+        reason: None,
+    };
+    let why = Why::RunStops;
+    text.line(&at(1_000_000_000, Record::Stopping { process: READ, why }));
+    assert_eq!(
+        text.line(&at(1_300_000_000, Record::Killing { process: READ }))
+            .as_deref(),
+        Some("read      │ has not stopped after 300ms: killing it")
+    );
+}
+
+#[test]
+fn a_fault_tells_why() {
+    let news = News::Record {
+        at: forkyard_core::time::Time(1),
+        record: Record::RunStopping { why: Stopped::Fault },
+        pid: None,
+        reason: Some("the disk is full".into()),
+    };
+    check(
+        &news,
+        "forkyard  │ stopping the run, the engine cannot go on: the disk is full",
     );
 }
 

@@ -61,7 +61,8 @@ pub fn render(diagnostic: &Diagnostic, files: &Files, style: Style) -> String {
             Some(harmless(&related.message)),
         );
     }
-    if let Some(help) = &diagnostic.help {
+    let has_place = diagnostic.place.is_some() || !diagnostic.related.is_empty();
+    if let Some(help) = diagnostic.help.as_ref().filter(|_| has_place) {
         group = group.element(Level::HELP.message(harmless(help)));
     }
     let renderer = if style.color {
@@ -70,7 +71,12 @@ pub fn render(diagnostic: &Diagnostic, files: &Files, style: Style) -> String {
         Renderer::plain()
     };
     let renderer = renderer.decor_style(DecorStyle::Ascii).term_width(style.width);
-    renderer.render(&[group])
+    let mut text = renderer.render(&[group]);
+    // The renderer would draw the margin of a line, though there is none to show.
+    if let Some(help) = diagnostic.help.as_ref().filter(|_| !has_place) {
+        let _ = write!(text, "\n  = help: {}", harmless(help));
+    }
+    text
 }
 
 fn shown_place<'a>(group: Group<'a>, excerpt: &Excerpt, kind: AnnotationKind, label: Option<String>) -> Group<'a> {
@@ -197,6 +203,17 @@ error[FY102]: unknown key
   |   ----- it is here
   |
   = help: did you mean `capacity`?";
+        assert_eq!(render(&diagnostic, &files, PLAIN), expected);
+    }
+
+    #[test]
+    fn a_diagnostic_without_a_place_has_no_margin() {
+        let files = files("capcity\n");
+        let diagnostic = Diagnostic {
+            place: None,
+            ..found(&files, "capcity", None)
+        };
+        let expected = "error[FY102]: unknown key\n  = help: did you mean `capacity`?";
         assert_eq!(render(&diagnostic, &files, PLAIN), expected);
     }
 

@@ -11,7 +11,9 @@ impl Graph {
     /// The graph in the DOT language, for Graphviz.
     #[must_use]
     pub fn dot(&self) -> String {
-        let mut out = String::from("digraph workflow {\n    rankdir=LR;\n    node [fontname=\"sans-serif\"];\n");
+        let mut out = String::from(
+            "digraph workflow {\n    rankdir=LR;\n    node [fontname=\"sans-serif\"];\n    edge [fontname=\"sans-serif\", fontsize=11];\n",
+        );
         for (_, node) in self.nodes() {
             let (name, label) = (dot_text(&node.name), dot_text(&label(node)));
             line(
@@ -161,6 +163,7 @@ mod tests {
         let expected = r#"digraph workflow {
     rankdir=LR;
     node [fontname="sans-serif"];
+    edge [fontname="sans-serif", fontsize=11];
     "read" [label="read", shape=box];
     "count" [label="count ×4", shape=box];
     "end" [label="end", shape=box];

@@ -45,7 +45,8 @@ pub fn list(state: &Path) -> io::Result<Vec<RunSummary>> {
             runs.push(RunSummary { about, state });
         }
     }
-    runs.sort_by(|a, b| a.about.id.cmp(&b.about.id));
+    // The id has the second alone; within it, its letters are random.
+    runs.sort_by(|a, b| (a.about.started_ms, &a.about.id).cmp(&(b.about.started_ms, &b.about.id)));
     Ok(runs)
 }
 

@@ -77,3 +77,21 @@ fn an_opened_run_reads_its_logs() {
     assert_eq!(opened.read_log("silent").expect("read"), b"");
     assert!(RunDirectory::open(&state, "../../etc").is_err());
 }
+
+#[test]
+fn runs_of_the_same_second_are_in_the_order_of_their_starts() {
+    let (_folder, state) = state();
+    for name in ["first", "second", "third", "fourth", "fifth"] {
+        let directory = RunDirectory::create(&state, name).expect("created");
+        let mut about = directory.about().expect("readable");
+        // As if all had started within one second, each a millisecond after the one before.
+        about.started_ms = 1_000_000 + list(&state).expect("readable").len() as u64;
+        directory.write_about(&about).expect("written");
+    }
+    let names: Vec<String> = list(&state)
+        .expect("readable")
+        .into_iter()
+        .map(|run| run.about.name)
+        .collect();
+    assert_eq!(names, ["first", "second", "third", "fourth", "fifth"]);
+}

@@ -4,9 +4,11 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
 
+use forkyard_core::machine::Record;
 use forkyard_core::plan::Plan;
+use tokio::sync::mpsc::error::TrySendError;
 
 use crate::news::{News, Sender};
 use crate::records;
@@ -15,13 +17,12 @@ use crate::stdio::outlet::Outlet;
 /// How many records are kept for a reporter that takes nothing; `records.jsonl` has those it misses.
 const BACKLOG_MAX: usize = 1 << 18;
 
-/// How long the end of a run waits for a reporter that takes nothing.
-const LAST_PATIENCE: Duration = Duration::from_secs(5);
-
 /// The way to the records and to the reporters.
 #[derive(Debug)]
 pub struct Herald {
     plan: Arc<Plan>,
+    /// The run's id.
+    run: String,
     records: File,
     news: Sender,
     outlet: Outlet,
@@ -31,9 +32,10 @@ pub struct Herald {
 }
 
 impl Herald {
-    pub(super) fn new(plan: Arc<Plan>, records: File, news: Sender) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, run: String, records: File, news: Sender) -> Self {
         Self {
             plan,
+            run,
             records,
             outlet: Outlet::new(news.clone()),
             news,
@@ -50,9 +52,16 @@ impl Herald {
     /// Notes one thing; it leaves with the next [`Herald::flush`].
     pub(super) fn tell(&mut self, news: News) {
         self.lines
-            .extend_from_slice(records::to_json(&news, &self.plan).to_string().as_bytes());
+            .extend_from_slice(records::to_json(&news, &self.plan, &self.run).to_string().as_bytes());
         self.lines.push(b'\n');
-        if self.backlog.len() < BACKLOG_MAX {
+        let is_the_end = matches!(
+            news,
+            News::Record {
+                record: Record::RunEnded { .. },
+                ..
+            }
+        );
+        if self.backlog.len() < BACKLOG_MAX || is_the_end {
             self.backlog.push(news);
         }
     }
@@ -89,19 +98,26 @@ impl Herald {
         }
         match self.news.try_reserve() {
             Ok(permit) => permit.send(std::mem::take(&mut self.backlog)),
-            Err(tokio::sync::mpsc::error::TrySendError::Closed(())) => self.backlog.clear(),
-            Err(tokio::sync::mpsc::error::TrySendError::Full(())) => {}
+            Err(TrySendError::Closed(())) => self.backlog.clear(),
+            Err(TrySendError::Full(())) => {}
         }
     }
 
-    /// The last batch; waits a little for a slow reporter.
-    pub(super) async fn finish(mut self) -> io::Result<()> {
+    /// The last batch. It does not wait for the reporter, but neither is it lost: the end must be told also to somebody
+    /// who reads slowly, or only later.
+    ///
+    /// # Errors
+    /// When the records cannot be written.
+    pub(super) fn finish(mut self) -> io::Result<()> {
         if let Some(dropped) = self.outlet.take_dropped() {
             self.backlog.push(dropped);
         }
         let last = std::mem::take(&mut self.backlog);
-        // A reporter that takes nothing for so long, or has gone, does not hold up the end.
-        let _ = self.news.send_timeout(last, LAST_PATIENCE).await;
+        if let Err(TrySendError::Full(last)) = self.news.try_send(last) {
+            let news = self.news.clone();
+            // It ends when the reporter takes the batch, or goes. Without a thread nobody can be told.
+            let _ = thread::Builder::new().spawn(move || news.blocking_send(last));
+        }
         self.flush()
     }
 }

@@ -152,7 +152,7 @@ impl Run {
                 signals: signals::listen(&alarm).map_err(RunError::begin("listen to signals"))?,
             }),
             alarm,
-            herald: Herald::new(Arc::clone(&plan), records, news),
+            herald: Herald::new(Arc::clone(&plan), directory.id().to_owned(), records, news),
             table: Table::new(&plan),
             pids: vec![None; plan.processes.len()],
             words: BTreeMap::new(),
@@ -171,7 +171,7 @@ impl Run {
         loop {
             self.turn();
             if let Some(verdict) = self.verdict {
-                return self.end(verdict).await;
+                return self.end(verdict);
             }
             // Telling of a turn may have failed, which is an input of its own.
             if self.inputs.is_empty() {
@@ -404,9 +404,9 @@ impl Run {
     }
 
     /// Counts what is left, and writes down how it ended.
-    async fn end(mut self, verdict: Verdict) -> Result<Verdict, RunError> {
+    fn end(mut self, verdict: Verdict) -> Result<Verdict, RunError> {
         self.count();
-        self.herald.finish().await.map_err(RunError::Directory)?;
+        self.herald.finish().map_err(RunError::Directory)?;
         self.options
             .directory
             .ended(verdict.exit_code())
