@@ -128,9 +128,12 @@ fn a_task_that_fits_no_persistent_worker_fails_alone() {
     let run = Forkyard::run_of(
         "
 forkyard: 1
+queues: {q: {}}
+processes:
+  puts: {run: \"forkyard put q one \\\"$(printf 'two\\nlines')\\\" three\", sends: q}
 pools:
   echo:
-    tasks: [one, \"two\\nlines\", three]
+    stdin: q
     worker: persistent
     size: 2
     run: while read -r item; do echo \"$item!\"; done
