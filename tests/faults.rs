@@ -1,7 +1,7 @@
 //! What goes wrong outside of the workflow: the machine lacks something, somebody is killed, a file is not there.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -46,14 +46,14 @@ fn the_engine_keeps_no_end_of_a_pipe_between_processes() {
 forkyard: 1
 pipes: {p: {}, q: {}}
 processes:
-  writes: {run: 'echo up; exec cat <&0 >&3', stdin: q, fds: {3: {to: p}}}
-  reads: {run: 'echo up; exec cat >&3', stdin: p, fds: {3: {to: q}}}
+  writes: {run: 'echo up >&2; exec cat', stdin: q, stdout: p}
+  reads: {run: 'echo up >&2; exec cat', stdin: p, stdout: q}
 ",
     )
     .start();
     live.wait_for("writes │ up").wait_for("reads │ up");
     let between = fs::read_link(format!("/proc/{}/fd/0", pid_of(&live, "reads"))).expect("it reads");
-    assert!(between.starts_with("pipe:") || between.to_string_lossy().starts_with("pipe:"));
+    assert!(between.to_string_lossy().starts_with("pipe:"), "{between:?}");
     let kept = descriptors(live.engine());
     assert!(!kept.contains(&between), "{kept:?}");
     live.signal(Signal::SIGTERM);
@@ -66,11 +66,9 @@ fn the_engine_may_be_killed_at_any_moment() {
 forkyard: 1
 processes:
   hides: {replicas: 3, run: \"setsid sleep 1000 & (setsid sh -c 'sleep 1000 & sleep 1000' &); env -i setsid sleep 1000 & sleep 1000\"}
-  chain: {run: 'while :; do (setsid sleep 1000 &); done', limits: {}}
 ";
-    let workflow = workflow.replace(", limits: {}", "");
     for moment in 0..12_u64 {
-        let live = Forkyard::run_of(&workflow).quiet().start();
+        let live = Forkyard::run_of(workflow).quiet().start();
         until("there is a run", || live.world().runs().len() == 1);
         until("it is the engine's", || {
             live.world().run_directory().join("records.jsonl").exists()
@@ -91,7 +89,7 @@ fn who_finds_no_descriptor_free_waits_for_those_who_have_some() {
 
 #[test]
 fn a_soft_limit_of_open_files_is_the_processes_own() {
-    let run = after("ulimit -Sn 64", &crowd(40, "ulimit -Sn")).run();
+    let run = after("ulimit -Sn 64", &crowd(40, "ulimit -Sn")).quiet().run();
     run.exit(0);
     assert_eq!(run.texts(), ["64"; 40]);
 }
@@ -107,10 +105,19 @@ fn count(run: &Outcome, kind: &str) -> usize {
     run.records().iter().filter(|record| record["record"] == kind).count()
 }
 
+/// The limit of processes does not hold for root: then the test is another user's.
+const FEW_PROCESSES: &str = r#"
+if [ "$(id -u)" = 0 ]; then
+    chown -R 65534 "$PWD" "$XDG_STATE_HOME" && chmod 755 "$PWD" "$XDG_STATE_HOME"
+    exec setpriv --reuid 65534 --regid 65534 --clear-groups prlimit --nproc=12 "$0" "$@"
+fi
+exec "$0" "$@"
+"#;
+
 #[test]
 fn who_finds_no_process_free_waits_for_those_who_run() {
-    let run = Forkyard::run_of(&crowd(30, "sleep 0.05"))
-        .launched_by(&["sh", "-c", "exec prlimit --nproc=12 \"$0\" \"$@\""])
+    let run = Forkyard::run_of(&crowd(30, "[sleep, '0.05']"))
+        .launched_by(&["sh", "-c", FEW_PROCESSES])
         .run();
     run.exit(0);
     assert_eq!(count(&run, "exited"), 30);
@@ -121,9 +128,12 @@ fn a_listed_task_that_fits_no_persistent_worker_is_refused() {
     let run = Forkyard::run_of(
         "
 forkyard: 1
+queues: {q: {}}
+processes:
+  puts: {run: \"forkyard put q one \\\"$(printf 'two\\nlines')\\\" three\", sends: q}
 pools:
   echo:
-    tasks: [one, \"two\\nlines\", three]
+    stdin: q
     worker: persistent
     size: 2
     run: while read -r item; do echo \"$item!\"; done
@@ -147,7 +157,9 @@ pools:
     )
     .file("tasks.txt", "one\n")
     .run();
-    run.exit(1).stderr("tasks.txt").line("other │ other");
+    run.exit(1)
+        .line("pool │ [..]cannot read tasks from [..]tasks.txt: No such file[..]")
+        .line("other │ other");
 }
 
 #[test]
@@ -198,6 +210,7 @@ processes:
   reads: {run: wc -l, stdin: q}
 ",
         )
+        .quiet()
         .run();
         run.exit(0);
         assert_eq!(run.said("reads"), ["1000"]);
@@ -217,6 +230,7 @@ processes:
   gets: {run: forkyard get q; forkyard get q; echo $?, receives: q, after: {holds: started}}
 ",
     )
+    .quiet()
     .run();
     run.exit(0);
     assert_eq!(run.said("gets"), ["only", "1"]);
@@ -235,6 +249,7 @@ processes:
   next: {run: 'exec 2>&1; forkyard acquire l && echo mine', acquires: l, after: {ends: finished}}
 ",
     )
+    .quiet()
     .run();
     run.exit(0);
     assert!(run.said("heir")[0].contains("has died"), "{:?}", run.said("heir"));
@@ -243,19 +258,17 @@ processes:
 
 #[test]
 fn a_run_directory_that_vanishes_is_said_to_have() {
-    let live = Forkyard::run_of("forkyard: 1\nprocesses: {p: {run: 'echo up; read line < go'}}\n").start();
+    let live =
+        Forkyard::run_of("forkyard: 1\nprocesses: {p: {run: 'echo up; until test -e go; do sleep 0.01; done'}}\n")
+            .start();
     live.wait_for("p │ up");
     fs::remove_dir_all(live.world().run_directory()).expect("it is ours");
-    fifo(&live.world().folder().join("go"));
+    fs::write(live.world().folder().join("go"), "").expect("it is ours");
     live.end().exit(3).stderr("the run's directory cannot be written");
 }
 
-fn fifo(path: &Path) {
-    fs::write(path, "\n").expect("written");
-}
-
 #[test]
-fn a_thousand_processes_end_at_once() {
+fn three_hundred_processes_end_at_once() {
     let workflow = "
 forkyard: 1
 pipes: {gate: {}}

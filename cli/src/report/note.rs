@@ -96,7 +96,7 @@ impl Note {
                 outcome,
                 done,
                 failed,
-            } => Self::pool_ended(pool, outcome, done, failed),
+            } => Self::pool_ended(pool, outcome, (done, failed), reason),
             Record::RunStopping { why } => Some(Self::engine(
                 Tone::Warning,
                 format!("stopping the run, {}", stopped(why, reason)),
@@ -146,8 +146,8 @@ impl Note {
     }
 
     fn task_failed(process: ProcessId, task: TaskId, reason: Option<&str>) -> Self {
-        let because = reason.map_or_else(String::new, |reason| format!(": {reason}"));
-        Self::process(process, Tone::Bad, format!("task {} failed{because}", task.0))
+        let text = with_reason(format!("task {} failed", task.0), reason);
+        Self::process(process, Tone::Bad, text)
     }
 
     fn task_retried(process: ProcessId, task: TaskId, tries: u32) -> Self {
@@ -155,7 +155,12 @@ impl Note {
         Self::process(process, Tone::Warning, text)
     }
 
-    fn pool_ended(pool: PoolId, outcome: PoolOutcome, done: u64, failed: u64) -> Option<Self> {
+    fn pool_ended(
+        pool: PoolId,
+        outcome: PoolOutcome,
+        (done, failed): (u64, u64),
+        reason: Option<&str>,
+    ) -> Option<Self> {
         let (tone, text) = match outcome {
             PoolOutcome::Succeeded => (Tone::Quiet, format!("{done} tasks done")),
             PoolOutcome::Ignored => (Tone::Warning, format!("{done} tasks done, {failed} failed (ignored)")),
@@ -167,8 +172,15 @@ impl Note {
         Some(Self {
             speaker: Speaker::Pool(pool),
             tone,
-            text,
+            text: with_reason(text, reason),
         })
+    }
+}
+
+fn with_reason(text: String, reason: Option<&str>) -> String {
+    match reason {
+        Some(reason) => format!("{text}: {reason}"),
+        None => text,
     }
 }
 

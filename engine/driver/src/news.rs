@@ -17,7 +17,8 @@ pub enum News {
         record: Record,
         /// With `Started`, `Exited`, `Stopping`: the process's pid.
         pid: Option<i32>,
-        /// With `NotStarted`: why not, in words. With `LeftBehind`: who.
+        /// With `NotStarted`: why not, in words; with `PoolEnded` and `RunStopping`, if something had to fail for it,
+        /// what. With `LeftBehind`: who. With `TaskFailed`: its item.
         reason: Option<Arc<str>>,
     },
     /// A process wrote a line to its log.

@@ -104,10 +104,10 @@ pub struct Tries {
     pub gone: u64,
 }
 
-/// All lives.
+/// All lives that have begun and not ended.
 #[derive(Debug, Default)]
 pub struct Lives {
-    lives: BTreeMap<ProcessId, Life>,
+    present: BTreeMap<ProcessId, Life>,
     /// So many have come to their end.
     gone: u64,
     /// The run is being stopped: whoever could not be started is not tried again.
@@ -116,11 +116,11 @@ pub struct Lives {
 
 impl Lives {
     pub(super) fn insert(&mut self, process: ProcessId, life: Life) {
-        self.lives.insert(process, life);
+        self.present.insert(process, life);
     }
 
     pub(super) fn remove(&mut self, process: ProcessId) -> Option<Life> {
-        self.lives.remove(&process)
+        self.present.remove(&process)
     }
 
     /// A life has come to its end.
@@ -135,16 +135,16 @@ impl Lives {
     }
 
     pub(super) fn get_mut(&mut self, process: ProcessId) -> Option<&mut Life> {
-        self.lives.get_mut(&process)
+        self.present.get_mut(&process)
     }
 
     pub(super) fn task(&self, process: ProcessId) -> Option<TaskId> {
-        self.lives.get(&process)?.task
+        self.present.get(&process)?.task
     }
 
     /// The process is being stopped.
     pub(super) fn stopping(&self, process: ProcessId, why: Why) {
-        if let Some(State::Running(body)) = self.lives.get(&process).map(|life| &life.state) {
+        if let Some(State::Running(body)) = self.present.get(&process).map(|life| &life.state) {
             body.stopping(why);
         }
     }
@@ -152,7 +152,7 @@ impl Lives {
     /// The whole run is being stopped; also those whose first process has ended already are not waited for long.
     pub(super) fn all_stopping(&mut self) {
         self.is_stopping = true;
-        for process in self.lives.keys() {
+        for process in self.present.keys() {
             self.stopping(*process, Why::RunStops);
         }
     }
@@ -164,7 +164,7 @@ impl Lives {
 
     /// What runs, if this life does.
     pub(super) fn body(&self, process: ProcessId, attempt: u32) -> Option<&Rc<Body>> {
-        match self.lives.get(&process) {
+        match self.present.get(&process) {
             Some(Life {
                 attempt: living,
                 state: State::Running(body),

@@ -39,7 +39,7 @@ impl Run {
                 }
             }
             Err(error) => {
-                tracing::error!("pool `{}` gives up: {error}", self.plan.pools[pool.index()].name);
+                self.failures.insert(pool, error.to_string().into());
                 self.inputs.push_back(Input::SourceFailed { pool });
             }
         }

@@ -11,6 +11,7 @@ use forkyard_core::id::LockId;
 use forkyard_core::machine::{Exit, Outcome, Record, Verdict};
 use forkyard_core::plan::{Hold, Lock, Resource, Wire};
 
+use super::RunError;
 use crate::alone::passes_alone;
 use crate::news::{News, Stream};
 use world::World;
@@ -43,6 +44,22 @@ fn a_process_runs_and_its_log_has_every_byte() {
         assert_eq!(shown.directory.about().expect("run.json").exit_code, Some(0));
         let records = std::fs::read_to_string(shown.directory.records()).expect("records");
         assert!(records.contains(r#""process":"one""#), "{records}");
+    });
+}
+
+#[test]
+fn a_panic_ends_the_run_and_that_is_written_down() {
+    passes_alone("run::tests::a_panic_ends_the_run_and_that_is_written_down", || {
+        let mut world = World::new();
+        world.process("left", "setsid sleep 1000 & sleep 1000", []);
+        let broken = world.process("broken", "echo never", []);
+        // No check lets such a plan pass: there is no such queue.
+        world.plan.launches[broken.index()]
+            .fds
+            .insert(1, Wire::ToQueue(forkyard_core::id::QueueId(7)));
+        let (error, exit_code) = world.fail();
+        assert!(matches!(error, RunError::Panicked), "{error}");
+        assert_eq!(exit_code, Some(3));
     });
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forkyard_core::id::{EventId, ProcessId, QueueId};
+use forkyard_core::id::{EventId, PoolId, ProcessId, QueueId};
 use forkyard_core::machine::{Exit, Input, Machine, Outbox, Record, Stopped, Verdict};
 use forkyard_core::plan::Plan;
 use forkyard_core::time::Time;
@@ -75,6 +75,8 @@ pub struct Run {
     pub(super) pids: Vec<Option<i32>>,
     /// What belongs to a record that is still to come: why a process did not start, or whom it left behind.
     pub(super) words: BTreeMap<ProcessId, Arc<str>>,
+    /// Why a pool has given up, until that is told.
+    pub(super) failures: BTreeMap<PoolId, Arc<str>>,
     /// How those ended whose holds are still to be let go.
     pub(super) exits: BTreeMap<ProcessId, Exit>,
 }
@@ -154,6 +156,7 @@ impl Run {
             table: Table::new(&plan),
             pids: vec![None; plan.processes.len()],
             words: BTreeMap::new(),
+            failures: BTreeMap::new(),
             exits: BTreeMap::new(),
             options,
             plan,
@@ -371,6 +374,7 @@ impl Run {
             }
             Record::NotStarted { process, .. } | Record::LeftBehind { process } => (None, self.words.remove(&process)),
             Record::TaskFailed { pool, task, .. } => (None, self.task_shown(pool, task)),
+            Record::PoolEnded { pool, .. } => (None, self.failures.remove(&pool)),
             Record::RunStopping { why: Stopped::Fault } => (None, self.fault.clone()),
             Record::RunStopping {
                 why: Stopped::Signal(_) | Stopped::Timeout | Stopped::Failure,
@@ -381,7 +385,6 @@ impl Run {
             | Record::TaskDone { .. }
             | Record::TaskRetried { .. }
             | Record::PoolSkipped { .. }
-            | Record::PoolEnded { .. }
             | Record::QueueClosed { .. }
             | Record::QueueBroken { .. }
             | Record::RunEnded { .. } => (None, None),

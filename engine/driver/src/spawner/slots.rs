@@ -96,18 +96,20 @@ impl Drop for SlotsGuard {
 impl Slots {
     /// Opens `/dev/null` until its number is no longer low: each number so given is ours alone.
     fn reserve() -> io::Result<Self> {
-        let mut free = Vec::new();
-        loop {
+        let mut taken = Vec::new();
+        let placeholder = loop {
+            // Should there be too few, those taken are given back: whoever clears up needs some.
             let fd = OwnedFd::from(File::options().read(true).write(true).open("/dev/null")?);
-            let number = fd.as_raw_fd();
-            if number >= LOW {
-                return Ok(Self { placeholder: fd, free });
+            if fd.as_raw_fd() >= LOW {
+                break fd;
             }
-            let kept = fd.into_raw_fd();
-            if kept > TARGET_MAX {
-                free.push(kept);
-            }
-        }
+            taken.push(fd);
+        };
+        let numbers = taken.into_iter().map(IntoRawFd::into_raw_fd);
+        Ok(Self {
+            placeholder,
+            free: numbers.filter(|number| *number > TARGET_MAX).collect(),
+        })
     }
 }
 

@@ -87,6 +87,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_batch_has_few_lines_however_many_are_read_at_once() {
+        let (news, mut reporter) = tokio::sync::mpsc::channel(8);
+        let outlet = Outlet::new(news);
+        outlet.send(vec![line(); 3 * BATCH_LINES + 1]).await;
+        drop(outlet);
+        let mut sizes = Vec::new();
+        while let Some(batch) = reporter.recv().await {
+            sizes.push(batch.len());
+        }
+        assert_eq!(sizes, [BATCH_LINES, BATCH_LINES, BATCH_LINES, 1]);
+    }
+
+    #[tokio::test]
     async fn a_stuck_reporter_loses_lines_and_is_told_how_many() {
         let (news, mut reporter) = tokio::sync::mpsc::channel(1);
         let outlet = Outlet::new(news);

@@ -107,18 +107,18 @@ fn a_task_whose_worker_is_killed_runs_again() {
 }
 
 #[test]
-fn a_file_of_tasks_that_is_missing_stops_the_run_with_a_reason() {
+fn a_file_of_tasks_that_is_missing_fails_the_pool_with_a_reason() {
     passes_alone(
-        "run::tests::pools::a_file_of_tasks_that_is_missing_stops_the_run_with_a_reason",
+        "run::tests::pools::a_file_of_tasks_that_is_missing_fails_the_pool_with_a_reason",
         || {
             let mut world = World::new();
             let lines = Tasks::Lines("absent.txt".to_owned(), forkyard_core::source::Span::default());
             world.pool("pool", 1, "true", work(TaskSource::Tasks(lines)));
             let shown = world.run();
-            assert_eq!(shown.verdict, Verdict::Fault);
+            assert_eq!(shown.verdict, Verdict::Failed);
             let reason = shown.news.iter().find_map(|news| match news {
                 News::Record {
-                    record: Record::RunStopping { .. },
+                    record: Record::PoolEnded { .. },
                     reason,
                     ..
                 } => reason.clone(),

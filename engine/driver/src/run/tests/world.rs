@@ -14,7 +14,7 @@ use forkyard_core::plan::{
 };
 use forkyard_core::source::Span;
 
-use super::super::{Options, run};
+use super::super::{Options, RunError, run};
 use crate::directory::RunDirectory;
 use crate::news::{BATCHES_MAX, News};
 
@@ -149,6 +149,22 @@ impl World {
 
     pub fn file(&self, name: &str, text: &str) {
         fs::write(self.folder.path().join(name), text).expect("written");
+    }
+
+    /// Runs a plan that the engine cannot cope with; returns why not, and what `run.json` says of its exit.
+    pub fn fail(self) -> (RunError, Option<i32>) {
+        let state = self.folder.path().join("state");
+        let directory = RunDirectory::create(&state, &self.plan.name).expect("a directory");
+        let id = directory.id().to_owned();
+        let options = Options {
+            folder: self.folder.path().to_owned(),
+            directory,
+            cpus: 4,
+        };
+        let (sender, _reporter) = tokio::sync::mpsc::channel(BATCHES_MAX);
+        let error = run(Arc::new(self.plan), options, sender).expect_err("the engine cannot cope with it");
+        let directory = RunDirectory::open(&state, &id).expect("the run's directory");
+        (error, directory.about().expect("run.json").exit_code)
     }
 
     /// Runs it to its end.
