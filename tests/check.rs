@@ -112,3 +112,47 @@ fn declared_code(line: &str, in_list: bool) -> Option<u16> {
         .map(|(number, _)| number);
     constant.or(row.filter(|_| in_list))?.parse().ok()
 }
+
+/// Mistakes of the language and of the graph in one file, and what else could be said of it if each were taken alone.
+const MANY_MISTAKES: &str = "\
+forkyard: 1
+processes:
+  split: {run: ./split, stdout: lins, timeout: 5}
+  count: {run: ./count, stdin: lines, stdot: totals}
+  first: {run: ./first, after: second}
+  second: {run: ./second, after: first, nice: low}
+  third: {run: {}, after: third}
+  report: {run: ./report, stdin: totals, holds: lines}
+queues:
+  lines: {}
+  totals: {capacity: lots}
+locks:
+  terminal: {}
+";
+
+#[test]
+fn all_mistakes_are_told_in_one_go() {
+    let checked = Forkyard::new("check")
+        .workflow(MANY_MISTAKES)
+        .arg("--format")
+        .arg("json")
+        .run();
+    checked.exit(1);
+    let found: serde_json::Value = serde_json::from_str(checked.stdout()).expect("findings are JSON");
+    let found = found.as_array().expect("findings are a list").iter();
+    let found: Vec<_> = found
+        .map(|found| format!("{} {}", found["code"].as_str().unwrap_or_default(), found["line"]))
+        .collect();
+    let expected = [
+        "FY201 3", "FY103 3", "FY102 4", "FY210 5", "FY103 6", "FY103 7", "FY211 7", "FY202 8", "FY103 11",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told_alone() {
+    let checked = Forkyard::new("check")
+        .workflow("forkyard: 1\ninclude: none.yaml\nprocesses: {a: {run: x, stdout: q}}\n")
+        .run();
+    checked.exit(2).says("FY117").says("1 error");
+}

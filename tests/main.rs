@@ -4,6 +4,7 @@ mod bad_input;
 mod check;
 mod cli;
 mod docs;
+mod faults;
 mod harness;
 mod language;
 mod origin;

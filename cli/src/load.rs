@@ -81,14 +81,16 @@ impl Overrides {
             cpus: cpus(),
         };
         let mut read = spec::read(&request, &mut Disk);
-        if let Some(workflow) = &read.workflow {
-            read.diagnostics.extend(check::check(workflow));
-        }
+        read.diagnostics.extend(match (&read.workflow, &read.partial) {
+            (Some(workflow), _) => check::check(workflow),
+            (None, Some(partial)) => check::check_partial(partial),
+            (None, None) => Vec::new(),
+        });
         Loaded {
             path: paths.first().cloned().unwrap_or_default(),
             workflow: read.workflow,
             files: read.files,
-            diagnostics: read.diagnostics,
+            diagnostics: diagnostic::in_order(read.diagnostics),
             readable: read.readable,
         }
     }

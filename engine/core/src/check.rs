@@ -13,25 +13,31 @@ mod references;
 mod resources;
 mod unused;
 
-use crate::diagnostic::{Code, Diagnostic, Related, Severity};
+use crate::diagnostic::{Code, Diagnostic, Related, Severity, in_order};
 use crate::graph::Graph;
 use crate::source::Span;
 use crate::spec::target::Names;
-use crate::spec::{Body, Declared, Workflow};
+use crate::spec::{Body, Declared, Doubt, Partial, Workflow};
 
 /// All that is wrong with the structure of `workflow`, in the order of the file.
 ///
 /// Without an error among the findings, [`crate::plan::build`] succeeds.
 #[must_use]
 pub fn check(workflow: &Workflow) -> Vec<Diagnostic> {
-    let subject = Subject {
-        workflow,
-        names: Names::of(workflow),
-        graph: Graph::of(workflow),
-    };
+    judge(&Subject::of(workflow, None), [RULES_OF_ANY, RULES_OF_WHOLE])
+}
+
+/// What is wrong with the structure of a workflow that has other mistakes, as far as it cannot merely follow from
+/// those: nothing is told because of something that is not there.
+#[must_use]
+pub fn check_partial(partial: &Partial) -> Vec<Diagnostic> {
+    judge(&Subject::of(&partial.workflow, Some(partial)), [RULES_OF_ANY])
+}
+
+fn judge<const LISTS: usize>(subject: &Subject, rules: [&[Rule]; LISTS]) -> Vec<Diagnostic> {
     let mut findings = Findings::default();
-    for rule in RULES {
-        rule(&subject, &mut findings);
+    for rule in rules.into_iter().flatten() {
+        rule(subject, &mut findings);
     }
     findings.in_order()
 }
@@ -39,18 +45,24 @@ pub fn check(workflow: &Workflow) -> Vec<Diagnostic> {
 /// One rule.
 type Rule = fn(&Subject, &mut Findings);
 
-const RULES: &[Rule] = &[
+/// Rules about what is there, which more of the workflow could not make sound.
+const RULES_OF_ANY: &[Rule] = &[
     references::resolve,
     references::are_written_once,
     conditions::can_come,
     cycles::are_none,
-    channels::pipes_have_two_ends,
-    channels::queues_have_both_sides,
+    channels::pipe_ends_are_taken_once,
     channels::pipe_peers_run_together,
-    events::are_set_and_waited_for,
     resources::are_enough,
     pools::take_whom_they_can,
     pools::are_answered,
+];
+
+/// Rules about what is missing, for which the whole workflow must be known.
+const RULES_OF_WHOLE: &[Rule] = &[
+    channels::pipes_have_two_ends,
+    channels::queues_have_both_sides,
+    events::are_set_and_waited_for,
     unused::declarations,
     unused::there_is_work,
 ];
@@ -60,9 +72,26 @@ struct Subject<'a> {
     workflow: &'a Workflow,
     names: Names<'a>,
     graph: Graph,
+    /// What is in doubt about a workflow with mistakes.
+    partial: Option<&'a Partial>,
 }
 
 impl<'a> Subject<'a> {
+    fn of(workflow: &'a Workflow, partial: Option<&'a Partial>) -> Self {
+        Self {
+            workflow,
+            names: Names::of(workflow),
+            graph: Graph::of(workflow),
+            partial,
+        }
+    }
+
+    /// What is in doubt about what `name`, or what it is a part of, stands for.
+    fn doubt(&self, name: &str) -> Option<Doubt> {
+        let base = name.split('.').next().unwrap_or(name);
+        self.partial?.doubts.get(base).copied()
+    }
+
     /// Whether every touch of the workflow is known: what a process touches whose `if` is false is not.
     fn is_whole(&self) -> bool {
         self.workflow.absent.is_empty()
@@ -107,12 +136,8 @@ impl Findings {
     }
 
     /// The findings by their place; what was found in each instance of a process is told once.
-    fn in_order(mut self) -> Vec<Diagnostic> {
-        self.list
-            .sort_by(|a, b| (a.place, a.code, &a.message).cmp(&(b.place, b.code, &b.message)));
-        self.list
-            .dedup_by(|a, b| (a.place, a.code, &a.message) == (b.place, b.code, &b.message));
-        self.list
+    fn in_order(self) -> Vec<Diagnostic> {
+        in_order(self.list)
     }
 }
 

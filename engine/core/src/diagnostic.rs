@@ -7,6 +7,7 @@ mod findings;
 mod json;
 mod render;
 
+pub use findings::in_order;
 pub(crate) use findings::{Findings, nearest};
 pub use json::to_json;
 pub use render::{Style, render, render_all};

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::diagnostic::{Diagnostic, Findings};
 use crate::source::Files;
+use partial::Written;
 
 mod body;
 mod channel;
@@ -24,6 +25,7 @@ mod merge;
 mod name;
 mod options;
 mod params;
+mod partial;
 mod pool;
 mod process;
 mod resolve;
@@ -34,6 +36,7 @@ mod template;
 mod values;
 pub mod workflow;
 
+pub use partial::{Doubt, Partial};
 pub use values::duration;
 pub use workflow::*;
 
@@ -61,6 +64,8 @@ pub struct Request<'a> {
 pub struct Loaded {
     /// The workflow; `None` when there is any error.
     pub workflow: Option<Workflow>,
+    /// What could be read of a workflow with errors; `None` without any, and when a file could not be read.
+    pub partial: Option<Partial>,
     /// The files read, for the places of diagnostics.
     pub files: Files,
     /// All that is wrong, in the order of the files.
@@ -75,12 +80,19 @@ pub fn read(request: &Request<'_>, loader: &mut dyn Loader) -> Loaded {
     let mut files = Files::default();
     let root = load::all(request.paths, loader, &mut files, &mut findings);
     let readable = root.is_some();
-    let workflow = root.and_then(|root| {
-        let resolved = resolve::workflow(&root, request, loader, &files, &mut findings);
-        (findings.count() == 0).then_some(resolved)
-    });
+    let (mut workflow, mut partial) = (None, None);
+    if let Some(root) = root {
+        let written = Written::of(&root, &findings);
+        let (resolved, flawed) = resolve::workflow(&root, &written, request, loader, &files, &mut findings);
+        if findings.count() == 0 {
+            workflow = Some(resolved);
+        } else {
+            partial = Some(Partial::of(resolved, &root, written, flawed));
+        }
+    }
     Loaded {
         workflow,
+        partial,
         files,
         diagnostics: findings.sorted(),
         readable,

@@ -26,6 +26,7 @@ use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use crate::alarm::Alarm;
 use connection::Connection;
 pub use names::Names;
 
@@ -102,14 +103,15 @@ pub struct Broker {
 
 impl Broker {
     /// Listens at `socket` (at most about 100 bytes long, in a folder that nobody else may enter), from
-    /// within a tokio runtime. What clients send goes into the inbox; when it is full, they wait.
+    /// within a tokio runtime. What clients send goes into the inbox; when it is full, they wait. Should a task
+    /// panic, the alarm rings.
     ///
     /// # Errors
     /// When the socket cannot be made.
-    pub fn bind(socket: &Path, inbox: mpsc::Sender<FromClient>) -> io::Result<Self> {
+    pub fn bind(socket: &Path, inbox: mpsc::Sender<FromClient>, alarm: &Alarm) -> io::Result<Self> {
         let listener = UnixListener::bind(socket)?;
         fs::set_permissions(socket, fs::Permissions::from_mode(0o600))?;
-        let accepting = tokio::spawn(connection::accept(listener, inbox)).abort_handle();
+        let accepting = tokio::spawn(connection::accept(listener, inbox, alarm.clone())).abort_handle();
         Ok(Self {
             socket: socket.to_owned(),
             accepting,

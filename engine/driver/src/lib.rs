@@ -1,5 +1,6 @@
 //! The driver: it spawns, reaps, wires and signals what the machine decides, and never decides itself.
 
+mod alarm;
 #[cfg(test)]
 mod alone;
 pub mod broker;

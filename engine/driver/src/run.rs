@@ -12,7 +12,6 @@
 //! tells of it by a [`Happening`]; the loop itself never waits for anything but its inbox.
 
 mod actions;
-mod alarm;
 mod asks;
 mod environment;
 mod error;
@@ -29,6 +28,7 @@ mod wiring;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use forkyard_core::machine::Verdict;
@@ -63,23 +63,38 @@ pub struct Options {
 /// # Errors
 /// When the engine cannot begin, or a fault of its own ends the run: exit code 3.
 pub fn run(plan: Arc<Plan>, options: Options, news: news::Sender) -> Result<Verdict, RunError> {
-    spawner::reserve_low_descriptors().map_err(RunError::begin("take the low descriptors"))?;
-    tree::adopt_orphans().map_err(|errno| RunError::begin("adopt orphans")(errno.into()))?;
-    raise_open_files(&plan);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(RunError::begin("make a runtime"))?;
-    let local = LocalSet::new();
-    let lived = catch_unwind(AssertUnwindSafe(|| {
-        local.block_on(&runtime, async { Run::begin(plan, options, news)?.live().await })
-    }));
+    let options = Rc::new(options);
+    let lived = live(plan, &options, news);
     // Whatever happened, nothing stays behind.
     if !tree::sweep_all() {
         tracing::error!("some processes of the run could not be killed");
     }
     // What is left to do is to tell of it, and whoever has stopped listening must not keep us from ending.
     signals::let_go();
+    if lived.is_err()
+        && let Err(error) = options.directory.ended(Verdict::Fault.exit_code())
+    {
+        tracing::warn!("the end of the run cannot be written down: {error}");
+    }
+    lived
+}
+
+fn live(plan: Arc<Plan>, options: &Rc<Options>, news: news::Sender) -> Result<Verdict, RunError> {
+    let limits = raise_open_files(&plan);
+    spawner::reserve_low_descriptors().map_err(RunError::begin(
+        "take its descriptors (it needs 128 at least: see `ulimit -n`)",
+    ))?;
+    tree::adopt_orphans().map_err(|errno| RunError::begin("adopt orphans")(errno.into()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(RunError::begin("make a runtime"))?;
+    let local = LocalSet::new();
+    let lived = catch_unwind(AssertUnwindSafe(|| {
+        local.block_on(&runtime, async {
+            Run::begin(plan, Rc::clone(options), news, limits)?.live().await
+        })
+    }));
     lived.unwrap_or(Err(RunError::Panicked))
 }
 
@@ -89,21 +104,23 @@ const OWN_DESCRIPTORS: u64 = 256;
 /// How many it needs for a process at most: three streams with both their ends for a moment, a pidfd, its log.
 const PROCESS_DESCRIPTORS: u64 = 8;
 
-/// The soft limit is often 1024, for the sake of programs that use `select`; since the processes inherit it, it is
-/// raised only for a plan that needs more.
-fn raise_open_files(plan: &Plan) {
+/// The soft limit is often 1024, for the sake of programs that use `select`: the engine raises its own, and gives
+/// the processes the limits that are returned, those before. `None`: they are as they were.
+fn raise_open_files(plan: &Plan) -> Option<(u64, u64)> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let channels = (plan.processes.len() as u64) * PROCESS_DESCRIPTORS + 2 * plan.pipes.len() as u64;
     let needed = OWN_DESCRIPTORS + channels;
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
-        if soft >= needed {
-            return Ok(());
+        if soft >= needed.min(hard) {
+            return Ok(None);
         }
-        setrlimit(Resource::RLIMIT_NOFILE, needed.min(hard), hard)
+        setrlimit(Resource::RLIMIT_NOFILE, needed.min(hard), hard)?;
+        Ok(Some((soft, hard)))
     });
-    if let Err(errno) = raised {
+    raised.unwrap_or_else(|errno| {
         tracing::warn!("the limit of open files cannot be raised: {errno}");
-    }
+        None
+    })
 }
 
 /// The plan's channels as the yard has them, with the same numbers.

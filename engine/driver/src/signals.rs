@@ -6,6 +6,8 @@ use nix::sys::signal::{SigHandler, Signal};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::alarm::Alarm;
+
 /// What a signal to the engine means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
@@ -23,16 +25,17 @@ const STOPS_MAX: usize = 16;
 
 /// Begins to listen; must be called within a runtime and a local set. SIGPIPE is ignored from now on: a broken
 /// pipe is an error of a write.
-pub fn listen() -> io::Result<mpsc::Receiver<Heard>> {
+pub fn listen(alarm: &Alarm) -> io::Result<mpsc::Receiver<Heard>> {
     let (sender, receiver) = mpsc::channel(STOPS_MAX);
     for stop in STOPS {
         watch(
             SignalKind::from_raw(stop as i32),
             Heard::Stop(stop as i32),
             sender.clone(),
+            alarm,
         )?;
     }
-    watch(SignalKind::child(), Heard::Child, sender)?;
+    watch(SignalKind::child(), Heard::Child, sender, alarm)?;
     // SAFETY: ignoring a signal installs no handler; nothing can be run at a bad moment.
     unsafe { nix::sys::signal::signal(Signal::SIGPIPE, SigHandler::SigIgn) }?;
     Ok(receiver)
@@ -47,9 +50,9 @@ pub fn let_go() {
     }
 }
 
-fn watch(kind: SignalKind, heard: Heard, sender: mpsc::Sender<Heard>) -> io::Result<()> {
+fn watch(kind: SignalKind, heard: Heard, sender: mpsc::Sender<Heard>, alarm: &Alarm) -> io::Result<()> {
     let mut arrivals = signal(kind)?;
-    tokio::task::spawn_local(async move {
+    alarm.start(async move {
         while arrivals.recv().await.is_some() {
             if sender.send(heard).await.is_err() {
                 return;

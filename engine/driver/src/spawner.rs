@@ -46,6 +46,8 @@ pub struct Job {
     pub umask: Option<u32>,
     /// The nice value, absolute (-20 to 19); `None` keeps the engine's.
     pub nice: Option<i32>,
+    /// How many descriptors it may have open, the soft and the hard limit; `None` keeps the engine's limits.
+    pub open_files: Option<(u64, u64)>,
     /// Who it runs as; `None` keeps the engine's user.
     pub identity: Option<Identity>,
 }

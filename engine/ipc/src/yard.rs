@@ -84,8 +84,9 @@ pub enum Request {
         /// Its bytes.
         item: Vec<u8>,
     },
-    /// Take the item at the front of a queue: `Item` or `Closed`; waits while there is none. The item
-    /// is gone when it is acknowledged by [`Yard::ack`].
+    /// Take the item at the front of a queue: `Item` or `Closed`; waits while there is none, at a closed queue as
+    /// long as other slots have items of it that may come back. The item is gone when it is acknowledged by
+    /// [`Yard::ack`].
     Take {
         /// Which.
         queue: u32,
@@ -244,7 +245,7 @@ impl Yard {
 
     /// Acknowledges an item that `slot` has taken: it is done with and gone.
     pub fn ack(&mut self, slot: Slot, queue: u32, item: ItemId) -> Result<(), Refusal> {
-        let acked = self.queues[queue as usize].ack(slot, item);
+        let acked = self.queues[queue as usize].ack(slot, item, &mut self.waiting);
         self.settled(queue);
         acked
     }
@@ -285,8 +286,8 @@ impl Yard {
         self.events[event as usize].is_set()
     }
 
-    /// No sender is left: whoever takes from the queue is told `Closed` once it is empty. What was
-    /// parked to be put before is still put.
+    /// No sender is left: whoever takes from the queue is told `Closed` once it is empty and nothing can come back
+    /// to it from another slot. What was parked to be put before is still put.
     pub fn close(&mut self, queue: u32) {
         self.queues[queue as usize].close(&mut self.waiting);
         self.settled(queue);

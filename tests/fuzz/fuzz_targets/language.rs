@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use forkyard_core::check::check;
+use forkyard_core::check::{check, check_partial};
 use forkyard_core::diagnostic::{Severity, Style, render_all};
 use forkyard_core::graph::Graph;
 use forkyard_core::plan;
@@ -34,6 +34,9 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(loaded.workflow.is_some(), loaded.diagnostics.is_empty());
     let style = Style { color: false, width: 80 };
     assert_eq!(render_all(&loaded.diagnostics, &loaded.files, style).is_empty(), loaded.diagnostics.is_empty());
+    if let Some(partial) = &loaded.partial {
+        let _shown = render_all(&check_partial(partial), &loaded.files, style);
+    }
     let Some(workflow) = loaded.workflow else { return };
     let findings = check(&workflow);
     let _shown = render_all(&findings, &loaded.files, style);

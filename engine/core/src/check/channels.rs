@@ -64,6 +64,15 @@ pub(super) fn pipes_have_two_ends(subject: &Subject, findings: &mut Findings) {
         } else if readers.is_open() {
             pipe_without_reader(graph, node, &writers, findings);
         }
+    }
+}
+
+pub(super) fn pipe_ends_are_taken_once(subject: &Subject, findings: &mut Findings) {
+    let graph = &subject.graph;
+    let nodes = graph.nodes().filter(|(_, node)| node.kind == Kind::Pipe);
+    let pipes = nodes.zip(&subject.workflow.pipes);
+    for ((index, node), pipe) in pipes.filter(|((_, node), _)| subject.doubt(&node.name).is_none()) {
+        let (writers, readers) = ends(graph, index);
         let (sending, receiving) = if pipe.duplex {
             ("`.left` end", "`.right` end")
         } else {

@@ -3,16 +3,17 @@
 use super::{Findings, Subject, codes};
 use crate::graph::condition_word;
 use crate::spec::target::{Role, Target};
-use crate::spec::{After, Condition, OnFailure};
+use crate::spec::{After, Body, Condition, Doubt, OnFailure};
 
 pub(super) fn can_come(subject: &Subject, findings: &mut Findings) {
     for (_, body) in subject.bodies() {
         for after in &body.after {
+            let doubt = subject.doubt(&after.on.name);
             if let (Some(is), Ok(target)) = (after.is, subject.names.resolve(Role::After, &after.on)) {
-                if fits(is, &target) {
-                    comes(subject, after, is, &target, findings);
-                } else {
-                    misfit(after, is, &target, findings);
+                match (fits(is, &target), doubt) {
+                    (true, None) => comes(subject, after, is, &target, findings),
+                    (false, None | Some(Doubt::Fields)) => misfit(after, is, &target, findings),
+                    (true, Some(Doubt::Fields)) | (_, Some(Doubt::Kind)) => {}
                 }
             }
         }
@@ -47,7 +48,7 @@ fn comes(subject: &Subject, after: &After, is: Condition, target: &Target, findi
         finding.help = Some(help.to_owned());
     };
     match is {
-        Condition::Ready => never(
+        Condition::Ready if !is_looked_at(subject, target) => never(
             format!("it cannot be seen whether `{name}` is ready"),
             "wait for `started`, or for an event that it sets when it is ready",
         ),
@@ -60,6 +61,7 @@ fn comes(subject: &Subject, after: &After, is: Condition, target: &Target, findi
             "wait for `finished`, or let it fail",
         ),
         Condition::Failed
+        | Condition::Ready
         | Condition::Started
         | Condition::Succeeded
         | Condition::Finished
@@ -68,13 +70,21 @@ fn comes(subject: &Subject, after: &After, is: Condition, target: &Target, findi
     }
 }
 
+/// Whether it can be seen that `target` is ready; for a process that does not run nobody waits.
+fn is_looked_at(subject: &Subject, target: &Target) -> bool {
+    matches!(target, Target::Absent) || body(subject, target).is_some_and(|body| body.ready)
+}
+
 /// Whether a failure of `target` counts as a success.
 fn is_ignored(subject: &Subject, target: &Target) -> bool {
+    let otherwise = subject.workflow.options.on_failure;
+    body(subject, target).is_some_and(|body| body.on_failure.unwrap_or(otherwise) == OnFailure::Ignore)
+}
+
+/// The body of a process, of which all instances have the same keys, or of a pool.
+fn body<'a>(subject: &Subject<'a>, target: &Target) -> Option<&'a Body> {
     let workflow = subject.workflow;
-    let process = target
-        .process_ids()
-        .next()
-        .map(|id| &workflow.processes[id.index()].body);
-    let body = process.or_else(|| target.pool().map(|pool| &workflow.pools[pool.index()].body));
-    body.is_some_and(|body| body.on_failure.unwrap_or(workflow.options.on_failure) == OnFailure::Ignore)
+    let process = target.process_ids().next();
+    let process = process.map(|id| &workflow.processes[id.index()].body);
+    process.or_else(|| target.pool().map(|pool| &workflow.pools[pool.index()].body))
 }

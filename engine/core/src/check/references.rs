@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Findings, Subject, codes, related};
+use crate::diagnostic::Diagnostic;
 use crate::graph::{touches, touches_of_process};
 use crate::spec::target::Role;
-use crate::spec::{Reference, Workflow};
+use crate::spec::{Doubt, Reference, Workflow};
 
 /// How many pairs of an unknown and a known name are compared to suggest one for the other: a second's work
 /// at most, and enough for ten thousand mistakes among fifty names.
@@ -19,12 +20,34 @@ pub(super) fn resolve(subject: &Subject, findings: &mut Findings) {
             continue;
         };
         let name = reference.name.as_str();
+        if is_doubtful(subject, &diagnostic, name) {
+            continue;
+        }
         let unknown = diagnostic.code == codes::UNKNOWN_REFERENCE && diagnostic.help.is_none();
         if unknown && (suggestions.len() < suggestions_max || suggestions.contains_key(name)) {
             let suggestion = suggestions.entry(name).or_insert_with(|| subject.names.nearest(name));
             diagnostic.help = suggestion.map(|(known, kind)| format!("did you mean the {kind} `{known}`?"));
         }
         findings.list.push(diagnostic);
+    }
+}
+
+/// Whether a reference only seems to be wrong, because of a mistake in what it may stand for.
+fn is_doubtful(subject: &Subject, diagnostic: &Diagnostic, name: &str) -> bool {
+    let is_pipe = || {
+        subject
+            .names
+            .look_up(name)
+            .is_some_and(|target| target.pipe().is_some())
+    };
+    match subject.doubt(name) {
+        Some(Doubt::Kind) => true,
+        // Whether a pipe has ends, and which instances a process has, is said by its fields.
+        Some(Doubt::Fields) => name.contains('.') || is_pipe(),
+        None => {
+            let has_all_names = subject.partial.is_none_or(|partial| partial.has_all_names);
+            !has_all_names && diagnostic.code == codes::UNKNOWN_REFERENCE && subject.names.place(name).is_none()
+        }
     }
 }
 

@@ -19,7 +19,8 @@ struct Demand<'a> {
 
 pub(super) fn are_enough(subject: &Subject, findings: &mut Findings) {
     for (declared, body) in subject.bodies() {
-        for demand in demands(subject, body) {
+        let certain = demands(subject, body).filter(|demand| subject.doubt(demand.name).is_none());
+        for demand in certain {
             judge(subject, declared, &demand, findings);
         }
     }

@@ -2,31 +2,34 @@
 
 use super::*;
 use crate::sample;
+use crate::source::Files;
 
 mod after;
 mod channels;
 mod others;
+mod partial;
 mod size;
 
 /// What `text` is told, a line a finding: `error FY201 3:5 message`.
+#[track_caller]
 fn told(text: &str) -> String {
-    let findings = check(&sample::workflow(text));
-    let mut lines = String::new();
-    for finding in &findings {
-        lines.push_str(&line(text, finding));
-    }
-    lines
+    let loaded = sample::loaded(text);
+    assert!(loaded.diagnostics.is_empty(), "{:#?}", loaded.diagnostics);
+    let workflow = loaded.workflow.expect("a workflow without findings is handed out");
+    lines(&check(&workflow), &loaded.files)
 }
 
-fn line(text: &str, finding: &Diagnostic) -> String {
-    let severity = match finding.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
+fn lines(findings: &[Diagnostic], files: &Files) -> String {
+    let line = |finding: &Diagnostic| {
+        let severity = match finding.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        let place = finding.place.map(|place| sample::line_column(files, place));
+        let place = place.unwrap_or_else(|| "-".to_owned());
+        format!("{severity} {} {place} {}\n", finding.code, finding.message)
     };
-    let place = finding
-        .place
-        .map_or("-".to_owned(), |place| sample::line_column(text, place));
-    format!("{severity} {} {place} {}\n", finding.code, finding.message)
+    findings.iter().map(line).collect()
 }
 
 /// Asserts that `text` is told exactly `expected`, and that a sound workflow can be planned.
@@ -44,9 +47,10 @@ fn finds(text: &str, expected: &str) {
 
 /// The help and the related places of the first finding.
 fn explained(text: &str) -> (String, Vec<String>) {
+    let files = sample::loaded(text).files;
     let findings = check(&sample::workflow(text));
     let first = findings.first().expect("something is found");
-    let place = |related: &Related| format!("{} {}", sample::line_column(text, related.place), related.message);
+    let place = |related: &Related| format!("{} {}", sample::line_column(&files, related.place), related.message);
     (
         first.help.clone().unwrap_or_default(),
         first.related.iter().map(place).collect(),

@@ -42,8 +42,12 @@ pub enum Input {
     Taken { pool: PoolId, count: u32 },
     /// The pool's source will give no further task.
     SourceEnded { pool: PoolId },
+    /// The pool's source cannot be read: it will give no further task, and there would have been some.
+    SourceFailed { pool: PoolId },
     /// A persistent worker has answered the task it was given.
     Answered { process: ProcessId, attempt: u32 },
+    /// The worker cannot be given the task that [`Action::Assign`] meant for it, nor could any other.
+    Unfit { process: ProcessId, attempt: u32 },
     /// The result of a task has left for where it goes; answers [`Action::Deliver`].
     Delivered { pool: PoolId, task: TaskId },
     /// The moment of [`Action::WakeAt`] has come.
@@ -85,7 +89,7 @@ pub enum Action {
     Take { pool: PoolId, count: u32 },
     /// Take no more.
     StopTaking { pool: PoolId },
-    /// Give the task to a persistent worker.
+    /// Give the task to a persistent worker. It answers by `Answered`, or the task turns out to be `Unfit` for it.
     Assign {
         process: ProcessId,
         attempt: u32,

@@ -7,11 +7,6 @@ use super::Span;
 /// The largest file that is read: 64 MiB.
 pub(crate) const FILE_BYTES_MAX: usize = 64 << 20;
 
-/// How many `[` and `{` may be open at once. They are counted wherever they stand, in text too, because a scan
-/// that knew better could be deceived; so this is far above what nesting may have. A YAML scanner looks at each
-/// open one for each token.
-const OPEN_BRACKETS_MAX: usize = 512;
-
 /// How many `,` a file may have. A YAML scanner holds all tokens of a `[…]` in memory at once.
 const COMMAS_MAX: usize = 5_000_000;
 
@@ -39,29 +34,12 @@ pub(crate) fn is_parseable(file: u32, text: &str, findings: &mut Findings) -> bo
             .help("remove it, or write it as an escape in double quotes");
         return false;
     }
-    let mut open = 0_usize;
-    let mut commas = 0_usize;
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            b'[' | b'{' => open += 1,
-            b']' | b'}' => open = open.saturating_sub(1),
-            b',' => commas += 1,
-            _ => {}
-        }
-        let span = Span::between(file, at, at + 1);
-        if open > OPEN_BRACKETS_MAX {
-            let message = format!("more than {OPEN_BRACKETS_MAX} brackets are open here");
-            findings.error(codes::TOO_DEEP, span, message);
-            return false;
-        }
-        if commas > COMMAS_MAX {
-            findings.error(
-                codes::TOO_LARGE,
-                span,
-                format!("the file has more than {COMMAS_MAX} commas"),
-            );
-            return false;
-        }
+    // They are counted wherever they stand, in text too: a scan that knew better could be deceived.
+    let mut commas = text.bytes().enumerate().filter(|&(_, byte)| byte == b',');
+    if let Some((at, _)) = commas.nth(COMMAS_MAX) {
+        let message = format!("the file has more than {COMMAS_MAX} commas");
+        findings.error(codes::TOO_LARGE, Span::between(file, at, at + 1), message);
+        return false;
     }
     true
 }

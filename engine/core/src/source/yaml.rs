@@ -13,6 +13,9 @@ use crate::diagnostic::{Findings, codes};
 
 /// How deeply a file may be nested, aliases followed.
 const DEPTH_MAX: usize = 64;
+/// What the scanner says about more than 255 brackets inside one another. It looks at all the text in a bracket before
+/// it hands out the first event, so it has a limit of its own; of blocks it hands out one event after the other.
+const SCANNER_FULL: &str = "recursion limit exceeded";
 /// How many aliases a file may have.
 const ALIASES_MAX: usize = 1_000;
 /// How many nodes a file may have, an alias counted as what it stands for.
@@ -159,6 +162,9 @@ impl<'a> Builder<'a> {
                 Ok((event, span)) => self.event(event, self.span(span))?,
                 Err(error) => {
                     let at = self.byte(error.marker().index());
+                    if error.info() == SCANNER_FULL {
+                        return Err(self.too_deep(Span::between(self.file, at, at + 1)));
+                    }
                     return Err(self.refuse(at, error.info()));
                 }
             }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::decode::{Spanned, TextOr, listed};
+use super::decode::{Command, Spanned, TextOr, listed};
 use super::environment::Environments;
-use super::fields::{Command, Fields, LogFields, RestartPolicy, StopFields};
+use super::fields::{Fields, LogFields, RestartPolicy, StopFields};
 use super::stream::{Standard, descriptors};
 use super::{Body, EnvValue, Log, Program, Stop, edge};
 use crate::diagnostic::{Findings, codes, nearest};
@@ -66,6 +66,7 @@ pub(crate) fn body(
         sets: edge::references(fields.sets.as_ref()),
         waits: edge::references(fields.waits.as_ref()),
         daemon: fields.daemon.unwrap_or(false),
+        ready: fields.ready.is_some(),
         timeout: fields.timeout.as_ref().map(|timeout| timeout.0),
         stop: stop(fields.stop.as_ref(), findings),
         success: success(fields),
@@ -105,7 +106,7 @@ fn stop(fields: Option<&StopFields>, findings: &mut Findings) -> Stop {
 
 fn program(fields: &Fields, findings: &mut Findings) -> Option<Program> {
     if let (Some(shell), Some(run)) = (&fields.shell, &fields.run)
-        && matches!(run.value, TextOr::Other(_))
+        && matches!(run.value, Command::Words(_))
     {
         findings
             .error(codes::CONFLICT, shell.place, "`shell` with a `run` that is a list")
@@ -119,8 +120,8 @@ fn program(fields: &Fields, findings: &mut Findings) -> Option<Program> {
 fn words(command: &Spanned<Command>, shell: Option<&Spanned<Command>>, findings: &mut Findings) -> Option<Program> {
     let place = command.place;
     let (argv, script) = match &command.value {
-        TextOr::Other(words) => (words.0.iter().map(|word| word.0.clone()).collect(), false),
-        TextOr::Text(text) => {
+        Command::Words(words) => (words.iter().map(|word| word.0.clone()).collect(), false),
+        Command::Script(text) => {
             let mut argv = interpreter(shell, findings)?;
             argv.push(text.clone());
             (argv, true)
@@ -148,12 +149,12 @@ fn interpreter(shell: Option<&Spanned<Command>>, findings: &mut Findings) -> Opt
         return Some(vec!["sh".to_owned(), "-c".to_owned()]);
     };
     let name = match value {
-        TextOr::Other(words) if words.0.is_empty() => {
+        Command::Words(words) if words.is_empty() => {
             findings.error(codes::BAD_VALUE, *place, "`shell` is an empty list");
             return None;
         }
-        TextOr::Other(words) => return Some(words.0.iter().map(|word| word.0.clone()).collect()),
-        TextOr::Text(name) => name,
+        Command::Words(words) => return Some(words.iter().map(|word| word.0.clone()).collect()),
+        Command::Script(name) => name,
     };
     if let Some((shell, option)) = SHELLS.iter().find(|(shell, _)| shell == name) {
         return Some(vec![(*shell).to_owned(), (*option).to_owned()]);

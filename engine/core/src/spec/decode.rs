@@ -16,7 +16,7 @@ mod access;
 mod shapes;
 
 use access::{EntryAccess, ItemAccess, PlacedAccess};
-pub(crate) use shapes::{Any, Keyed, Many, Nullable, Spanned, TextOr};
+pub(crate) use shapes::{Any, Command, Keyed, Many, Nullable, Spanned, TextOr};
 
 /// So many errors are looked for in one value.
 const ERRORS_MAX: usize = 100;
@@ -26,6 +26,7 @@ const PLACED: &str = "$placed";
 const MANY: &str = "$many";
 const NULLABLE: &str = "$nullable";
 const TEXT_OR: &str = "$text-or";
+const COMMAND: &str = "$command";
 
 /// Decodes a node; what is wrong is noted, and the values concerned are left out. `None`: nothing could be decoded.
 pub(crate) fn decode<'n, T: Deserialize<'n>>(node: &'n Node, findings: &mut Findings) -> Option<T> {
@@ -274,10 +275,12 @@ impl<'n> Deserializer<'n> for Cursor<'n, '_> {
     fn deserialize_newtype_struct<V: Visitor<'n>>(self, name: &'static str, visitor: V) -> Result<V::Value, Error> {
         let decoded = match (name, &self.node.kind) {
             (PLACED, _) => visitor.visit_seq(PlacedAccess::of(self)),
-            (MANY, Kind::Sequence(items)) => visitor.visit_seq(self.items(items)),
+            (MANY | COMMAND, Kind::Sequence(items)) => visitor.visit_seq(self.items(items)),
             (MANY, Kind::Scalar(_) | Kind::Mapping(_)) => visitor.visit_seq(access::One::of(self)),
             (NULLABLE | TEXT_OR, Kind::Scalar(_)) if self.node.is_null() => visitor.visit_unit(),
             (TEXT_OR, Kind::Scalar(scalar)) => visitor.visit_borrowed_str(&scalar.text),
+            (COMMAND, Kind::Scalar(_)) => self.text(visitor),
+            (COMMAND, Kind::Mapping(_)) => Err(wanted(&visitor)),
             _ => visitor.visit_newtype_struct(self),
         };
         decoded.map_err(|error| error.at(self.node))

@@ -43,20 +43,25 @@ pub(crate) fn afters(after: Option<&AfterField>, findings: &mut Findings) -> Vec
                 otherwise: Otherwise::Fail,
             }),
             TextOr::Other(keyed) => {
-                for (name, wait) in &keyed.0 {
-                    waits.push(conditional(name, wait, findings));
-                }
+                // A wait with a mistake is left out: when it would end is not known.
+                let keyed = keyed.0.iter().filter(|(_, wait)| !findings.any_within(wait.place));
+                let keyed: Vec<_> = keyed.collect();
+                waits.extend(
+                    keyed
+                        .into_iter()
+                        .filter_map(|(name, wait)| conditional(name, &wait.value, findings)),
+                );
             }
         }
     }
     waits
 }
 
-fn conditional(name: &Spanned<String>, wait: &TextOr<WaitFields>, findings: &mut Findings) -> After {
+fn conditional(name: &Spanned<String>, wait: &TextOr<WaitFields>, findings: &mut Findings) -> Option<After> {
     let on = reference(&name.value, name.place);
-    match wait {
+    Some(match wait {
         TextOr::Text(word) => After {
-            is: condition(word, name, findings),
+            is: Some(condition(word, name, findings)?),
             on,
             timeout: None,
             otherwise: Otherwise::Fail,
@@ -77,7 +82,7 @@ fn conditional(name: &Spanned<String>, wait: &TextOr<WaitFields>, findings: &mut
                     .map_or(Otherwise::Fail, |otherwise| otherwise.value),
             }
         }
-    }
+    })
 }
 
 fn condition(word: &str, name: &Spanned<String>, findings: &mut Findings) -> Option<Condition> {

@@ -85,7 +85,7 @@ impl Resolver<'_> {
             return None;
         }
         self.check_with(own);
-        let source = self.templates.used_by(own, self.findings);
+        let source = self.templates.used_by(own, self.written, self.findings);
         let (template, params) = match source {
             Some(source) => (Some(Rc::clone(&source.body)), Some(source.params.clone())),
             None => (None, None),

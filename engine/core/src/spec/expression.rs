@@ -5,10 +5,12 @@ use std::rc::Rc;
 
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 
+use super::partial::Written;
 use crate::diagnostic::{Findings, codes, nearest};
 use crate::source::{Entry, Files, Kind, Node, Span, Style, excerpt};
 
 mod piece;
+mod repeat;
 mod value;
 
 use piece::{Piece, expression_place, parts, pieces};
@@ -28,6 +30,8 @@ const FILTERS_REFUSED: [&str; 5] = ["indent", "format", "batch", "slice", "pprin
 /// Evaluates expressions.
 pub(crate) struct Evaluator {
     environment: Environment<'static>,
+    /// Names that may be declared where they could not be read; that one of them is undefined is no mistake of its own.
+    written: Written,
 }
 
 /// The names that an expression may use, with their values.
@@ -89,7 +93,7 @@ impl Site<'_> {
 }
 
 impl Evaluator {
-    pub fn new() -> Self {
+    pub fn new(written: Written) -> Self {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
@@ -98,7 +102,7 @@ impl Evaluator {
             environment.remove_filter(filter);
         }
         environment.add_filter("sh", |text: String| shell_quoted(&text));
-        Self { environment }
+        Self { environment, written }
     }
 
     /// The tree with all its expressions replaced by their values. What cannot be evaluated is noted and left out;
@@ -186,6 +190,14 @@ impl Evaluator {
             findings.error(codes::EXPRESSION_SYNTAX, site.place(None), message);
             return None;
         }
+        if repeat::is_excessive(source, &self.environment, &scope.root) {
+            let message = format!(
+                "a text is repeated to more than {TEXT_BYTES_MAX} bytes, or a list to more than {} items",
+                value::VALUES_MAX
+            );
+            findings.error(codes::EXPRESSION_FAILED, site.place(None), message);
+            return None;
+        }
         let expression = match self.environment.compile_expression_owned(source.trim().to_owned()) {
             Ok(expression) => expression,
             Err(error) => {
@@ -201,7 +213,10 @@ impl Evaluator {
         if undefined {
             let paths = expression.undeclared_variables(true).into_iter();
             let missing = paths.filter_map(|path| scope.undefined(&path)).min();
-            note_undefined(missing, scope, site, findings);
+            match missing {
+                Some((name, _)) if self.written.may_have(&name) => findings.overlook(),
+                missing => note_undefined(missing, scope, site, findings),
+            }
             return None;
         }
         match result {

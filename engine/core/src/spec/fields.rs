@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::decode::{Any, Keyed, Many, Nullable, Spanned, TextOr};
+use super::decode::{Any, Command, Keyed, Many, Nullable, Spanned, TextOr};
 use super::environment::EnvFields;
 use super::values::{Bytes, Factor, Period, Signal, Size, Text, Umask, Whole};
 use super::{Condition, Dispatch, OnFailure, Order, Otherwise, WorkerKind};
@@ -14,12 +14,10 @@ pub(crate) const POOL_KEYS: [&str; 7] = ["size", "worker", "tasks", "dispatch", 
 /// The only fields of a pool that just has slots.
 pub(crate) const SLOT_KEYS: [&str; 5] = ["size", "description", "if", "use", "with"];
 
-/// `run` and what is like it: text for a shell, or a list of words.
-pub(crate) type Command = TextOr<Many<Text>>;
 /// `stdin` and its like.
 pub(crate) type StreamField = Spanned<Nullable<TextOr<StreamFields>>>;
 /// `after`.
-pub(crate) type AfterField = Many<Spanned<TextOr<Keyed<TextOr<WaitFields>>>>>;
+pub(crate) type AfterField = Many<Spanned<TextOr<Keyed<Spanned<TextOr<WaitFields>>>>>>;
 /// `holds` and `acquires`.
 pub(crate) type HoldsField = Many<Spanned<TextOr<Keyed<Whole<1, 1_000_000>>>>>;
 /// A list of names.

@@ -35,15 +35,18 @@ impl Resolver<'_> {
             Some(false) => return self.absent(entry, &layers),
             None => return,
         }
+        let met = self.findings.met();
         let Some(merged) = self.merged(&layers, &scope) else {
             return;
         };
+        let is_evaluated = self.findings.met() == met;
         let Some(fields) = decode::<Fields>(&merged, self.findings) else {
             return;
         };
         check_restart(&fields, self.findings);
         self.note_unbuilt(entry, "pool", &merged, &fields);
-        if works {
+        // What could not be evaluated only seems to be missing.
+        if works && is_evaluated {
             check_source(entry, &merged, &fields, self.findings);
         }
         let tasks = fields
@@ -51,6 +54,9 @@ impl Resolver<'_> {
             .as_ref()
             .and_then(|_| merged.get("tasks"))
             .and_then(|tasks| read_tasks(tasks, self.findings));
+        if fields.worker == Some(WorkerKind::Persistent) {
+            check_lines(merged.get("tasks"), self.findings);
+        }
         let size = fields
             .size
             .map_or(self.cpus.clamp(1, 100_000), super::values::Whole::get);
@@ -167,6 +173,24 @@ fn read_tasks(node: &Node, findings: &mut Findings) -> Option<Tasks> {
         },
         Kind::Scalar(_) if node.is_null() => None,
         Kind::Scalar(scalar) => Some(Tasks::Listed(vec![scalar.text.clone()])),
+    }
+}
+
+/// A persistent worker is given each task as one line.
+fn check_lines(tasks: Option<&Rc<Node>>, findings: &mut Findings) {
+    let items = match tasks.map(|tasks| (&tasks.kind, tasks)) {
+        Some((Kind::Sequence(items), _)) => items.as_slice(),
+        Some((Kind::Scalar(_), tasks)) => std::slice::from_ref(tasks),
+        Some((Kind::Mapping(_), _)) | None => &[],
+    };
+    for item in items.iter().filter(|item| item.text().contains('\n')) {
+        findings
+            .error(
+                codes::BAD_VALUE,
+                item.span,
+                "a task of a persistent worker is one line, and this has a newline",
+            )
+            .help("write it on one line, or let a fresh process do each task: `worker: task`");
     }
 }
 

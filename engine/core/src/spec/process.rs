@@ -9,7 +9,7 @@ use super::expression::Scope;
 use super::fields::{Fields, POOL_KEYS};
 use super::resolve::Resolver;
 use super::{Body, Process, edge, template};
-use crate::diagnostic::codes;
+use crate::diagnostic::{codes, nearest};
 use crate::source::{Entry, Node};
 
 /// What an instance is made from.
@@ -40,11 +40,11 @@ impl Resolver<'_> {
             return self.absent(entry, &layers);
         }
         let alike = !layers.expressions();
-        let found = self.findings.count();
+        let met = self.findings.met();
         let mut first: Option<Instance> = None;
         for (index, item) in instances {
             // What is wrong with one instance is as wrong with the others.
-            if self.findings.count() > found {
+            if self.findings.met() > met {
                 return;
             }
             let instance = match first.take() {
@@ -88,7 +88,13 @@ impl Resolver<'_> {
     fn check_run(&mut self, entry: &Entry, layers: &Layers) {
         let below = [&layers.defaults, &layers.template];
         let inherited = below.into_iter().flatten().any(|layer| layer.get("run").is_some());
-        if !inherited && layers.own.get("run").is_none() {
+        // What was meant to be `run` is told as an unknown key.
+        let mistyped = layers
+            .own
+            .entries()
+            .iter()
+            .any(|field| nearest(field.key.text(), ["run"]).is_some());
+        if !inherited && !mistyped {
             let message = format!(
                 "the process `{}` has no `run`",
                 crate::source::excerpt(entry.key.text())

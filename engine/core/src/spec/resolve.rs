@@ -1,6 +1,6 @@
 //! Resolves the tree of a workflow: from the keys at the top down to every node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use minijinja::Value;
@@ -12,6 +12,7 @@ use super::expression::{Evaluator, Scope, to_node};
 use super::load::keys_help;
 use super::options::OptionFields;
 use super::params::Params;
+use super::partial::{Written, section_names};
 use super::template::{Templates, check_defaults};
 use super::values::Bytes;
 use super::{Declared, EnvValue, Loader, Request, Unbuilt, Workflow, channel, group, name, options, resource};
@@ -60,6 +61,10 @@ pub(crate) struct Resolver<'a> {
     /// How many instances there are so far, in all.
     pub instances: usize,
     pub workflow: Workflow,
+    /// Names that may be declared where they could not be read.
+    pub written: &'a Written,
+    /// The names of declarations with mistakes.
+    pub flawed: BTreeSet<String>,
 }
 
 /// A declaration whose name and place are known.
@@ -89,14 +94,16 @@ impl Named {
     }
 }
 
-/// Resolves a workflow. What comes out is to be used only when nothing was found.
+/// Resolves a workflow. When something was found, what comes out is only a part of it, in which the declarations of
+/// the names that come with it have mistakes.
 pub(crate) fn workflow(
     root: &Rc<Node>,
+    written: &Written,
     request: &Request<'_>,
     loader: &mut dyn Loader,
     files: &Files,
     findings: &mut Findings,
-) -> Workflow {
+) -> (Workflow, BTreeSet<String>) {
     check_version(root, true, findings);
     check_keys(root, findings);
     name::check_all(root, findings);
@@ -107,7 +114,7 @@ pub(crate) fn workflow(
     let stem = request.paths.first().map_or("", |path| stem_of(path));
     let mut resolver = Resolver {
         findings,
-        evaluator: Evaluator::new(),
+        evaluator: Evaluator::new(written.clone()),
         environments: Environments {
             loader,
             files,
@@ -121,12 +128,14 @@ pub(crate) fn workflow(
         templates: Templates::default(),
         instances: 0,
         workflow: empty(stem),
+        written,
+        flawed: BTreeSet::new(),
     };
     resolver.params(root, request.params);
     resolver.head(root);
     resolver.channels(root);
     resolver.work(root);
-    resolver.workflow
+    (resolver.workflow, resolver.flawed)
 }
 
 /// The name of a file without its folder and its ending.
@@ -202,11 +211,26 @@ fn check_keys(root: &Node, findings: &mut Findings) {
 }
 
 impl Resolver<'_> {
+    /// Reads something of a declaration, and remembers when a mistake was met in it.
+    pub fn of_declaration<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        let met = self.findings.met();
+        let result = read(self);
+        if self.findings.met() > met {
+            self.flawed.insert(name.to_owned());
+        }
+        result
+    }
+
     fn params(&mut self, root: &Node, given: &[(String, String)]) {
+        let met = self.findings.met();
         let scope = self.scope.clone();
         let node = root.get("params").and_then(|node| self.evaluate(node, &scope));
         let params = Params::of(node.as_ref(), self.findings);
         self.params = params.given(given, self.findings);
+        if self.findings.met() > met {
+            // A param with another value could change anything.
+            self.flawed.extend(section_names(root).map(str::to_owned));
+        }
         for (name, value) in &self.params {
             let shown = match to_node(value, Span::default()) {
                 Ok(node) if matches!(node.kind, Kind::Scalar(_)) => node.text().to_owned(),
@@ -257,8 +281,12 @@ impl Resolver<'_> {
             self.workflow.locks.push(resource::lock(named, fields));
         }
         for (named, fields) in self.declarations(root, "semaphores") {
-            let semaphore = resource::semaphore(named, fields, self.findings);
-            self.workflow.semaphores.push(semaphore);
+            // One with a mistake may only seem to have no `permits`.
+            if !self.flawed.contains(&named.name) {
+                let name = named.name.clone();
+                self.of_declaration(&name, |resolver| resource::check_permits(&named, resolver.findings));
+            }
+            self.workflow.semaphores.push(resource::semaphore(named, fields));
         }
         for (named, fields) in self.declarations(root, "events") {
             self.workflow.events.push(resource::event(named, fields));
@@ -270,20 +298,21 @@ impl Resolver<'_> {
         let scope = self.scope.clone();
         let mut declarations = Vec::new();
         for entry in self.section(root, section) {
-            let Some(node) = self.evaluate(&entry.value, &scope) else {
-                continue;
-            };
-            let fields = if node.is_null() {
-                Some(T::default())
-            } else {
-                decode(&node, self.findings)
-            };
-            let named = Named {
-                name: entry.key.text().to_owned(),
-                place: entry.key.span,
-                node,
-            };
-            declarations.extend(fields.map(|fields| (named, fields)));
+            let declaration = self.of_declaration(entry.key.text(), |resolver| {
+                let node = resolver.evaluate(&entry.value, &scope)?;
+                let fields = if node.is_null() {
+                    T::default()
+                } else {
+                    decode(&node, resolver.findings)?
+                };
+                let named = Named {
+                    name: entry.key.text().to_owned(),
+                    place: entry.key.span,
+                    node,
+                };
+                Some((named, fields))
+            });
+            declarations.extend(declaration);
         }
         declarations
     }
@@ -308,10 +337,10 @@ impl Resolver<'_> {
     fn work(&mut self, root: &Node) {
         self.section(root, "templates");
         for entry in self.section(root, "processes") {
-            self.process(&entry);
+            self.of_declaration(entry.key.text(), |resolver| resolver.process(&entry));
         }
         for entry in self.section(root, "pools") {
-            self.pool(&entry);
+            self.of_declaration(entry.key.text(), |resolver| resolver.pool(&entry));
         }
         for (named, fields) in self.declarations(root, "groups") {
             self.workflow.unbuilt.push(Unbuilt {

@@ -31,14 +31,18 @@ pub(crate) struct SemaphoreFields {
     permits: Option<Whole<1, 1_000_000>>,
 }
 
-/// A semaphore; `permits` cannot be left out.
-pub(crate) fn semaphore(named: Named, fields: SemaphoreFields, findings: &mut Findings) -> Semaphore {
+/// Checks that a semaphore says how many permits it has.
+pub(crate) fn check_permits(named: &Named, findings: &mut Findings) {
     if !named.node.entries().iter().any(|entry| entry.key.text() == "permits") {
         let message = format!("the semaphore `{}` has no `permits`", named.name);
         findings
             .error(codes::MISSING_KEY, named.place, message)
             .help("say how many may hold it at once: `permits: 2`");
     }
+}
+
+/// A semaphore.
+pub(crate) fn semaphore(named: Named, fields: SemaphoreFields) -> Semaphore {
     Semaphore {
         permits: fields.permits.map_or(1, Whole::get),
         declared: named.declared(fields.description),

@@ -1,11 +1,12 @@
 //! Templates: bodies with params, laid under the fields of who uses them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::decode::{decode, listed};
 use super::fields::Fields;
 use super::params::Params;
+use super::partial::Written;
 use super::{Declared, Template};
 use crate::diagnostic::{Findings, codes, nearest};
 use crate::source::{Entry, Kind, Node, excerpt};
@@ -14,6 +15,8 @@ use crate::source::{Entry, Kind, Node, excerpt};
 #[derive(Debug, Default)]
 pub(crate) struct Templates {
     sources: BTreeMap<String, Source>,
+    /// Those that could not be read.
+    broken: BTreeSet<String>,
 }
 
 /// One template.
@@ -33,17 +36,29 @@ impl Templates {
     pub fn of(section: Option<&Rc<Node>>, findings: &mut Findings) -> Self {
         let mut templates = Self::default();
         for (order, entry) in section.map_or(&[][..], |section| section.entries()).iter().enumerate() {
-            if let Some(source) = source(entry, order, findings) {
-                templates.sources.insert(entry.key.text().to_owned(), source);
+            let name = entry.key.text().to_owned();
+            match source(entry, order, findings) {
+                Some(source) => {
+                    templates.sources.insert(name, source);
+                }
+                None => {
+                    templates.broken.insert(name);
+                }
             }
         }
         templates
     }
 
-    /// The template that `use` names.
-    pub fn used_by(&mut self, user: &Node, findings: &mut Findings) -> Option<&Source> {
+    /// The template that `use` names; nothing is said about one that could not be read, for that has been.
+    pub fn used_by(&mut self, user: &Node, written: &Written, findings: &mut Findings) -> Option<&Source> {
         let name = user.get("use")?;
+        if self.broken.contains(name.text()) {
+            return None;
+        }
         if !self.sources.contains_key(name.text()) {
+            if written.may_have(name.text()) {
+                return None;
+            }
             let names: Vec<_> = self.sources.keys().map(String::as_str).collect();
             let message = format!("there is no template `{}`", excerpt(name.text()));
             findings.error(codes::UNKNOWN_TEMPLATE, name.span, message).help(

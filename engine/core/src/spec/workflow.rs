@@ -163,6 +163,8 @@ pub struct Body {
     pub waits: Vec<Reference>,
     /// `daemon`.
     pub daemon: bool,
+    /// Whether it has `ready`: its readiness can be waited for, though how to see it is not built yet.
+    pub ready: bool,
     /// `timeout`; of a pool: of each task.
     pub timeout: Option<Duration>,
     /// `stop`.

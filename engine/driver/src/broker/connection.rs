@@ -13,6 +13,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::{ANSWERS_MAX, CONNECTIONS_MAX, ConnectionId, FromClient, What};
+use crate::alarm::Alarm;
 
 /// A connection begins to read in chunks of so many bytes: most clients say little, and there may be many.
 const CHUNK_BYTES_MIN: usize = 4 * 1024;
@@ -90,7 +91,8 @@ impl Connection {
 }
 
 /// Accepts connections for as long as it is let.
-pub(super) async fn accept(listener: UnixListener, inbox: mpsc::Sender<FromClient>) {
+pub(super) async fn accept(listener: UnixListener, inbox: mpsc::Sender<FromClient>, alarm: Alarm) {
+    let _cord = alarm.cord();
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     for id in (0..).map(ConnectionId) {
         let stream = accept_one(&listener).await;
@@ -100,8 +102,9 @@ pub(super) async fn accept(listener: UnixListener, inbox: mpsc::Sender<FromClien
         if !is_own(&stream) {
             continue;
         }
-        let inbox = inbox.clone();
+        let (inbox, cord) = (inbox.clone(), alarm.cord());
         tokio::spawn(async move {
+            let _cord = cord;
             serve(id, stream, inbox).await;
             drop(permit);
         });

@@ -48,6 +48,7 @@ fn body(name: &str) -> Body {
         sets: vec![],
         waits: vec![],
         daemon: false,
+        ready: false,
         timeout: None,
         stop: Stop {
             signal: libc::SIGTERM,

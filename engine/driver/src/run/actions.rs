@@ -6,7 +6,7 @@ use forkyard_core::plan::{Hold, Resource};
 use forkyard_ipc::yard::{Held, Reply, Request, Slot, Ticket};
 
 use super::asks::Ask;
-use super::lives::Fate;
+use super::lives::{Fate, Tries};
 use super::turn::Run;
 use crate::broker::TICKET_BIT;
 
@@ -16,7 +16,7 @@ impl Run {
         match action {
             Action::Acquire { process, attempt, hold } => self.acquire(process, attempt, hold),
             Action::LetGo { process } => self.let_go(process),
-            Action::Spawn { process, attempt, task } => self.spawn(process, attempt, task, 0),
+            Action::Spawn { process, attempt, task } => self.spawn(process, attempt, task, Tries::default()),
             Action::Terminate { process, attempt } => self.terminate(process, attempt),
             Action::Kill { process, attempt } => self.kill(process, attempt),
             Action::Forsake { process } => self.pipes.let_go(process),
@@ -56,12 +56,18 @@ impl Run {
         }
     }
 
-    /// Whoever gets what a killed process held is told so.
+    /// Whoever gets what a process held that was killed, or failed, is told so: its work may be half done.
     fn let_go(&mut self, process: ProcessId) {
         let slot = Slot(process.0);
-        match self.exits.remove(&process) {
-            Some(Exit::Signal(_)) => self.yard.died(slot),
-            Some(Exit::Code(_)) | None => self.yard.let_go(slot),
+        let in_order = match self.exits.remove(&process) {
+            Some(Exit::Code(code)) => self.plan.processes[process.index()].success.contains(&code),
+            Some(Exit::Signal(_)) => false,
+            None => true,
+        };
+        if in_order {
+            self.yard.let_go(slot);
+        } else {
+            self.yard.died(slot);
         }
         self.broker.hang_up(&mut self.yard, slot);
     }
@@ -116,19 +122,14 @@ impl Run {
                 | Reply::TooLarge { .. }
                 | Reply::TooMany { .. } => self.put_rest(batch),
             },
-            Some(Ask::Take {
-                pump,
-                queue,
-                at_most,
-                answer,
-            }) => self.given(pump, queue, at_most, answer, reply),
+            Some(Ask::Take(take)) => self.given(take, reply),
             Some(Ask::Task { pool, queue }) => self.task_arrived(pool, queue, reply),
             Some(Ask::Result { pool, task }) => self.result_put(pool, task, &reply),
             None => tracing::error!("the yard answered a request that nobody has made"),
         }
     }
 
-    /// The slot of the pumps: they act for processes, and see to it themselves that nothing of the dead stays taken.
+    /// The slot of the pumps that put: what they have read is put though its process has ended.
     pub(super) fn engine_slot(&self) -> Slot {
         Slot(ProcessId::at(self.plan.processes.len() + self.plan.pools.len()).0)
     }

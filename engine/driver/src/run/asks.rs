@@ -23,16 +23,7 @@ pub enum Ask {
     /// An item that a pump puts; more follow it.
     Put(Batch),
     /// An item that a pump takes; further ones that are there at once go with it.
-    Take {
-        /// Who asked.
-        pump: PumpId,
-        /// Which queue.
-        queue: QueueId,
-        /// How many at most.
-        at_most: usize,
-        /// Where to.
-        answer: oneshot::Sender<TakeAnswer>,
-    },
+    Take(Take),
     /// A task for a pool.
     Task {
         /// Which.
@@ -47,6 +38,21 @@ pub enum Ask {
         /// Of which task.
         task: TaskId,
     },
+}
+
+/// What a pump wants.
+#[derive(Debug)]
+pub struct Take {
+    /// Who asked.
+    pub pump: PumpId,
+    /// For whom: what it takes is that process's until it is known to be read.
+    pub process: ProcessId,
+    /// Which queue.
+    pub queue: QueueId,
+    /// How many at most.
+    pub at_most: usize,
+    /// Where to.
+    pub answer: oneshot::Sender<TakeAnswer>,
 }
 
 /// Items that a pump puts, the first of them being asked for.
@@ -79,8 +85,8 @@ impl Asks {
     /// Remembers what the ticket is for.
     pub(super) fn park(&mut self, ticket: Ticket, ask: Ask) {
         match &ask {
-            Ask::Take { pump, .. } => {
-                self.pumps.insert(*pump, ticket);
+            Ask::Take(take) => {
+                self.pumps.insert(take.pump, ticket);
             }
             Ask::Task { pool, .. } => {
                 self.tasks.insert(*pool, ticket);
@@ -94,8 +100,8 @@ impl Asks {
     pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Ask> {
         let ask = self.parked.remove(&ticket)?;
         match &ask {
-            Ask::Take { pump, .. } => {
-                self.pumps.remove(pump);
+            Ask::Take(take) => {
+                self.pumps.remove(&take.pump);
             }
             Ask::Task { pool, .. } => {
                 self.tasks.remove(pool);
@@ -103,6 +109,14 @@ impl Asks {
             Ask::Hold { .. } | Ask::Put(_) | Ask::Result { .. } => {}
         }
         Some(ask)
+    }
+
+    /// The items that pumps have read and not put, by queue.
+    pub(super) fn unput(&self) -> impl Iterator<Item = (QueueId, u64)> {
+        self.parked.values().filter_map(|ask| match ask {
+            Ask::Put(batch) => Some((batch.queue, 1 + batch.rest.len() as u64)),
+            Ask::Hold { .. } | Ask::Take(_) | Ask::Task { .. } | Ask::Result { .. } => None,
+        })
     }
 
     /// The ticket on which a pump waits.

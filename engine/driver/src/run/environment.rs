@@ -8,7 +8,8 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use forkyard_core::id::ProcessId;
 use forkyard_core::plan::{Launch, Plan};
 
-use crate::directory::{self, RunDirectory};
+use super::Options;
+use crate::directory;
 use crate::pipes::end_of;
 
 /// An item above this many bytes is not in `FORKYARD_ITEM`: the kernel refuses a single string of 128 KiB
@@ -31,6 +32,8 @@ pub struct Facts {
     pub cpus: u32,
     /// The token of each process.
     pub tokens: Vec<String>,
+    /// The limits of open files before the engine has raised its own; `None`: it has not.
+    pub open_files: Option<(u64, u64)>,
 }
 
 /// An environment in the making.
@@ -124,14 +127,16 @@ impl Environment {
 
 impl Facts {
     /// The facts of a run, with fresh tokens.
-    pub(super) fn new(plan: &Plan, directory: &RunDirectory, cpus: u32) -> io::Result<Self> {
+    pub(super) fn new(plan: &Plan, options: &Options, limits: Option<(u64, u64)>) -> io::Result<Self> {
+        let directory = &options.directory;
         let tokens = plan.processes.iter().map(|_| token()).collect::<io::Result<_>>()?;
         Ok(Self {
             run: directory.id().to_owned(),
             socket: directory.socket().as_os_str().to_owned(),
             bin: directory.bin().into_os_string(),
-            cpus,
+            cpus: options.cpus,
             tokens,
+            open_files: limits,
         })
     }
 }

@@ -7,6 +7,7 @@ use forkyard_core::machine::Exit;
 use forkyard_ipc::yard::ItemId;
 use tokio::sync::oneshot;
 
+use super::lives::Tries;
 use super::wiring::Streams;
 use crate::spawner::{Child, SpawnError};
 use crate::stdio::receiver::TakeAnswer;
@@ -27,8 +28,8 @@ pub enum Happening {
         attempt: u32,
         /// With which task.
         task: Option<TaskId>,
-        /// Which try it was, from 0.
-        tries: u32,
+        /// Which try it was.
+        tries: Tries,
         /// How it went.
         result: Result<Child, SpawnError>,
         /// The engine's ends of its streams.
@@ -43,7 +44,7 @@ pub enum Happening {
         /// With which task.
         task: Option<TaskId>,
         /// Which try it will be.
-        tries: u32,
+        tries: Tries,
     },
     /// Its first process has ended.
     Ended {
@@ -76,6 +77,8 @@ pub enum Happening {
     Take {
         /// Who asks.
         pump: PumpId,
+        /// For whom.
+        process: ProcessId,
         /// Which queue.
         queue: QueueId,
         /// How many at most; it waits for one.
@@ -90,6 +93,8 @@ pub enum Happening {
     },
     /// What has become of items that a pump took.
     Settled {
+        /// For whom it took them.
+        process: ProcessId,
         /// Of which queue.
         queue: QueueId,
         /// Read by the process.

@@ -22,6 +22,10 @@ use crate::tree::Tree;
 const LOOK_FIRST: Duration = Duration::from_millis(5);
 const LOOK_LAST: Duration = Duration::from_millis(200);
 
+/// How long the death of a tree is waited for: SIGKILL needs milliseconds. What survives it hangs in the kernel, or
+/// has become another user's whom the engine may not signal.
+const DEATH_PATIENCE: Duration = Duration::from_secs(10);
+
 /// How often it is looked whether the output of an ended process has been waited for long enough.
 const DRAIN_LOOK: Duration = Duration::from_millis(200);
 
@@ -91,10 +95,23 @@ pub enum Fate {
     Die,
 }
 
+/// How often a start has been tried in vain.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tries {
+    /// So often since another life came to its end.
+    pub count: u32,
+    /// So many lives had come to their end at the last try.
+    pub gone: u64,
+}
+
 /// All lives.
 #[derive(Debug, Default)]
 pub struct Lives {
     lives: BTreeMap<ProcessId, Life>,
+    /// So many have come to their end.
+    gone: u64,
+    /// The run is being stopped: whoever could not be started is not tried again.
+    is_stopping: bool,
 }
 
 impl Lives {
@@ -104,6 +121,17 @@ impl Lives {
 
     pub(super) fn remove(&mut self, process: ProcessId) -> Option<Life> {
         self.lives.remove(&process)
+    }
+
+    /// A life has come to its end.
+    pub(super) fn end(&mut self, process: ProcessId) {
+        self.gone += 1;
+        self.remove(process);
+    }
+
+    /// How many have come to their end.
+    pub(super) fn gone(&self) -> u64 {
+        self.gone
     }
 
     pub(super) fn get_mut(&mut self, process: ProcessId) -> Option<&mut Life> {
@@ -122,10 +150,16 @@ impl Lives {
     }
 
     /// The whole run is being stopped; also those whose first process has ended already are not waited for long.
-    pub(super) fn all_stopping(&self) {
+    pub(super) fn all_stopping(&mut self) {
+        self.is_stopping = true;
         for process in self.lives.keys() {
             self.stopping(*process, Why::RunStops);
         }
+    }
+
+    /// Whether the whole run is.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.is_stopping
     }
 
     /// What runs, if this life does.
@@ -174,7 +208,8 @@ impl Watch {
             }
         };
         let tree = &self.body.tree;
-        let left = (!tree.is_empty()).then(|| named(&tree.members().unwrap_or_default()));
+        let is_empty = tree.is_empty();
+        let left = (!is_empty).then(|| named(&tree.members().unwrap_or_default()));
         let ended = Happening::Ended {
             process,
             attempt,
@@ -184,7 +219,9 @@ impl Watch {
         if self.inbox.send(ended).await.is_err() {
             return;
         }
-        self.wait_until_empty().await;
+        if !is_empty {
+            self.wait_until_empty().await;
+        }
         self.tree_gone.send_replace(true);
         self.drain().await;
         // Nobody listens when the run is over.
@@ -193,12 +230,18 @@ impl Watch {
 
     async fn wait_until_empty(&self) {
         let mut pause = LOOK_FIRST;
+        let mut dying = None;
         loop {
             let empty = match self.body.fate.get() {
                 Fate::Live | Fate::Stop => self.body.tree.is_empty(),
                 Fate::Die => self.body.tree.kill(),
             };
             if empty {
+                return;
+            }
+            if self.body.fate.get() == Fate::Die && dying.get_or_insert_with(Instant::now).elapsed() > DEATH_PATIENCE {
+                let left = named(&self.body.tree.members().unwrap_or_default());
+                tracing::error!("{left} cannot be killed; the run goes on without waiting any longer");
                 return;
             }
             // Either way the tree is looked at again.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use forkyard_core::id::{PoolId, ProcessId, QueueId, TaskId};
 use forkyard_core::machine::Input;
+use forkyard_core::plan::{Framing, WorkerKind};
 use forkyard_ipc::yard::{Reply, Request, Slot};
 
 use super::asks::Ask;
@@ -37,7 +38,10 @@ impl Run {
                     self.inputs.push_back(Input::SourceEnded { pool });
                 }
             }
-            Err(error) => self.fault(error.to_string().into()),
+            Err(error) => {
+                tracing::error!("pool `{}` gives up: {error}", self.plan.pools[pool.index()].name);
+                self.inputs.push_back(Input::SourceFailed { pool });
+            }
         }
     }
 
@@ -116,14 +120,7 @@ impl Run {
             return;
         };
         if !fits(tasks.framing, &payload) {
-            let name = &self.plan.pools[pool.index()].name;
-            let shown = shortened(&payload);
-            let reason = format!(
-                "task {} of pool `{name}` cannot be given to a persistent worker, since it has several lines: \
-                 \"{shown}\"; use `worker: task`, or take tasks from a queue with `framing: nul`",
-                task.0
-            );
-            return self.fault(reason.into());
+            return self.inputs.push_back(Input::Unfit { process, attempt });
         }
         let bytes = framed(tasks.framing, &payload);
         let Some(life) = self.lives.get_mut(process).filter(|life| life.attempt == attempt) else {
@@ -234,8 +231,20 @@ impl Run {
 
     /// The task's item in a few words, for reports.
     pub(super) fn task_shown(&mut self, pool: PoolId, task: TaskId) -> Option<Arc<str>> {
-        let payload = &self.pools.of(pool).get(task)?.payload;
-        Some(format!("its item is \"{}\"", shortened(payload)).into())
+        let tasks = self.pools.of(pool);
+        let payload = &tasks.get(task)?.payload;
+        let shown = format!("its item is \"{}\"", shortened(payload));
+        let work = self.plan.pools[pool.index()].work.as_ref()?;
+        if work.worker == WorkerKind::Task || fits(tasks.framing, payload) {
+            return Some(shown.into());
+        }
+        let unfit = match tasks.framing {
+            Framing::Lines => {
+                "which a persistent worker would read as several; use `worker: task`, or a queue with `framing: length`"
+            }
+            Framing::Nul | Framing::Length => "which does not fit the framing of its queue",
+        };
+        Some(format!("{shown}, {unfit}").into())
     }
 
     /// The largest result a worker may give.

@@ -2,23 +2,24 @@
 
 use std::collections::VecDeque;
 
-use forkyard_core::id::QueueId;
+use forkyard_core::id::{ProcessId, QueueId};
 use forkyard_core::machine::Input;
 use forkyard_ipc::yard::{ItemId, Reply, Request, Slot};
 use tokio::sync::oneshot;
 
 use super::PumpId;
-use super::asks::{Ask, Batch};
+use super::asks::{Ask, Batch, Take};
 use super::turn::Run;
 use crate::stdio::receiver::TakeAnswer;
 use crate::stdio::sender::PutAnswer;
+
+/// A pump is given so many bytes at once, and what goes over it: a batch of the largest items would be a gigabyte.
+const BATCH_BYTES: usize = 256 * 1024;
 
 /// What the driver knows of queues besides the yard.
 #[derive(Debug)]
 pub struct Queues {
     tallies: Vec<Tally>,
-    /// Pumps that found their queue at its end, while others may still give items back.
-    late: Vec<Take>,
     /// Broken queues in which no item has been seen that nobody will get.
     broken: Vec<QueueId>,
 }
@@ -32,20 +33,10 @@ pub struct Tally {
     pub refused: u64,
 }
 
-/// What a pump asks for.
-#[derive(Debug)]
-struct Take {
-    pump: PumpId,
-    queue: QueueId,
-    at_most: usize,
-    answer: oneshot::Sender<TakeAnswer>,
-}
-
 impl Queues {
     pub(super) fn new(count: usize) -> Self {
         Self {
             tallies: vec![Tally::default(); count],
-            late: Vec::new(),
             broken: Vec::new(),
         }
     }
@@ -84,32 +75,6 @@ impl Run {
         self.queues.broken = broken;
     }
 
-    /// Whether a closed queue may have items again: one that was taken and is not read when its reader dies goes
-    /// to another reader, who must not have been told of the end before.
-    fn may_come_back(&self, queue: QueueId) -> bool {
-        self.plan.queues[queue.index()].receivers.len() > 1 && self.yard.counts(queue.0).taken > 0
-    }
-
-    /// Asks again for the pumps whose queue has items again, or has none taken any more. False: there are none.
-    pub(super) fn ask_again(&mut self) -> bool {
-        let (again, late): (Vec<Take>, Vec<Take>) = std::mem::take(&mut self.queues.late)
-            .into_iter()
-            .filter(|take| !take.answer.is_closed())
-            .partition(|take| self.yard.counts(take.queue.0).len > 0 || !self.may_come_back(take.queue));
-        self.queues.late = late;
-        let any = !again.is_empty();
-        for Take {
-            pump,
-            queue,
-            at_most,
-            answer,
-        } in again
-        {
-            self.give(pump, queue, at_most, answer);
-        }
-        any
-    }
-
     /// A pump has items for a queue.
     pub(super) fn put(&mut self, queue: QueueId, items: Vec<Vec<u8>>, answer: oneshot::Sender<PutAnswer>) {
         let rest = VecDeque::from(items);
@@ -141,59 +106,43 @@ impl Run {
     }
 
     /// A pump wants items.
-    pub(super) fn give(&mut self, pump: PumpId, queue: QueueId, at_most: usize, answer: oneshot::Sender<TakeAnswer>) {
+    pub(super) fn give(&mut self, take: Take) {
         let ticket = self.asks.draw();
-        match self
-            .yard
-            .ask(self.engine_slot(), ticket, Request::Take { queue: queue.0 }, true)
-        {
-            Some(reply) => self.given(pump, queue, at_most, answer, reply),
-            None => self.asks.park(
-                ticket,
-                Ask::Take {
-                    pump,
-                    queue,
-                    at_most,
-                    answer,
-                },
-            ),
+        let request = Request::Take { queue: take.queue.0 };
+        match self.yard.ask(Slot(take.process.0), ticket, request, true) {
+            Some(reply) => self.given(take, reply),
+            None => self.asks.park(ticket, Ask::Take(take)),
         }
     }
 
     /// A take has been answered.
-    pub(super) fn given(
-        &mut self,
-        pump: PumpId,
-        queue: QueueId,
-        at_most: usize,
-        answer: oneshot::Sender<TakeAnswer>,
-        reply: Reply,
-    ) {
+    pub(super) fn given(&mut self, take: Take, reply: Reply) {
+        let Take {
+            process,
+            queue,
+            at_most,
+            answer,
+            ..
+        } = take;
         let Reply::Item { id, bytes, .. } = reply else {
-            if self.may_come_back(queue) {
-                self.queues.late.push(Take {
-                    pump,
-                    queue,
-                    at_most,
-                    answer,
-                });
-                return;
-            }
             // A pump that has ended meanwhile needs no answer.
             let _ = answer.send(TakeAnswer::Closed);
             return;
         };
+        let mut total = bytes.len();
         let mut items = vec![(id, bytes)];
-        while items.len() < at_most {
+        while items.len() < at_most && total < BATCH_BYTES {
             let ticket = self.asks.draw();
-            let take = Request::Take { queue: queue.0 };
-            let Some(Reply::Item { id, bytes, .. }) = self.yard.ask(self.engine_slot(), ticket, take, false) else {
+            let request = Request::Take { queue: queue.0 };
+            let Some(Reply::Item { id, bytes, .. }) = self.yard.ask(Slot(process.0), ticket, request, false) else {
                 break;
             };
+            total += bytes.len();
             items.push((id, bytes));
         }
         if let Err(TakeAnswer::Items(items)) = answer.send(TakeAnswer::Items(items)) {
-            self.settled(queue, Vec::new(), items.into_iter().map(|(item, _)| item).collect());
+            let unread = items.into_iter().map(|(item, _)| item).collect();
+            self.settled(process, queue, Vec::new(), unread);
         }
     }
 
@@ -207,12 +156,12 @@ impl Run {
     }
 
     /// What has become of items that a pump took.
-    pub(super) fn settled(&mut self, queue: QueueId, read: Vec<ItemId>, unread: Vec<ItemId>) {
+    pub(super) fn settled(&mut self, process: ProcessId, queue: QueueId, read: Vec<ItemId>, unread: Vec<ItemId>) {
         for item in read {
-            self.acknowledge(self.engine_slot(), queue, item);
+            self.acknowledge(Slot(process.0), queue, item);
         }
         for item in unread {
-            self.give_back(self.engine_slot(), queue, item);
+            self.give_back(Slot(process.0), queue, item);
         }
     }
 

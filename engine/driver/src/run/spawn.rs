@@ -16,7 +16,7 @@ use forkyard_core::plan::{Framing, Launch, Program};
 use tokio::sync::{mpsc, watch};
 
 use super::environment::Environment;
-use super::lives::{Body, Fate, Life, State, Watch};
+use super::lives::{Body, Fate, Life, State, Tries, Watch};
 use super::turn::Run;
 use super::wiring::{Connected, Streams, Wirer, Wiring};
 use super::{Happening, is_transient};
@@ -31,7 +31,8 @@ use crate::stdio::tap::Tap;
 use crate::stdio::{output, sender, worker};
 use crate::tree::Tree;
 
-/// The pause before another try doubles from the first to the longest: ten seconds and a half in all.
+/// The pause before another try doubles from the first to the longest: ten seconds and a half in all, counted anew
+/// whenever another process has gone meanwhile.
 const PAUSE_FIRST: Duration = Duration::from_millis(10);
 const PAUSE_LAST: Duration = Duration::from_secs(1);
 const TRIES_MAX: u32 = 16;
@@ -74,7 +75,7 @@ impl From<String> for Failure {
 }
 
 impl Run {
-    pub(super) fn spawn(&mut self, process: ProcessId, attempt: u32, task: Option<TaskId>, tries: u32) {
+    pub(super) fn spawn(&mut self, process: ProcessId, attempt: u32, task: Option<TaskId>, tries: Tries) {
         self.lives.insert(
             process,
             Life {
@@ -112,7 +113,7 @@ impl Run {
         process: ProcessId,
         attempt: u32,
         task: Option<TaskId>,
-        tries: u32,
+        tries: Tries,
         result: Result<Child, SpawnError>,
         streams: Streams,
     ) {
@@ -126,9 +127,19 @@ impl Run {
         }
     }
 
-    fn not_launched(&mut self, process: ProcessId, attempt: u32, task: Option<TaskId>, tries: u32, failure: Failure) {
-        if failure.transient && tries < TRIES_MAX {
-            let pause = PAUSE_LAST.min(PAUSE_FIRST * 2_u32.saturating_pow(tries));
+    /// Who lacks something for the moment waits for others to leave it: as long as some do, it does not give up.
+    fn not_launched(&mut self, process: ProcessId, attempt: u32, task: Option<TaskId>, tries: Tries, failure: Failure) {
+        let count = if tries.gone == self.lives.gone() {
+            tries.count
+        } else {
+            0
+        };
+        if failure.transient && count < TRIES_MAX && !self.lives.is_stopping() {
+            let pause = PAUSE_LAST.min(PAUSE_FIRST * 2_u32.saturating_pow(count));
+            let tries = Tries {
+                count: count + 1,
+                gone: self.lives.gone(),
+            };
             let inbox = self.inbox.clone();
             self.alarm.start(async move {
                 tokio::time::sleep(pause).await;
@@ -136,7 +147,7 @@ impl Run {
                     process,
                     attempt,
                     task,
-                    tries: tries + 1,
+                    tries,
                 };
                 // Nobody listens when the run is over.
                 let _ = inbox.send(again).await;
@@ -210,6 +221,7 @@ impl Run {
             fds,
             umask: launch.umask,
             nice: launch.nice,
+            open_files: self.facts.open_files,
             identity: launch.user.as_deref().map(identity).transpose()?,
         })
     }
@@ -290,7 +302,7 @@ impl Run {
                 } else {
                     Share::Alone
                 };
-                let receiver = Receiver::new(self.pumps.next(), queue, limits.framing, share, inbox);
+                let receiver = Receiver::new(self.pumps.next(), process, queue, limits.framing, share, inbox);
                 self.alarm.start(receiver.pump(pipe, over.clone()))
             }
             Connected::Result(pipe) => {

@@ -14,14 +14,14 @@ use forkyard_ipc::yard::{Change, Yard};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use super::alarm::Alarm;
-use super::asks::Asks;
+use super::asks::{Asks, Take};
 use super::environment::Facts;
 use super::files::Opener;
 use super::herald::Herald;
 use super::lives::Lives;
 use super::queues::Queues;
 use super::{Happening, Options, PumpId, RunError};
+use crate::alarm::Alarm;
 use crate::broker::{Broker, FromClient, Names};
 use crate::directory::RunDirectory;
 use crate::news::{self, News};
@@ -42,7 +42,7 @@ const TURN_MAX: usize = 1024;
 /// A run under way.
 pub struct Run {
     pub(super) plan: Arc<Plan>,
-    pub(super) options: Options,
+    pub(super) options: Rc<Options>,
     pub(super) start: Instant,
     machine: Machine,
     pub(super) inputs: VecDeque<Input>,
@@ -101,13 +101,21 @@ impl PumpIds {
 
 impl Run {
     /// Everything that a run needs, before anything starts. Within a runtime and a local set.
-    pub(super) fn begin(plan: Arc<Plan>, options: Options, news: news::Sender) -> Result<Self, RunError> {
+    ///
+    /// `limits`: those of open files that the processes get.
+    pub(super) fn begin(
+        plan: Arc<Plan>,
+        options: Rc<Options>,
+        news: news::Sender,
+        limits: Option<(u64, u64)>,
+    ) -> Result<Self, RunError> {
         let directory = &options.directory;
         // A process changes to its own folder before it executes a path that begins here.
         let folder = std::path::absolute(&options.folder).map_err(RunError::begin("find the workflow's folder"))?;
         directory.started().map_err(RunError::Directory)?;
         let records = RunDirectory::append(&directory.records()).map_err(RunError::Directory)?;
-        let facts = Facts::new(&plan, directory, options.cpus).map_err(RunError::begin("draw tokens"))?;
+        let facts = Facts::new(&plan, &options, limits).map_err(RunError::begin("draw tokens"))?;
+        let alarm = Alarm::default();
         let (inbox, happenings) = mpsc::channel(INBOX_MAX);
         let (clients, from_clients) = mpsc::channel(INBOX_MAX);
         Ok(Self {
@@ -120,7 +128,7 @@ impl Run {
             yard: Yard::new(super::layout(&plan)),
             asks: Asks::default(),
             queues: Queues::new(plan.queues.len()),
-            broker: Broker::bind(directory.socket(), clients).map_err(RunError::begin("open its socket"))?,
+            broker: Broker::bind(directory.socket(), clients, &alarm).map_err(RunError::begin("open its socket"))?,
             names: Names::new(&plan, facts.tokens.clone()),
             lives: Lives::default(),
             pipes: Pipes::new(&plan),
@@ -134,14 +142,14 @@ impl Run {
                 .map_err(RunError::begin("open /dev/null"))?,
             facts,
             spawner: Spawner::start().map_err(RunError::begin("start its spawner"))?,
-            alarm: Alarm::default(),
             child_ended: Rc::default(),
             inbox,
             ears: Some(Ears {
                 inbox: happenings,
                 clients: from_clients,
-                signals: signals::listen().map_err(RunError::begin("listen to signals"))?,
+                signals: signals::listen(&alarm).map_err(RunError::begin("listen to signals"))?,
             }),
+            alarm,
             herald: Herald::new(Arc::clone(&plan), directory.id().to_owned(), records, news),
             table: Table::new(&plan),
             pids: vec![None; plan.processes.len()],
@@ -162,7 +170,10 @@ impl Run {
             if let Some(verdict) = self.verdict {
                 return self.end(verdict);
             }
-            self.listen(&mut ears).await?;
+            // Telling of a turn may have failed, which is an input of its own.
+            if self.inputs.is_empty() {
+                self.listen(&mut ears).await?;
+            }
         }
     }
 
@@ -199,7 +210,7 @@ impl Run {
         loop {
             let replies = self.yard.replies();
             let changes = self.yard.changes();
-            if replies.is_empty() && changes.is_empty() && !self.ask_again() {
+            if replies.is_empty() && changes.is_empty() {
                 return;
             }
             for (ticket, reply) in replies {
@@ -277,18 +288,30 @@ impl Run {
                 left,
             } => self.ended(process, attempt, exit, left),
             Happening::Gone { process, attempt } => {
-                self.lives.remove(process);
+                self.lives.end(process);
                 self.inputs.push_back(Input::Gone { process, attempt });
             }
             Happening::Put { queue, items, answer } => self.put(queue, items, answer),
             Happening::Take {
                 pump,
+                process,
                 queue,
                 at_most,
                 answer,
-            } => self.give(pump, queue, at_most, answer),
+            } => self.give(Take {
+                pump,
+                process,
+                queue,
+                at_most,
+                answer,
+            }),
             Happening::Withdraw { pump } => self.withdraw(pump),
-            Happening::Settled { queue, read, unread } => self.settled(queue, read, unread),
+            Happening::Settled {
+                process,
+                queue,
+                read,
+                unread,
+            } => self.settled(process, queue, read, unread),
             Happening::Oversized {
                 process,
                 queue,
@@ -389,6 +412,9 @@ impl Run {
     }
 
     fn count(&mut self) {
+        for (queue, items) in self.asks.unput() {
+            self.queues.tally(queue).lost += items;
+        }
         self.yard.let_go(self.engine_slot());
         let pools: Vec<_> = self
             .pools

@@ -101,7 +101,7 @@ fn start(job: &Job, stack: &Stack) -> Result<Child, Failure> {
     if job.fds.iter().any(|&(_, target)| !(0..=TARGET_MAX).contains(&target)) {
         return Err(failed(Errno::EBADF));
     }
-    let slots = slots().map_err(|error| failed(errno_of(&error)))?;
+    let mut slots = slots().map_err(|error| failed(errno_of(&error)))?;
     let filled = slots.fill(job.fds.iter().map(|(fd, _)| fd.as_fd())).map_err(failed)?;
     let orders = Orders::new(job, &filled);
     let child = clone(&orders, stack)?;
@@ -158,6 +158,7 @@ struct Orders<'a> {
     gaps: Vec<(RawFd, RawFd)>,
     umask: Option<libc::mode_t>,
     nice: Option<c_int>,
+    open_files: Option<libc::rlimit>,
     identity: Option<&'a Identity>,
     /// Written by the new process when something fails.
     failure: Cell<Option<Failure>>,
@@ -177,6 +178,10 @@ impl<'a> Orders<'a> {
             wires: slots.iter().copied().zip(targets).collect(),
             umask: job.umask,
             nice: job.nice,
+            open_files: job.open_files.map(|(soft, hard)| libc::rlimit {
+                rlim_cur: soft,
+                rlim_max: hard,
+            }),
             identity: job.identity.as_ref().filter(|identity| !identity.is_engines_own()),
             failure: Cell::new(None),
         }
@@ -238,6 +243,11 @@ unsafe fn carry_out(orders: &Orders<'_>) -> Step {
             && libc::setpriority(libc::PRIO_PROCESS, 0, nice) != 0
         {
             return Step::Nice;
+        }
+        if let Some(open_files) = &orders.open_files
+            && libc::setrlimit(libc::RLIMIT_NOFILE, open_files) != 0
+        {
+            return Step::Descriptors;
         }
         if let Some(identity) = orders.identity
             && become_user(identity) != 0

@@ -48,26 +48,32 @@ pub fn reserve_low_descriptors() -> io::Result<()> {
 /// As [`reserve_low_descriptors`].
 pub(super) fn slots() -> io::Result<SlotsGuard> {
     reserve_low_descriptors()?;
-    Ok(SlotsGuard(SLOTS.lock().unwrap_or_else(PoisonError::into_inner)))
+    let all = SLOTS.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(SlotsGuard { all, filled: 0 })
 }
 
 /// The right to fill slots; they hold `/dev/null` again when it is dropped, else no pipe would ever end.
-pub(super) struct SlotsGuard(MutexGuard<'static, Option<Slots>>);
+pub(super) struct SlotsGuard {
+    all: MutexGuard<'static, Option<Slots>>,
+    /// So many of the free ones, from the first, have been filled.
+    filled: usize,
+}
 
 impl SlotsGuard {
     fn slots(&self) -> &Slots {
-        self.0.as_ref().expect("slots are reserved before the guard is made")
+        self.all.as_ref().expect("slots are reserved before the guard is made")
     }
 
     /// Duplicates the descriptors into slots and says which, in the same order.
     ///
     /// # Errors
     /// EMFILE when there are more than slots; what `dup3` says.
-    pub(super) fn fill<'a>(&self, fds: impl ExactSizeIterator<Item = BorrowedFd<'a>>) -> Result<Vec<RawFd>, Errno> {
-        let slots = self.slots();
-        if fds.len() > slots.free.len() {
+    pub(super) fn fill<'a>(&mut self, fds: impl ExactSizeIterator<Item = BorrowedFd<'a>>) -> Result<Vec<RawFd>, Errno> {
+        if fds.len() > self.slots().free.len() {
             return Err(Errno::EMFILE);
         }
+        self.filled = fds.len();
+        let slots = self.slots();
         slots
             .free
             .iter()
@@ -80,7 +86,7 @@ impl SlotsGuard {
 impl Drop for SlotsGuard {
     fn drop(&mut self) {
         let slots = self.slots();
-        for &slot in &slots.free {
+        for &slot in &slots.free[..self.filled] {
             // Duplicating one open descriptor over another needs no new resource; it cannot fail.
             let _ = duplicate(slots.placeholder.as_fd(), slot);
         }

@@ -9,6 +9,10 @@ use tokio::sync::mpsc::error::{SendTimeoutError, TrySendError};
 
 use crate::news::{News, Sender};
 
+/// So many lines at most make a batch: since the channel holds so many batches, they bound what it holds however
+/// short the lines are.
+const BATCH_LINES: usize = 256;
+
 /// How long a full channel holds the processes back.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -31,9 +35,17 @@ impl Outlet {
 
     /// Passes lines on; waits for a slow reporter unless it has been found stuck already.
     pub async fn send(&self, lines: Vec<News>) {
-        if lines.is_empty() {
-            return;
+        let mut rest = lines.into_iter();
+        loop {
+            let batch: Vec<News> = rest.by_ref().take(BATCH_LINES).collect();
+            if batch.is_empty() {
+                return;
+            }
+            self.send_batch(batch).await;
         }
+    }
+
+    async fn send_batch(&self, lines: Vec<News>) {
         if self.dropped.get() > 0 {
             self.try_again(lines);
             return;

@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::Duration;
 
-use forkyard_core::id::QueueId;
+use forkyard_core::id::{ProcessId, QueueId};
 use forkyard_core::plan::Framing;
 use forkyard_ipc::yard::ItemId;
 use tokio::io::Interest;
@@ -50,6 +50,7 @@ pub enum Share {
 #[derive(Debug)]
 pub struct Receiver {
     id: PumpId,
+    process: ProcessId,
     queue: QueueId,
     framing: Framing,
     share: Share,
@@ -77,11 +78,19 @@ enum Flow {
 }
 
 impl Receiver {
-    /// A pump that identifies itself by `id` when it asks for items.
+    /// A pump that takes items for `process`, and identifies itself by `id` when it asks for them.
     #[must_use]
-    pub fn new(id: PumpId, queue: QueueId, framing: Framing, share: Share, inbox: mpsc::Sender<Happening>) -> Self {
+    pub fn new(
+        id: PumpId,
+        process: ProcessId,
+        queue: QueueId,
+        framing: Framing,
+        share: Share,
+        inbox: mpsc::Sender<Happening>,
+    ) -> Self {
         Self {
             id,
+            process,
             queue,
             framing,
             share,
@@ -148,6 +157,7 @@ impl Receiver {
         };
         let take = Happening::Take {
             pump: self.id,
+            process: self.process,
             queue: self.queue,
             at_most,
             answer,
@@ -229,11 +239,13 @@ impl Receiver {
     }
 
     async fn tell(&self, read: Vec<ItemId>, unread: Vec<ItemId>) -> bool {
-        let queue = self.queue;
-        self.inbox
-            .send(Happening::Settled { queue, read, unread })
-            .await
-            .is_ok()
+        let settled = Happening::Settled {
+            process: self.process,
+            queue: self.queue,
+            read,
+            unread,
+        };
+        self.inbox.send(settled).await.is_ok()
     }
 }
 

@@ -8,8 +8,11 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// A full pipe of the kernel's default size: one read empties it.
-const READ_BYTES: usize = 64 * 1024;
+/// Most processes write little, and there may be many: a tap begins to read in pieces of so many bytes.
+const READ_BYTES_MIN: usize = 4 * 1024;
+
+/// One that fills its pieces gets larger ones, up to a full pipe of the kernel's default size.
+const READ_BYTES_MAX: usize = 64 * 1024;
 
 /// How long the end of a stream is waited for when the whole process tree is gone and somebody outside of it
 /// still holds the other end.
@@ -42,7 +45,7 @@ impl Tap {
             pipe: Receiver::from_owned_fd(pipe)?,
             tree_gone,
             last: None,
-            buffer: vec![0; READ_BYTES],
+            buffer: Vec::new(),
         })
     }
 
@@ -53,11 +56,18 @@ impl Tap {
             if self.is_over() {
                 return None;
             }
+            if self.buffer.is_empty() {
+                self.buffer.resize(READ_BYTES_MIN, 0);
+            }
             match self.pipe.try_read(&mut self.buffer) {
                 Ok(0) => return None,
                 Ok(count) => {
+                    let is_full = count == self.buffer.len() && count < READ_BYTES_MAX;
                     if let Some(last) = &mut self.last {
                         last.bytes = last.bytes.saturating_sub(count as u64);
+                    }
+                    if is_full {
+                        self.buffer.resize(READ_BYTES_MAX, 0);
                     }
                     return Some(&self.buffer[..count]);
                 }

@@ -19,6 +19,9 @@ pub(super) type Pid = i32;
 /// When a process was started, in clock ticks since the machine was.
 pub(super) type StartTime = u64;
 
+/// More than the 52 numbers of a stat can fill, 20 digits each, and the name of 64 bytes at most.
+const STAT_BYTES_MAX: usize = 2048;
+
 /// Most environments are smaller.
 const ENVIRONMENT_BYTES: usize = 16 * 1024;
 
@@ -44,7 +47,7 @@ impl Process {
     /// # Errors
     /// When that cannot be known: for want of descriptors or memory.
     pub(super) fn read(pid: Pid) -> io::Result<Option<Self>> {
-        let stat = read_if_there(&format!("/proc/{pid}/stat"))?;
+        let stat = unless_ended(read_stat(pid))?;
         Ok(stat.and_then(|stat| Self::parse(pid, &stat)))
     }
 
@@ -116,6 +119,14 @@ impl Process {
         }
         Ok(())
     }
+}
+
+/// Reads a stat by one system call: it is asked for at each start.
+fn read_stat(pid: Pid) -> io::Result<Vec<u8>> {
+    let mut stat = vec![0; STAT_BYTES_MAX];
+    let length = File::open(format!("/proc/{pid}/stat"))?.read_at(&mut stat, 0)?;
+    stat.truncate(length);
+    Ok(stat)
 }
 
 /// Reads an environment by one system call: after `execve` the rest of the old one is gone, and a second call would

@@ -165,13 +165,20 @@ impl Queue {
             return Some(reply);
         }
         match self.state {
-            State::Open if block => {
+            State::Closed if !self.others_have_taken(slot) => Some(Reply::Closed),
+            State::Open | State::Closed if block => {
                 self.takers.push_back((ticket, slot));
                 None
             }
-            State::Open => Some(Reply::WouldBlock),
-            State::Closed | State::Broken | State::Drained(_) => Some(Reply::Closed),
+            State::Open | State::Closed => Some(Reply::WouldBlock),
+            State::Broken | State::Drained(_) => Some(Reply::Closed),
         }
+    }
+
+    /// Whether an item may come back that another slot would have to get. What a slot has taken itself it need not
+    /// wait for: it would wait for its own acknowledgement.
+    fn others_have_taken(&self, slot: Slot) -> bool {
+        self.taken.values().any(|(taker, _)| *taker != slot)
     }
 
     pub(super) fn cancel(&mut self, ticket: Ticket) {
@@ -224,9 +231,10 @@ impl Queue {
 
 /// What becomes of items that were taken.
 impl Queue {
-    pub(super) fn ack(&mut self, slot: Slot, id: ItemId) -> Result<(), Refusal> {
+    pub(super) fn ack(&mut self, slot: Slot, id: ItemId, waiting: &mut Waiting) -> Result<(), Refusal> {
         self.untake(slot, id)?;
         self.got += 1;
+        self.turn_takers_away(waiting);
         Ok(())
     }
 
@@ -234,6 +242,7 @@ impl Queue {
         let item = self.untake(slot, id)?;
         self.restore(item);
         self.settle(waiting);
+        self.turn_takers_away(waiting);
         Ok(())
     }
 
@@ -247,6 +256,7 @@ impl Queue {
             self.restore(item);
         }
         self.settle(waiting);
+        self.turn_takers_away(waiting);
     }
 
     fn untake(&mut self, slot: Slot, id: ItemId) -> Result<Item, Refusal> {
@@ -295,9 +305,17 @@ impl Queue {
         self.turn_takers_away(waiting);
     }
 
-    /// Takers wait only while the queue is empty, and nothing will be put into it any more.
+    /// Takers wait only while the queue is empty. When it has ended, nothing will be put into it any more: those
+    /// are told for whom nothing can come back either.
     fn turn_takers_away(&mut self, waiting: &mut Waiting) {
-        for (ticket, slot) in self.takers.drain(..) {
+        if self.state == State::Open || self.takers.is_empty() {
+            return;
+        }
+        let (waits, told): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.takers)
+            .into_iter()
+            .partition(|(_, slot)| self.state == State::Closed && self.others_have_taken(*slot));
+        self.takers = waits;
+        for (ticket, slot) in told {
             waiting.answer(ticket, slot, Reply::Closed);
         }
     }
@@ -332,8 +350,13 @@ impl Queue {
             self.putters.is_empty() || !self.has_room(counts.len),
             "somebody waits for room that is there"
         );
+        let may_wait = |slot| match self.state {
+            State::Open => true,
+            State::Closed => self.others_have_taken(slot),
+            State::Broken | State::Drained(_) => false,
+        };
         assert!(
-            self.state == State::Open || self.takers.is_empty(),
+            self.takers.iter().all(|(_, slot)| may_wait(*slot)),
             "somebody waits at a queue that has ended"
         );
         let over = counts.len.saturating_sub(self.limits.capacity);

@@ -38,8 +38,8 @@ error FY210 6:22 a cycle in `after`: `e` → `f` → `e`
 #[test]
 fn instances_may_wait_for_each_other_in_a_row_but_not_for_all() {
     finds(
-        "{processes: {a: {run: x, replicas: 1, after: a.0}}}",
-        "error FY211 1:46 `a.0` waits for itself\n",
+        "{processes: {a: {run: x, each: [1], after: a.0}}}",
+        "error FY211 1:44 `a.0` waits for itself\n",
     );
     finds(
         "{processes: {a: {run: x, after: a}}}",
@@ -151,6 +151,26 @@ error FY213 7:23 it cannot be seen whether `b` is ready
     );
     finds(
         "{processes: {a: {run: x}, gone: {run: x, if: false}, b: {run: x, after: {a: failed, gone: finished}}}}",
+        "",
+    );
+}
+
+#[test]
+fn readiness_comes_where_it_is_looked_for() {
+    finds(
+        "{processes: {d: {run: x, ready: {tcp: '1'}}, a: {run: x, after: {d: ready}}}}",
+        "",
+    );
+    finds(
+        "{templates: {t: {run: x, ready: {notify: true}}}, processes: {d: {use: t, replicas: 2}, a: {run: x, after: {d: ready}}}}",
+        "",
+    );
+    finds(
+        "{processes: {d: {run: x}, a: {run: x, after: {d: ready}}}}",
+        "error FY213 1:47 it cannot be seen whether `d` is ready\n",
+    );
+    finds(
+        "{processes: {d: {run: x, if: false}, a: {run: x, after: {d: ready}}}}",
         "",
     );
 }

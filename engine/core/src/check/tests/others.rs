@@ -135,8 +135,18 @@ fn persistent_workers_are_heard() {
     let text = |stdout| format!("{{pools: {{p: {{worker: persistent, run: x, tasks: [1], stdout: {stdout}}}}}}}");
     let expected = "error FY261 1:10 the answers of the persistent workers of `p` are not read\n";
     finds(&text("inherit"), expected);
+    finds(&text("null"), expected);
     finds(&text("{file: out}"), expected);
+    finds(&text("{append: out}"), expected);
     finds(&text("log"), "");
+    let text = |stdout| {
+        format!(
+            "{{pools: {{p: {{worker: persistent, run: x, tasks: [1], stdout: {stdout}}}}},
+              pipes: {{c: {{}}}}, queues: {{q: {{}}}}, processes: {{r: {{run: x, stdin: {stdout}}}}}}}"
+        )
+    };
+    assert!(told(&text("c")).contains(expected));
+    assert!(!told(&text("q")).contains(expected));
 }
 
 #[test]
@@ -172,7 +182,10 @@ fn something_runs_and_something_keeps_it_going() {
         "{processes: {gone: {run: x, if: false}}}",
         "warning FY271 1:14 no process runs in this workflow\n",
     );
-    finds("{}", "warning FY271 - no process runs in this workflow\n");
+    finds(
+        "{pools: {w: {size: 1}}}",
+        "warning FY271 - no process runs in this workflow\nwarning FY270 1:10 the pool `w` is not used\n",
+    );
     finds(
         "{processes: {a: {run: x, daemon: true}}}",
         "warning FY272 1:14 every process is a daemon, so the run ends as soon as it begins\n",

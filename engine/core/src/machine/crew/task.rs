@@ -91,6 +91,14 @@ impl Machine {
         self.advance(pool);
     }
 
+    /// The tasks that cannot be read have failed, though nobody knows how many they are: so has the pool.
+    pub(in crate::machine) fn source_failed(&mut self, pool: PoolId) {
+        let Some(crew) = self.crew(pool) else { return };
+        crew.source_ended = true;
+        crew.asked = 0;
+        self.give_up(pool);
+    }
+
     pub(super) fn task_done(&mut self, pool: PoolId, id: TaskId, worker: ProcessId) {
         let Some((crew, work)) = self.crew_and_work(pool) else {
             return;

@@ -136,6 +136,31 @@ impl Machine {
         self.advance(pool);
     }
 
+    /// The task cannot be given to a persistent worker: it has failed for good, and the worker is free again.
+    pub(in crate::machine) fn unfit(&mut self, worker: ProcessId, attempt: u32) {
+        let Some(pool) = self.plan.processes[worker.index()].worker_of else {
+            return;
+        };
+        if self.process(worker).attempt != attempt || !self.process(worker).is_alive() {
+            return;
+        }
+        let Some(task) = self.unassign(pool, worker) else {
+            return;
+        };
+        let running = self.process(worker).state == State::Running;
+        if let Some(crew) = self.crew(pool)
+            && crew.phase == Phase::Working
+        {
+            if running {
+                crew.idle.insert(worker);
+            }
+        } else {
+            self.dismiss(worker);
+        }
+        self.task_lost(pool, task, worker);
+        self.advance(pool);
+    }
+
     pub(in crate::machine) fn worker_not_started(&mut self, pool: PoolId, worker: ProcessId) {
         self.set_state(worker, State::Pending);
         match self.unassign(pool, worker) {

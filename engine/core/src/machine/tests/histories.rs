@@ -38,14 +38,17 @@ type Meetings = BTreeSet<(String, String)>;
 /// For every input about a process, the states in which it can arrive. The rest is impossible, since the driver
 /// answers each action once and in order; where a life is over before the answer to it has come, the answer is
 /// late, and must fall.
-const POSSIBLE: [(&str, &str); 6] = [
+const POSSIBLE: [(&str, &str); 7] = [
     // Late: its run stopped, or its pool closed, while the hold was being asked for.
     ("Acquired", "Acquiring Pending Ended"),
     ("Spawned", "Starting"),
     ("NotSpawned", "Starting"),
     ("Exited", "Running Stopping"),
     ("Gone", "Leaving"),
-    ("Answered", "Running Stopping"),
+    // Its output is taken in until its end, which may be after its exit.
+    ("Answered", "Running Stopping Leaving"),
+    // Late: the worker ended before it could be given the task.
+    ("Unfit", "Running Stopping Leaving"),
 ];
 
 /// The state that the process which this input is about is in.
@@ -56,13 +59,15 @@ fn meeting(machine: &Machine, input: Input) -> Option<(String, String)> {
         | Input::NotSpawned { process, .. }
         | Input::Exited { process, .. }
         | Input::Gone { process, .. }
-        | Input::Answered { process, .. } => process,
+        | Input::Answered { process, .. }
+        | Input::Unfit { process, .. } => process,
         Input::Start
         | Input::EventSet { .. }
         | Input::QueueDrained { .. }
         | Input::QueueLeft { .. }
         | Input::Taken { .. }
         | Input::SourceEnded { .. }
+        | Input::SourceFailed { .. }
         | Input::Delivered { .. }
         | Input::Wake
         | Input::Interrupt { .. }

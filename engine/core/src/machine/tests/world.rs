@@ -333,6 +333,10 @@ impl<'a> World<'a> {
                 assert!(life.task.is_none(), "{process:?} has two tasks");
                 life.task = Some(task);
             }
+            if self.random.one_in(8) {
+                self.life(process, attempt).expect("it lives").task = None;
+                self.inbox.push_back(Input::Unfit { process, attempt });
+            }
         }
     }
 
@@ -426,6 +430,11 @@ impl<'a> World<'a> {
         if source.ended || source.credit == 0 {
             return false;
         }
+        if queue.is_none() && self.random.one_in(30) {
+            source.ended = true;
+            self.inbox.push_back(Input::SourceFailed { pool });
+            return true;
+        }
         let left = queue.map_or(source.left, |queue| self.queues[queue.index()].items);
         if left > 0 {
             source.credit -= 1;
@@ -452,6 +461,10 @@ impl<'a> World<'a> {
     fn live(&mut self, process: ProcessId) -> bool {
         let life = self.lives[&process].clone();
         if life.exited {
+            // What it has answered may be read after its exit.
+            if self.random.one_in(4) && self.answer(process, &life) {
+                return true;
+            }
             // A tree that was left behind goes by itself, or when it is asked to.
             if !life.left || life.asked_to_stop && !life.stubborn || self.random.one_in(4) {
                 self.lives.remove(&process);
@@ -476,32 +489,33 @@ impl<'a> World<'a> {
         true
     }
 
+    fn is_persistent(&self, process: ProcessId) -> bool {
+        let pool = self.plan.processes[process.index()].worker_of;
+        let work = pool.and_then(|pool| self.plan.pools[pool.index()].work.as_ref());
+        work.is_some_and(|work| work.worker == WorkerKind::Persistent)
+    }
+
+    /// A persistent worker answers the task it has.
+    fn answer(&mut self, process: ProcessId, life: &Life) -> bool {
+        if life.task.is_none() || !self.is_persistent(process) {
+            return false;
+        }
+        self.lives.get_mut(&process).expect("it lives").task = None;
+        self.inbox.push_back(Input::Answered {
+            process,
+            attempt: life.attempt,
+        });
+        true
+    }
+
     /// A persistent worker without a task waits for one, or for end-of-file.
     fn waits_for_tasks(&mut self, process: ProcessId, life: &Life) -> bool {
-        let Some(pool) = self.plan.processes[process.index()].worker_of else {
-            return false;
-        };
-        let persistent = self.plan.pools[pool.index()]
-            .work
-            .as_ref()
-            .is_some_and(|work| work.worker == WorkerKind::Persistent);
-        persistent && !life.asked_to_stop && !life.stdin_closed && !self.random.one_in(10)
+        self.is_persistent(process) && !life.asked_to_stop && !life.stdin_closed && !self.random.one_in(10)
     }
 
     /// Sets an event, puts an item, answers a task.
     fn work(&mut self, process: ProcessId, life: &Life) -> bool {
-        if let Some(pool) = self.plan.processes[process.index()].worker_of
-            && self.plan.pools[pool.index()]
-                .work
-                .as_ref()
-                .is_some_and(|work| work.worker == WorkerKind::Persistent)
-            && life.task.is_some()
-        {
-            self.lives.get_mut(&process).expect("it lives").task = None;
-            self.inbox.push_back(Input::Answered {
-                process,
-                attempt: life.attempt,
-            });
+        if self.answer(process, life) {
             return true;
         }
         if let Some(Grant::Set(event)) = self.plan.launches[process.index()].grants.first() {

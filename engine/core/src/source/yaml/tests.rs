@@ -102,7 +102,7 @@ fn aliases_have_a_budget() {
 
 #[test]
 fn nesting_has_a_limit_that_no_stack_feels() {
-    check(&"[".repeat(200_000), "FY009 1:513 more than 512 brackets are open here");
+    check(&"[".repeat(200_000), "FY009 1:256 nested more than 64 levels deep");
     check(&"? ".repeat(20_000), "FY009 1:129 nested more than 64 levels deep");
     check(&"- ".repeat(100_000), "FY009 1:129 nested more than 64 levels deep");
     check(
@@ -114,4 +114,29 @@ fn nesting_has_a_limit_that_no_stack_feels() {
         writeln!(steps, "{}a:", " ".repeat(level)).unwrap();
     }
     check(&steps, "FY009 65:65 nested more than 64 levels deep");
+}
+
+#[test]
+fn brackets_in_text_are_no_nesting() {
+    let open = "[{".repeat(10_000);
+    for yaml in [
+        format!("a: |\n  {open}\nb: [1]\n"),
+        format!("a: >-\n  {open}\n"),
+        format!("a: '{open}'\n"),
+        format!("a: \"{open}\"\n"),
+        format!("a: x{open}\n"),
+        format!("# {open}\na: 1 # {open}\n"),
+        "a: [x] # [\n".to_owned() + &"# {\n".repeat(600),
+    ] {
+        check(&yaml, "");
+    }
+    // What only looks like text to a careless reader is counted all the same.
+    for yaml in [
+        format!("a: ' '' ' # '\nb: {open}\n"),
+        format!("a: |\n  x\n{open}\n"),
+        format!("a: [x'y, {open}"),
+    ] {
+        let found = read(yaml.as_bytes()).1;
+        assert!(found.starts_with("FY00"), "{found}");
+    }
 }

@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::{MANY, NULLABLE, PLACED, TEXT_OR};
+use super::super::values::Text;
+use super::{COMMAND, MANY, NULLABLE, PLACED, TEXT_OR};
 use crate::source::Span;
 
 /// A value with its place.
@@ -157,6 +158,40 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for TextOrVisitor<T> {
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<TextOr<T>, D::Error> {
         T::deserialize(deserializer).map(TextOr::Other)
+    }
+}
+
+/// A command: a script, or a list of words.
+#[derive(Clone, Debug)]
+pub(crate) enum Command {
+    /// Text for a shell.
+    Script(String),
+    /// An argument vector.
+    Words(Vec<Text>),
+}
+
+impl<'de> Deserialize<'de> for Command {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(COMMAND, CommandVisitor)
+    }
+}
+
+struct CommandVisitor;
+
+impl<'de> Visitor<'de> for CommandVisitor {
+    type Value = Command;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a command: text for a shell, or a list of words")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Command, E> {
+        Ok(Command::Script(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Command, A::Error> {
+        let words = ManyVisitor(PhantomData).visit_seq(items)?;
+        Ok(Command::Words(words.0))
     }
 }
 

@@ -12,7 +12,7 @@ use super::TEXT_BYTES_MAX;
 use crate::source::{Entry, Kind, Node, Plain, Span, Style};
 
 /// How many values an expression may give.
-const VALUES_MAX: usize = 100_000;
+pub(super) const VALUES_MAX: usize = 100_000;
 /// How deeply its lists and maps may be nested.
 const DEPTH_MAX: usize = 16;
 

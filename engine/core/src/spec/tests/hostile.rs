@@ -1,4 +1,5 @@
 use super::*;
+use crate::check::check_partial;
 use crate::diagnostic::{Style, codes, render_all, to_json};
 
 const SEEDS: [&str; 3] = [
@@ -48,11 +49,14 @@ fn mutated(seed: &str, sequence: &mut Sequence) -> Vec<u8> {
 fn mutated_workflows_are_read_or_refused_and_shown() {
     let style = Style { color: true, width: 80 };
     let mut sequence = Sequence(1);
-    let mut refused = 0;
+    let (mut refused, mut told) = (0, 0);
     for round in 0..2_000 {
         let bytes = mutated(SEEDS[round % SEEDS.len()], &mut sequence);
         let loaded = read_all(&["flow.yaml"], &[("flow.yaml", &bytes)], &[]);
         assert_eq!(loaded.workflow.is_none(), !loaded.diagnostics.is_empty());
+        if let Some(partial) = &loaded.partial {
+            told += check_partial(partial).len();
+        }
         let text = render_all(&loaded.diagnostics, &loaded.files, style);
         let harmful = |c: char| c.is_control() && !matches!(c, '\n' | '\u{1b}');
         assert!(!text.contains(harmful), "{text:?}");
@@ -64,6 +68,7 @@ fn mutated_workflows_are_read_or_refused_and_shown() {
         }
     }
     assert!(refused > 500, "mutations are to be noticed: {refused}");
+    assert!(told > 10, "what is left of them is looked at: {told}");
 }
 
 #[test]
@@ -114,6 +119,39 @@ fn a_diagnostic_is_told_to_programs() {
         "related": [{"file": "flow.yaml", "line": 2, "column": 13, "message": "the process"}],
     });
     assert_eq!(found, expected);
+}
+
+#[test]
+fn a_repetition_is_refused_before_it_is_carried_out() {
+    let refused = "FY112 4:25 a text is repeated to more than 1048576 bytes, or a list to more than 100000 items";
+    let found = |expression: &str| {
+        let yaml = "forkyard: 1\nparams: {text: abc, many: 99000000, list: [1, 2]}\nprocesses:\n  p: {run: x, env: ";
+        shown(&read_one(&format!("{yaml}{{A: \"${{{{ {expression} }}}}\"}}}}\n")))
+    };
+    for expression in [
+        "'x' * 100000000",
+        "'x' * 1000 * 1000 * 100",
+        "100000000 * 'x'",
+        "((1, 2) * 50000000)|length",
+        "[(1, 2) * 40000000, 1]|length",
+        "(params.list * params.many)|length",
+        "params.text * (params.many // 3)",
+        "(params.text ~ 'x') * params.many",
+        "'a' ~ params.text|upper * 10 ** 8",
+        "1 if [1] * 90000000 else 2",
+        "1 * (1 * (1 * (1 * ('x' * 90000000))))",
+    ] {
+        assert_eq!(found(expression), refused, "{expression}");
+    }
+    for expression in [
+        "'x' * 3",
+        "'ab' * 2 * 2 ~ 2 * 100000000",
+        "([0] * 10)|length * 100000000",
+        "2 * 3 * 1000000 * 1000000",
+        "'a * 999999999 * b'",
+    ] {
+        assert_eq!(found(expression), "", "{expression}");
+    }
 }
 
 #[test]

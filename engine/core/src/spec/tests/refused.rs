@@ -64,12 +64,28 @@ fn all_errors_are_told_in_one_pass() {
 }
 
 #[test]
+fn a_task_for_a_persistent_worker_is_one_line() {
+    let pool = |worker: &str, tasks: &str| format!("pools: {{w: {{run: x, worker: {worker}, tasks: {tasks}}}}}\n");
+    let expected = "FY103 2:52 a task of a persistent worker is one line, and this has a newline";
+    check(&pool("persistent", r#"[a, "b\nc"]"#), expected);
+    check(
+        &pool("persistent", r#""b\nc""#),
+        "FY103 2:48 a task of a persistent worker is one line, and this has a newline",
+    );
+    accepted_body(&pool("task", r#"[a, "b\nc"]"#));
+    accepted_body(&pool("persistent", "{range: [0, 3]}"));
+}
+
+#[test]
 fn values_of_the_wrong_type() {
     check_process(
         "run: {a: b}",
-        "FY103 2:22 expected text without NUL characters; found a map",
+        "FY103 2:22 expected a command: text for a shell, or a list of words; found a map",
     );
-    check_process("run: ", "FY104 2:20 expected text, a list or a map; found nothing");
+    check_process(
+        "run: ",
+        "FY104 2:20 expected a command: text for a shell, or a list of words; found nothing",
+    );
     check_process(
         "run: x, success: [0, 256]",
         "FY103 2:38 expected a whole number from 0 to 255; found `256`",

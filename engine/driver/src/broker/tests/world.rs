@@ -14,6 +14,7 @@ use forkyard_ipc::yard::{Layout, LockKind, QueueLimits, Slot, Yard};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::alarm::Alarm;
 use crate::broker::{Broker, FromClient, Names};
 
 /// What `ps` is answered.
@@ -33,7 +34,7 @@ impl World {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (sender, inbox) = mpsc::channel(8);
-        let broker = Broker::bind(&folder.path().join("socket"), sender).expect("a socket");
+        let broker = Broker::bind(&folder.path().join("socket"), sender, &Alarm::default()).expect("a socket");
         let names = Names::new(&plan(), vec!["write".to_owned(), "read".to_owned()]);
         Self {
             yard: Yard::new(layout()),

@@ -166,6 +166,26 @@ fn closing_turns_away_who_waits_for_an_item() {
 }
 
 #[test]
+fn the_end_of_a_closed_queue_waits_for_what_others_may_give_back() {
+    let mut yard = yard();
+    yard.ask(A, Ticket(1), put("a"), true);
+    yard.ask(A, Ticket(2), put("b"), true);
+    for ticket in [3, 4] {
+        yard.ask(B, Ticket(ticket), take(), true);
+    }
+    yard.close(0);
+    assert_eq!(yard.ask(A, Ticket(5), take(), false), Some(Reply::WouldBlock));
+    assert_eq!(yard.ask(A, Ticket(6), take(), true), None);
+    assert_eq!(yard.ask(A, Ticket(7), take(), true), None);
+    let own = yard.ask(B, Ticket(8), take(), true);
+    assert_eq!(own, Some(Reply::Closed), "what B has itself it does not wait for");
+    assert_eq!(yard.give_back(B, 0, ItemId(0)), Ok(()));
+    assert_eq!(yard.replies(), [(Ticket(6), item(0, "a", 2))]);
+    assert_eq!(yard.ack(B, 0, ItemId(1)), Ok(()));
+    assert_eq!(yard.replies(), [reply(7, Reply::Closed)]);
+}
+
+#[test]
 fn a_broken_queue_counts_what_is_left_and_turns_senders_away() {
     let mut yard = yard();
     yard.ask(A, Ticket(1), put("a"), true);

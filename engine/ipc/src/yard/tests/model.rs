@@ -232,7 +232,10 @@ impl Model {
             .iter()
             .position(|item| item.at == Where::Inside);
         let Some(at) = at else {
-            return (self.closed[queue as usize] || self.broken[queue as usize]).then_some(Reply::Closed);
+            let elsewhere = |item: &Item| matches!(item.at, Where::With(taker) if taker != slot);
+            let may_come_back = self.items[queue as usize].iter().any(elsewhere);
+            let ended = self.broken[queue as usize] || self.closed[queue as usize] && !may_come_back;
+            return ended.then_some(Reply::Closed);
         };
         let item = &mut self.items[queue as usize][at];
         item.at = Where::With(slot);

@@ -1,7 +1,7 @@
 //! Tasks whose panic is not lost: the turn loop hears of it and ends the run.
 
-use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -9,22 +9,23 @@ use tokio::task::JoinHandle;
 /// Starts the tasks of a run, and rings when one of them panics.
 #[derive(Clone, Debug, Default)]
 pub struct Alarm {
-    bell: Rc<Bell>,
+    bell: Arc<Bell>,
 }
 
 #[derive(Debug, Default)]
 struct Bell {
-    rung: Cell<bool>,
+    rung: AtomicBool,
     notify: Notify,
 }
 
 /// Lives as long as a task; dropped while that unwinds, it rings.
-struct Cord(Rc<Bell>);
+#[derive(Debug)]
+pub struct Cord(Arc<Bell>);
 
 impl Drop for Cord {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.rung.set(true);
+            self.0.rung.store(true, Ordering::Relaxed);
             self.0.notify.notify_one();
         }
     }
@@ -32,17 +33,23 @@ impl Drop for Cord {
 
 impl Alarm {
     /// Starts a task. Within a local set.
-    pub(super) fn start(&self, task: impl Future<Output = ()> + 'static) -> JoinHandle<()> {
-        let cord = Cord(Rc::clone(&self.bell));
+    pub fn start(&self, task: impl Future<Output = ()> + 'static) -> JoinHandle<()> {
+        let cord = self.cord();
         tokio::task::spawn_local(async move {
             let _cord = cord;
             task.await;
         })
     }
 
+    /// For a task that is started otherwise: it holds the cord until its end.
+    #[must_use]
+    pub fn cord(&self) -> Cord {
+        Cord(Arc::clone(&self.bell))
+    }
+
     /// Resolves when a task has panicked.
-    pub(super) async fn rung(&self) {
-        while !self.bell.rung.get() {
+    pub async fn rung(&self) {
+        while !self.bell.rung.load(Ordering::Relaxed) {
             self.bell.notify.notified().await;
         }
     }
@@ -59,10 +66,22 @@ mod tests {
             .run_until(async {
                 let alarm = Alarm::default();
                 assert!(alarm.start(async {}).await.is_ok());
-                assert!(!alarm.bell.rung.get());
+                assert!(!alarm.bell.rung.load(Ordering::Relaxed));
                 assert!(alarm.start(async { panic!("a fault on purpose") }).await.is_err());
                 alarm.rung().await;
             })
             .await;
+    }
+
+    #[tokio::test]
+    async fn so_is_one_of_a_task_that_only_holds_the_cord() {
+        let alarm = Alarm::default();
+        let cord = alarm.cord();
+        let task = tokio::spawn(async move {
+            let _cord = cord;
+            panic!("a fault on purpose");
+        });
+        alarm.rung().await;
+        assert!(task.await.is_err());
     }
 }

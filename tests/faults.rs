@@ -1,0 +1,271 @@
+//! What goes wrong outside of the workflow: the machine lacks something, somebody is killed, a file is not there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::harness::{Forkyard, Live, Outcome, repeat, until};
+
+/// `forkyard run` by a shell that first does something to itself.
+fn after(script: &str, workflow: &str) -> Forkyard {
+    let script = format!("{script} && exec \"$0\" \"$@\"");
+    Forkyard::run_of(workflow).launched_by(&["sh", "-c", &script])
+}
+
+/// So many processes that do the same.
+fn crowd(count: usize, script: &str) -> String {
+    format!("forkyard: 1\nprocesses:\n  crowd: {{replicas: {count}, run: {script}}}\n")
+}
+
+fn pid_of(live: &Live, process: &str) -> Pid {
+    let records = live.world().run_directory().join("records.jsonl");
+    let text = fs::read_to_string(records).expect("a run has records");
+    let started = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a record is JSON"))
+        .find(|record| record["record"] == "started" && record["process"] == process)
+        .expect("it has been started");
+    let pid = started["pid"].as_i64().expect("it has a pid");
+    Pid::from_raw(i32::try_from(pid).expect("a pid fits"))
+}
+
+/// What the descriptors of a process refer to.
+fn descriptors(pid: Pid) -> Vec<PathBuf> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).expect("it lives");
+    entries
+        .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+        .collect()
+}
+
+#[test]
+fn the_engine_keeps_no_end_of_a_pipe_between_processes() {
+    let live = Forkyard::run_of(
+        "
+forkyard: 1
+pipes: {p: {}, q: {}}
+processes:
+  writes: {run: 'echo up; exec cat <&0 >&3', stdin: q, fds: {3: {to: p}}}
+  reads: {run: 'echo up; exec cat >&3', stdin: p, fds: {3: {to: q}}}
+",
+    )
+    .start();
+    live.wait_for("writes │ up").wait_for("reads │ up");
+    let between = fs::read_link(format!("/proc/{}/fd/0", pid_of(&live, "reads"))).expect("it reads");
+    assert!(between.starts_with("pipe:") || between.to_string_lossy().starts_with("pipe:"));
+    let kept = descriptors(live.engine());
+    assert!(!kept.contains(&between), "{kept:?}");
+    live.signal(Signal::SIGTERM);
+    live.end().exit(143);
+}
+
+#[test]
+fn the_engine_may_be_killed_at_any_moment() {
+    let workflow = "
+forkyard: 1
+processes:
+  hides: {replicas: 3, run: \"setsid sleep 1000 & (setsid sh -c 'sleep 1000 & sleep 1000' &); env -i setsid sleep 1000 & sleep 1000\"}
+  chain: {run: 'while :; do (setsid sleep 1000 &); done', limits: {}}
+";
+    let workflow = workflow.replace(", limits: {}", "");
+    for moment in 0..12_u64 {
+        let live = Forkyard::run_of(&workflow).quiet().start();
+        until("there is a run", || live.world().runs().len() == 1);
+        until("it is the engine's", || {
+            live.world().run_directory().join("records.jsonl").exists()
+        });
+        // Not a wait for anything: it spreads the kills over what the engine does in its first moments.
+        std::thread::sleep(std::time::Duration::from_millis(moment * 3));
+        kill(live.engine(), Signal::SIGKILL).expect("the engine is alive");
+        live.end().exit(3).stderr("the engine was killed (SIGKILL)");
+    }
+}
+
+#[test]
+fn who_finds_no_descriptor_free_waits_for_those_who_have_some() {
+    let run = after("ulimit -n 100", &crowd(40, "sleep 0.05")).run();
+    run.exit(0);
+    assert_eq!(count(&run, "exited"), 40);
+}
+
+#[test]
+fn a_soft_limit_of_open_files_is_the_processes_own() {
+    let run = after("ulimit -Sn 64", &crowd(40, "ulimit -Sn")).run();
+    run.exit(0);
+    assert_eq!(run.texts(), ["64"; 40]);
+}
+
+#[test]
+fn too_few_descriptors_are_said_to_be_too_few() {
+    let run = after("ulimit -n 64", &crowd(1, "echo never")).run();
+    run.exit(3).stderr("ulimit -n").no_line("[..]never");
+}
+
+/// How many records of this kind there are.
+fn count(run: &Outcome, kind: &str) -> usize {
+    run.records().iter().filter(|record| record["record"] == kind).count()
+}
+
+#[test]
+fn who_finds_no_process_free_waits_for_those_who_run() {
+    let run = Forkyard::run_of(&crowd(30, "sleep 0.05"))
+        .launched_by(&["sh", "-c", "exec prlimit --nproc=12 \"$0\" \"$@\""])
+        .run();
+    run.exit(0);
+    assert_eq!(count(&run, "exited"), 30);
+}
+
+#[test]
+fn a_task_that_fits_no_persistent_worker_fails_alone() {
+    let run = Forkyard::run_of(
+        "
+forkyard: 1
+pools:
+  echo:
+    tasks: [one, \"two\\nlines\", three]
+    worker: persistent
+    size: 2
+    run: while read -r item; do echo \"$item!\"; done
+",
+    )
+    .run();
+    run.exit(1).says("two\\nlines").says("worker: task");
+    assert_eq!(count(&run, "task_done"), 2);
+    assert_eq!(count(&run, "task_failed"), 1);
+}
+
+#[test]
+fn a_file_of_tasks_that_cannot_be_read_fails_its_pool_alone() {
+    let run = Forkyard::run_of(
+        "
+forkyard: 1
+processes:
+  removes: {run: rm tasks.txt}
+  other: {run: echo other, after: {pool: finished}}
+pools:
+  pool: {tasks: {lines: tasks.txt}, run: echo, after: removes}
+",
+    )
+    .file("tasks.txt", "one\n")
+    .run();
+    run.exit(1).stderr("tasks.txt").line("other │ other");
+}
+
+#[test]
+fn a_full_disk_stops_the_run_in_order() {
+    let workflow = "
+forkyard: 1
+processes:
+  long: {run: sleep 1000}
+  fills: {run: 'head -c 2000000 /dev/zero', after: {long: started}, stdout: {file: full/log}}
+  logs: {run: 'head -c 2000000 /dev/zero', after: {fills: finished}}
+";
+    let script = "mkdir full && mount -t tmpfs -o size=100k none full && export XDG_STATE_HOME=$PWD/full";
+    let script = format!("{script} && exec \"$0\" \"$@\"");
+    let run = Forkyard::run_of(workflow)
+        .launched_by(&["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", &script])
+        .run();
+    run.exit(3).stderr("No space left on device");
+}
+
+#[test]
+fn a_stop_command_that_hangs_does_not_outlive_the_run() {
+    let live = Forkyard::run_of(
+        "
+forkyard: 1
+processes:
+  p:
+    stop: {command: \"echo > asked; setsid sleep 1000 & sleep 1000\", grace: 50ms}
+    run: echo up; sleep 1000
+",
+    )
+    .start();
+    live.wait_for("p │ up").signal(Signal::SIGTERM);
+    let run = live.end();
+    run.exit(143);
+    assert!(run.world().has("asked"));
+}
+
+#[test]
+fn what_a_killed_reader_has_not_read_goes_to_the_next() {
+    repeat(|| {
+        let run = Forkyard::run_of(
+            "
+forkyard: 1
+queues: {q: {}}
+processes:
+  puts: {run: seq 1000, stdout: q}
+  dies: {run: 'sleep 0.02; kill -KILL $$', stdin: q, on_failure: ignore}
+  reads: {run: wc -l, stdin: q}
+",
+        )
+        .run();
+        run.exit(0);
+        assert_eq!(run.said("reads"), ["1000"]);
+    });
+}
+
+#[test]
+fn the_end_of_a_queue_is_told_when_nothing_can_come_back() {
+    let run = Forkyard::run_of(
+        "
+forkyard: 1
+queues: {q: {}}
+events: {has: {}}
+processes:
+  puts: {run: echo only, stdout: q}
+  holds: {run: 'sleep 0.2; kill -KILL $$', stdin: q, after: {puts: finished}, on_failure: ignore}
+  gets: {run: forkyard get q; forkyard get q; echo $?, receives: q, after: {holds: started}}
+",
+    )
+    .run();
+    run.exit(0);
+    assert_eq!(run.said("gets"), ["only", "1"]);
+}
+
+#[test]
+fn the_heir_of_who_failed_is_told() {
+    let run = Forkyard::run_of(
+        "
+forkyard: 1
+locks: {l: {}}
+processes:
+  fails: {run: forkyard acquire l && exit 1, acquires: l, on_failure: ignore}
+  heir: {run: 'exec 2>&1; forkyard acquire l && echo mine', acquires: l, after: {fails: finished}}
+  ends: {run: forkyard acquire l, acquires: l, after: {heir: finished}}
+  next: {run: 'exec 2>&1; forkyard acquire l && echo mine', acquires: l, after: {ends: finished}}
+",
+    )
+    .run();
+    run.exit(0);
+    assert!(run.said("heir")[0].contains("has died"), "{:?}", run.said("heir"));
+    assert_eq!(run.said("next"), ["mine"]);
+}
+
+#[test]
+fn a_run_directory_that_vanishes_is_said_to_have() {
+    let live = Forkyard::run_of("forkyard: 1\nprocesses: {p: {run: 'echo up; read line < go'}}\n").start();
+    live.wait_for("p │ up");
+    fs::remove_dir_all(live.world().run_directory()).expect("it is ours");
+    fifo(&live.world().folder().join("go"));
+    live.end().exit(3).stderr("the run's directory cannot be written");
+}
+
+fn fifo(path: &Path) {
+    fs::write(path, "\n").expect("written");
+}
+
+#[test]
+fn a_thousand_processes_end_at_once() {
+    let workflow = "
+forkyard: 1
+pipes: {gate: {}}
+processes:
+  opens: {run: sleep 0.2, stdout: gate}
+  crowd: {replicas: 300, run: cat, stdin: gate}
+";
+    let run = Forkyard::run_of(workflow).quiet().run();
+    run.exit(0);
+    assert_eq!(count(&run, "exited"), 301);
+}
