@@ -156,7 +156,7 @@ fn skipped(tally: &Tally, plan: &Plan) -> Vec<Note> {
 
 /// Follows the reasons back to the one that was no skipping: `test did not succeed, since build did not succeed`.
 fn chain(who: Dependency, because: Because, causes: &BTreeMap<Dependency, Because>, plan: &Plan) -> String {
-    let mut reasons = vec![note::because_of(who, because, plan)];
+    let mut reasons = vec![clause_of("it", who, because, plan)];
     let mut because = because;
     while let Because::Of(cause) = because {
         let Some(further) = causes.get(&cause) else { break };
@@ -164,10 +164,19 @@ fn chain(who: Dependency, because: Because, causes: &BTreeMap<Dependency, Becaus
             reasons.push("and so on".to_owned());
             break;
         }
-        reasons.push(note::because_of(cause, *further, plan));
+        reasons.push(clause_of(dependency_name(plan, cause), cause, *further, plan));
         because = *further;
     }
     reasons.join(", since ")
+}
+
+/// A reason with its subject: `build did not succeed`, `it waited too long for build`.
+fn clause_of(subject: &str, who: Dependency, because: Because, plan: &Plan) -> String {
+    let reason = note::because_of(who, because, plan);
+    match because {
+        Because::WaitedTooLong { .. } => format!("{subject} {reason}"),
+        Because::Of(_) | Because::RunStops | Because::NotNeeded => reason,
+    }
 }
 
 fn pools<'a>(tally: &'a Tally, plan: &'a Plan) -> impl Iterator<Item = Note> + 'a {

@@ -95,6 +95,28 @@ see: forkyard logs R1",
 }
 
 #[test]
+fn who_waited_too_long_is_named() {
+    let late = Because::WaitedTooLong {
+        on: Dependency::Process(READ),
+        failed: false,
+    };
+    let skipped = |process, because| record(Record::Skipped { process, because });
+    let news = [
+        skipped(PUBLISH, late),
+        skipped(ANNOUNCE, Because::Of(Dependency::Process(PUBLISH))),
+        ended(Verdict::Failed),
+    ];
+    check(
+        &news,
+        "\
+word-count failed after 3.2s: 3 waiting · 2 skipped
+skipped: publish, since it waited too long for read
+skipped: announce, since publish did not succeed, since publish waited too long for read
+see: forkyard logs R1",
+    );
+}
+
+#[test]
 fn what_was_stopped_is_not_called_done() {
     let news = [
         started(READ),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use petgraph::visit::EdgeRef;
 use serde_json::{Value, json};
 
-use super::{Flow, Graph, Kind, Node};
+use super::{Edge, Flow, Graph, Kind, Node};
 
 impl Graph {
     /// The graph in the DOT language, for Graphviz.
@@ -24,7 +24,7 @@ impl Graph {
         for edge in self.graph.edge_references() {
             let from = dot_text(&self.graph[edge.source()].name);
             let to = dot_text(&self.graph[edge.target()].name);
-            let (label, style) = (dot_text(&edge.weight().label), dot_style(edge.weight().flow()));
+            let (label, style) = (dot_text(&edge.weight().label), dot_style(edge.weight()));
             line(&mut out, &format!("\"{from}\" -> \"{to}\" [label=\"{label}\"{style}];"));
         }
         out.push_str("}\n");
@@ -42,7 +42,7 @@ impl Graph {
         }
         for edge in self.graph.edge_references() {
             let (from, to) = (edge.source().index(), edge.target().index());
-            let (label, arrow) = (mermaid_text(&edge.weight().label), mermaid_arrow(edge.weight().flow()));
+            let (label, arrow) = (mermaid_text(&edge.weight().label), mermaid_arrow(edge.weight()));
             line(&mut out, &format!("n{from} {arrow}|\"{label}\"| n{to}"));
         }
         out
@@ -96,8 +96,10 @@ const fn dot_shape(kind: Kind) -> &'static str {
     }
 }
 
-const fn dot_style(flow: Flow) -> &'static str {
-    match flow {
+const fn dot_style(edge: &Edge) -> &'static str {
+    match edge.flow() {
+        // Through an end of a duplex pipe data goes both ways.
+        Flow::Data if edge.side.is_some() => ", dir=both",
         Flow::Data => "",
         Flow::Order => ", style=dashed",
         Flow::Hold => ", dir=none, style=dotted",
@@ -122,8 +124,9 @@ const fn mermaid_shape(kind: Kind) -> (&'static str, &'static str) {
     }
 }
 
-const fn mermaid_arrow(flow: Flow) -> &'static str {
-    match flow {
+const fn mermaid_arrow(edge: &Edge) -> &'static str {
+    match edge.flow() {
+        Flow::Data if edge.side.is_some() => "<-->",
         Flow::Data => "-->",
         Flow::Order | Flow::Signal | Flow::Slot => "-.->",
         Flow::Hold => "---",
@@ -205,6 +208,20 @@ mod tests {
     n3 ---|"holds"| n1
 "#;
         assert_eq!(Graph::of(&sample::workflow(text)).mermaid(), expected);
+    }
+
+    #[test]
+    fn through_a_duplex_pipe_data_goes_both_ways() {
+        let text =
+            "{processes: {a: {run: x, connects: p.left}, b: {run: x, connects: p.right}}, pipes: {p: {duplex: true}}}";
+        let graph = Graph::of(&sample::workflow(text));
+        let dot = graph.dot();
+        assert!(
+            dot.contains(r#""a" -> "p" [label="connects .left", dir=both];"#),
+            "{dot}"
+        );
+        let mermaid = graph.mermaid();
+        assert!(mermaid.contains(r#"n0 <-->|"connects .left"| n2"#), "{mermaid}");
     }
 
     #[test]
