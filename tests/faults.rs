@@ -124,7 +124,7 @@ fn who_finds_no_process_free_waits_for_those_who_run() {
 }
 
 #[test]
-fn a_listed_task_that_fits_no_persistent_worker_is_refused() {
+fn a_task_that_fits_no_persistent_worker_fails_alone() {
     let run = Forkyard::run_of(
         "
 forkyard: 1
@@ -140,7 +140,9 @@ pools:
 ",
     )
     .run();
-    run.exit(2).says("two\\nlines").says("worker: task");
+    run.exit(1).says("two\\nlines").says("worker: task");
+    assert_eq!(count(&run, "task_done"), 2);
+    assert_eq!(count(&run, "task_failed"), 1);
 }
 
 #[test]
