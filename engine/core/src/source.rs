@@ -3,11 +3,8 @@
 use std::sync::Arc;
 
 mod node;
-mod text;
-mod yaml;
 
 pub(crate) use node::{Entry, Kind, Node, Plain, Style, excerpt, is_reordering};
-pub(crate) use yaml::parse;
 
 /// One file that belongs to a workflow, its text kept to show lines of it.
 #[derive(Clone, Debug)]
@@ -27,20 +24,20 @@ pub struct Files {
     lines: Vec<Vec<u32>>,
 }
 
+/// Some editors write this before the text; it is no part of it.
+pub(crate) const BYTE_ORDER_MARK: &str = "\u{FEFF}";
+
 /// How many bytes lie between two counts of lines.
 const STRETCH: usize = 1 << 16;
 
 impl Files {
     /// Adds a file and says under which number spans refer to it.
-    ///
-    /// # Panics
-    /// When there are 2^32 files already.
     pub fn add(&mut self, file: File) -> u32 {
         let mut ended = 0;
         let counts = file.text.as_bytes().chunks(STRETCH).map(|stretch| {
             let before = ended;
             ended += newlines(stretch);
-            text::saturating_u32(before)
+            saturating_u32(before)
         });
         self.lines.push(counts.collect());
         self.files.push(file);
@@ -76,7 +73,7 @@ impl Files {
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let before = &text[line_start..start];
         // A byte order mark is no column: no editor shows it.
-        let before = before.strip_prefix(text::BYTE_ORDER_MARK).unwrap_or(before);
+        let before = before.strip_prefix(BYTE_ORDER_MARK).unwrap_or(before);
         (line, before.chars().count() + 1)
     }
 }
@@ -91,8 +88,8 @@ impl Span {
     pub(crate) fn between(file: u32, start: usize, end: usize) -> Self {
         Self {
             file,
-            start: text::saturating_u32(start),
-            end: text::saturating_u32(end),
+            start: saturating_u32(start),
+            end: saturating_u32(end),
         }
     }
 }
@@ -106,6 +103,11 @@ pub struct Span {
     pub start: u32,
     /// One past the last byte.
     pub end: u32,
+}
+
+/// A place in a text; the language admits no file so large that its places do not fit.
+pub(crate) fn saturating_u32(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

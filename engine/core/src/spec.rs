@@ -35,6 +35,7 @@ pub mod target;
 mod template;
 mod values;
 pub mod workflow;
+mod yaml;
 
 pub use partial::{Doubt, Partial};
 pub use values::duration;

@@ -6,9 +6,10 @@ use std::rc::Rc;
 use super::decode::{Many, Spanned, decode, listed};
 use super::name::SECTIONS;
 use super::values::Text;
+use super::yaml::parse;
 use super::{Loader, merge, resolve};
 use crate::diagnostic::{Findings, codes};
-use crate::source::{Files, Kind, Node, Span, excerpt, parse};
+use crate::source::{Files, Kind, Node, Span, excerpt};
 
 /// How many files may include one another in a chain.
 const CHAIN_MAX: usize = 16;

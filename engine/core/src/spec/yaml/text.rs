@@ -1,17 +1,13 @@
 //! Bytes become text, and text that would overwhelm a YAML parser is refused before one sees it.
 
 use crate::diagnostic::{Findings, codes};
-
-use super::Span;
+use crate::source::{Span, saturating_u32};
 
 /// The largest file that is read: 64 MiB.
 pub(crate) const FILE_BYTES_MAX: usize = 64 << 20;
 
 /// How many `,` a file may have. A YAML scanner holds all tokens of a `[…]` in memory at once.
 const COMMAS_MAX: usize = 5_000_000;
-
-/// How many bytes a mark of an unusual byte order takes at the start of a file.
-pub(crate) const BYTE_ORDER_MARK: &str = "\u{FEFF}";
 
 /// The text of a file; what is no UTF-8 is replaced so that the rest can be shown.
 pub(crate) fn decode(bytes: Vec<u8>) -> (String, Option<usize>) {
@@ -97,10 +93,6 @@ impl<'a> Offsets<'a> {
         let within = rest.char_indices().nth(index % STRIDE);
         within.map_or(self.text.len(), |(offset, _)| base as usize + offset)
     }
-}
-
-pub(crate) fn saturating_u32(value: usize) -> u32 {
-    u32::try_from(value).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
 //! Makes the node tree of a file from the events of the YAML parser, with aliases and merge keys followed.
 
+mod text;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
-use super::node::{Entry, Kind, Node, Style, excerpt};
-use super::text::{self, Offsets};
-use super::{File, Files, Span};
 use crate::diagnostic::{Findings, codes};
+use crate::source::{BYTE_ORDER_MARK, Entry, File, Files, Kind, Node, Span, Style, excerpt};
+use text::Offsets;
 
 /// How deeply a file may be nested, aliases followed.
 const DEPTH_MAX: usize = 64;
@@ -53,7 +54,7 @@ fn tree(file: u32, text: &str, findings: &mut Findings) -> Option<Rc<Node>> {
     if !text::is_parseable(file, text, findings) {
         return None;
     }
-    let body = text.strip_prefix(text::BYTE_ORDER_MARK).unwrap_or(text);
+    let body = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mut builder = Builder::new(file, text, body, findings);
     let built = builder.build(body);
     let root = builder.root.take();
