@@ -1,8 +1,8 @@
 //! Output of processes, made safe to show beside the engine's own lines.
 //!
 //! Colours (SGR sequences) may pass. Every other escape sequence could move the cursor, clear the screen,
-//! or retitle the window, so it is dropped; other control characters are shown as `\x07`. Invalid UTF-8
-//! is shown as U+FFFD. The logs keep the bytes as written.
+//! or retitle the window, so it is dropped; other control characters are shown as `^G`, as `cat -v`
+//! does. Invalid UTF-8 is shown as U+FFFD. The logs keep the bytes as written.
 
 use std::fmt::Write as _;
 
@@ -66,11 +66,14 @@ const fn turns_direction(character: char) -> bool {
 }
 
 fn push_visibly(shown: &mut String, character: char) {
-    let code = u32::from(character);
-    if code < 0x100 {
-        write!(shown, "\\x{code:02x}").expect("a String takes all that is written to it");
-    } else {
-        write!(shown, "\\u{{{code:x}}}").expect("a String takes all that is written to it");
+    match u8::try_from(character) {
+        // Programs may write megabytes of NUL: this is the short form, and the quick one.
+        Ok(control @ (0..0x20 | 0x7f)) => shown.extend(['^', char::from(control ^ 0x40)]),
+        Ok(other) => write!(shown, "\\x{other:02x}").expect("a String takes all that is written to it"),
+        Err(_) => {
+            let code = u32::from(character);
+            write!(shown, "\\u{{{code:x}}}").expect("a String takes all that is written to it");
+        }
     }
 }
 
@@ -204,11 +207,7 @@ mod tests {
 
     #[test]
     fn control_characters_become_visible() {
-        check(
-            b"a\x07b\rc\x00\x7f",
-            "a\\x07b\\x0dc\\x00\\x7f",
-            "a\\x07b\\x0dc\\x00\\x7f",
-        );
+        check(b"a\x07b\rc\x00\x7f", "a^Gb^Mc^@^?", "a^Gb^Mc^@^?");
         check("\u{9b}2J\u{202e}x".as_bytes(), "\\x9b2J\\u{202e}x", "\\x9b2J\\u{202e}x");
     }
 
