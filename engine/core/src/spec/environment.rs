@@ -22,6 +22,16 @@ pub(crate) struct ValueFields {
     secret: bool,
 }
 
+impl EnvFields {
+    /// Where values stand that are to be masked.
+    pub fn secrets(&self) -> impl Iterator<Item = Span> + '_ {
+        self.0.iter().filter_map(|(name, value)| match value {
+            TextOr::Other(ValueFields { secret: true, .. }) => Some(name.place),
+            TextOr::Other(_) | TextOr::Text(_) => None,
+        })
+    }
+}
+
 /// Reads environments into maps.
 pub(crate) struct Environments<'a> {
     pub loader: &'a mut dyn Loader,
