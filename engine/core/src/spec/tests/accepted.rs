@@ -87,7 +87,10 @@ fn every_field_of_a_process() {
     assert_eq!(workflow.options.timeout, Some(Duration::from_mins(1)));
     assert!(workflow.options.pipefail);
     let unbuilt: Vec<_> = workflow.unbuilt.iter().map(|unbuilt| unbuilt.what.as_str()).collect();
-    assert!(unbuilt.iter().all(|what| what.starts_with("`env.secret` of ")), "{unbuilt:?}");
+    assert!(
+        unbuilt.iter().all(|what| what.starts_with("`env.secret` of ")),
+        "{unbuilt:?}"
+    );
 }
 
 #[test]
