@@ -1,31 +1,29 @@
-//! The yard: queues, locks, semaphores and events between the processes of a run.
+//! The yard: queues, locks, semaphores and events between processes, in mapped memory, that survive the death of
+//! anyone.
 //!
-//! - [`yard`] holds the primitives themselves. It does no I/O, knows no clock and never blocks: a
-//!   request is answered at once, or parked and answered later. The engine of a run owns it.
-//! - [`wire`] is how a process and the engine speak: frames over the run's Unix socket.
-//! - [`client`] is the process's side of it, blocking, for any program that a run has started.
+//! A *channel* is one file, mapped by every process that uses it: [`Lock`] and its like. Nobody serves it; whoever
+//! uses it does all the work, and is killed at whatever step he may be: nothing is lost, nothing is there twice, nobody waits
+//! for ever. See docs/design/yard.md for how.
 //!
-//! Nothing but the standard library is needed. Who uses [`yard::Yard`] asks and collects replies;
-//! where its state lives is the yard's own affair.
-//!
-//! ```
-//! use forkyard_ipc::yard::{Layout, QueueLimits, Reply, Request, Slot, Ticket, Yard};
-//!
-//! let mut yard = Yard::new(Layout {
-//!     queues: vec![QueueLimits { capacity: 1, max_item: 1024 }],
-//!     ..Layout::default()
-//! });
-//! let (reader, writer) = (Slot(0), Slot(1));
-//!
-//! // Nothing is there yet, so the reader's request is parked ...
-//! assert_eq!(yard.ask(reader, Ticket(1), Request::Take { queue: 0 }, true), None);
-//! // ... and answered once the writer has put an item.
-//! let put = Request::Put { queue: 0, item: b"hello".to_vec() };
-//! assert_eq!(yard.ask(writer, Ticket(2), put, true), Some(Reply::Done));
-//! let replies = yard.replies();
-//! assert!(matches!(&replies[..], [(Ticket(1), Reply::Item { bytes, .. })] if bytes == b"hello"));
-//! ```
+//! - Between your own processes: make a channel with `create`, in a file or in a memory file that children inherit.
+//! - Inside a run: [`client`] speaks to the engine over its socket ([`wire`]).
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("the yard stands on Linux: futex(2), pidfd_open(2), memfd_create(2)");
+
+pub mod channel;
 pub mod client;
+mod error;
+mod futex;
+mod life;
+pub mod lock;
+mod memory;
+mod patience;
+#[cfg(test)]
+mod steps;
 pub mod wire;
 pub mod yard;
+
+pub use error::Error;
+pub use lock::{Lock, LockGuard};
+pub use patience::Patience;

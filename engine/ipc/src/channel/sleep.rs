@@ -1,0 +1,251 @@
+//! Waiting at a channel, and being woken.
+//!
+//! A *gate* is where the waiters of one cause sleep. Its words change under the latch only: `turn`, which is slept on
+//! and counted up at each waking, and `waiting`, which is not 0 while somebody may sleep. It is a flag and not a
+//! count, since the dead would have to be counted out of it: who wakes one lowers it, and who has slept raises it
+//! again when he goes on, for those who may still sleep, and wakes the next one if there is something left.
+//!
+//! A waking can be lost in one way only: whoever was woken is killed before it has acted. So a death wakes all; and
+//! where no engine tells of deaths, nobody sleeps for long without looking.
+
+use std::hint;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::header::{GATES, RUNG, WATCH};
+use super::{Channel, Latched, Manner};
+use crate::error::Error;
+use crate::futex::{self, Slept};
+use crate::memory::Word32;
+use crate::patience::Deadline;
+
+/// In the host's wishes: tell of processes that have come.
+pub(super) const CLIENTS: u32 = 1 << 8;
+
+/// Where an engine tells of deaths, this is only in case that it does not.
+const SLICE_HOSTED: Duration = Duration::from_millis(250);
+
+/// Where nobody tells of deaths, and somebody has what we wait for: at first.
+const SLICE_FIRST: Duration = Duration::from_millis(1);
+
+/// The same where nobody has it: only a lost waking is to be found.
+const SLICE_IDLE: Duration = Duration::from_millis(50);
+
+/// A place to wait. Which gate is for what is for each kind to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    First = 0,
+    Second = 1,
+    Third = 2,
+    Fourth = 3,
+}
+
+impl Gate {
+    pub(super) const ALL: [Self; 4] = [Self::First, Self::Second, Self::Third, Self::Fourth];
+
+    pub(super) const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+
+    pub(super) fn turn(self, channel: &Channel) -> Word32<'_> {
+        channel.u32(GATES + 8 * self as u64)
+    }
+
+    fn waiting(self, channel: &Channel) -> Word32<'_> {
+        channel.u32(GATES + 8 * self as u64 + 4)
+    }
+}
+
+/// What an attempt came to.
+#[derive(Debug)]
+pub enum Attempt<T> {
+    /// It is done.
+    Done(T),
+    /// Not possible now.
+    Wait {
+        /// A process has what is waited for, so that its death would change something.
+        on_somebody: bool,
+    },
+}
+
+/// How a sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nap {
+    /// Woken, perhaps for nothing.
+    Woken,
+    /// It is time to look who has died.
+    Sliced,
+    /// The deadline has passed.
+    Over,
+}
+
+impl Latched<'_> {
+    /// Something has come for those who wait at the gate: one is woken, and the host is rung if it wanted to be.
+    #[inline]
+    pub(crate) fn open(&self, channel: &Channel, gate: Gate) {
+        let waiting = gate.waiting(channel);
+        if waiting.load(Ordering::Relaxed) != 0 {
+            waiting.store(0, Ordering::Relaxed);
+            let turn = gate.turn(channel);
+            turn.store(turn.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+            self.errands
+                .set(self.errands.get().note(|errands| errands.wake_one |= gate.bit()));
+        }
+        self.tell_host(channel, u32::from(gate.bit()));
+    }
+
+    /// The same for all who wait there.
+    pub(crate) fn open_wide(&self, channel: &Channel, gate: Gate) {
+        gate.waiting(channel).store(0, Ordering::Relaxed);
+        let turn = gate.turn(channel);
+        turn.store(turn.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        self.errands
+            .set(self.errands.get().note(|errands| errands.wake_all |= gate.bit()));
+        self.tell_host(channel, u32::from(gate.bit()));
+    }
+
+    /// Wakes whoever sleeps at the channel, whatever for: who has died may have been woken instead of them.
+    pub(crate) fn wake_all(&self, channel: &Channel) {
+        for gate in Gate::ALL {
+            self.open_wide(channel, gate);
+        }
+    }
+
+    #[inline]
+    fn tell_host(&self, channel: &Channel, wish: u32) {
+        let wishes = channel.u32(WATCH);
+        if wishes.load(Ordering::Relaxed) & wish != 0 {
+            wishes.clear_bits(wish);
+            self.errands.set(self.errands.get().note(|errands| errands.ring = true));
+        }
+    }
+
+    /// Before sleeping at the gate: what its turn is now.
+    fn announce(&self, channel: &Channel, gate: Gate) -> u32 {
+        gate.waiting(channel).store(1, Ordering::Relaxed);
+        gate.turn(channel).load(Ordering::Relaxed)
+    }
+}
+
+impl Channel {
+    /// Tries until it is done or the deadline has passed, sleeping at the gate in between. `soon` says without the
+    /// latch whether an attempt may succeed: it is asked some times before sleeping.
+    ///
+    /// A host does not sleep: it gets `None`, and is rung when the gate opens.
+    pub(crate) fn wait_at<T>(
+        &self,
+        gate: Gate,
+        deadline: Deadline,
+        spins: u32,
+        soon: impl Fn() -> bool,
+        mut attempt: impl FnMut(&Latched<'_>) -> Result<Attempt<T>, Error>,
+    ) -> Result<Option<T>, Error> {
+        let mut rounds = 0;
+        loop {
+            let latched = self.latch()?;
+            let on_somebody = match attempt(&latched)? {
+                Attempt::Done(done) => {
+                    if rounds > 0 {
+                        latched.announce(self, gate);
+                    }
+                    return Ok(Some(done));
+                }
+                Attempt::Wait { on_somebody } => on_somebody,
+            };
+            if self.manner() == Manner::Host {
+                self.u32(WATCH).set_bits(u32::from(gate.bit()));
+                return Ok(None);
+            }
+            if deadline == Deadline::Now {
+                return Ok(None);
+            }
+            if rounds == 0 && spins > 0 {
+                drop(latched);
+                rounds = 1;
+                if spin(spins, &soon) {
+                    rounds = 0;
+                }
+                continue;
+            }
+            let turn = latched.announce(self, gate);
+            drop(latched);
+            rounds += 1;
+            match self.sleep(gate.turn(self), turn, deadline, self.slice(on_somebody, rounds))? {
+                Nap::Woken => {}
+                Nap::Sliced => self.bury_dead()?,
+                Nap::Over => return Ok(None),
+            }
+        }
+    }
+
+    /// How long to sleep before looking who has died.
+    pub(crate) fn slice(&self, on_somebody: bool, rounds: u32) -> Duration {
+        match (self.shape().hosted, on_somebody) {
+            (true, _) => SLICE_HOSTED,
+            (false, true) => SLICE_FIRST * (1 << rounds.min(2)),
+            (false, false) => SLICE_IDLE,
+        }
+    }
+
+    /// Sleeps while the word is `seen`; others see that we wait.
+    pub(crate) fn sleep(
+        &self,
+        word: Word32<'_>,
+        seen: u32,
+        deadline: Deadline,
+        slice: Duration,
+    ) -> Result<Nap, Error> {
+        let Some(time) = deadline.cut(slice) else {
+            return Ok(Nap::Over);
+        };
+        let waiting = self.waiting_word(self.me()?);
+        waiting.add(1);
+        let slept = futex::wait(word, seen, time);
+        waiting.add(u32::MAX);
+        match slept {
+            Slept::Woken => Ok(Nap::Woken),
+            Slept::TimedOut => Ok(Nap::Sliced),
+            Slept::Interrupted if self.is_interruptible() => Err(Error::Interrupted),
+            Slept::Interrupted => Ok(Nap::Woken),
+        }
+    }
+
+    /// Rings for the host if it wants to know of that.
+    pub(super) fn ring_for(&self, wish: u32) {
+        let wishes = self.u32(WATCH);
+        if wishes.load(Ordering::Acquire) & wish != 0 {
+            self.ring();
+        }
+    }
+
+    /// Rings for the host, unless it has been rung for already and not looked.
+    pub(crate) fn ring(&self) {
+        if self.u32(RUNG).swap(1, Ordering::AcqRel) != 0 {
+            return;
+        }
+        if let Some(bell) = &self.bell {
+            let one: u64 = 1;
+            // SAFETY: eight bytes are read from `one`. That the bell is full, or its host gone, is no matter.
+            unsafe { libc::write(bell.as_raw_fd(), (&raw const one).cast(), 8) };
+        }
+    }
+
+    /// The host looks: whether it has been rung for since it looked last.
+    pub fn was_rung(&self) -> bool {
+        self.u32(RUNG).load(Ordering::Acquire) != 0 && self.u32(RUNG).swap(0, Ordering::AcqRel) != 0
+    }
+
+    /// The host wants to be rung when a process comes.
+    pub fn ring_for_clients(&self) {
+        self.u32(WATCH).set_bits(CLIENTS);
+    }
+}
+
+/// True as soon as it may be soon.
+fn spin(spins: u32, soon: impl Fn() -> bool) -> bool {
+    (0..spins).any(|_| {
+        hint::spin_loop();
+        soon()
+    })
+}

@@ -1,0 +1,163 @@
+//! Which process this is, and whether another one still lives.
+//!
+//! A process is named by its pid together with the time of its start: pids come again, the pair does not (within the
+//! 497 days after which 32 bits of clock ticks repeat).
+
+use std::fs;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::ptr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::memory::PAGE;
+
+/// A process that lives or has lived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life(u64);
+
+impl Life {
+    /// This process.
+    pub fn own() -> Self {
+        let pid = std::process::id();
+        Self::new(pid, started(pid).unwrap_or(0))
+    }
+
+    const fn new(pid: u32, started: u32) -> Self {
+        Self((started as u64) << 32 | pid as u64)
+    }
+
+    /// As it stands in a slot; 0 is nobody.
+    pub const fn from_word(word: u64) -> Option<Self> {
+        if word == 0 { None } else { Some(Self(word)) }
+    }
+
+    /// To be written into a slot.
+    pub const fn word(self) -> u64 {
+        self.0
+    }
+
+    /// Its pid.
+    pub const fn pid(self) -> u32 {
+        (self.0 & 0xffff_ffff) as u32
+    }
+
+    const fn started(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// A descriptor that becomes readable at its end; `None` when it has ended already.
+    pub fn watch(self) -> Option<OwnedFd> {
+        let pid = libc::pid_t::try_from(self.pid()).ok().filter(|pid| *pid > 0)?;
+        // SAFETY: the call takes no pointers.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+        let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
+        // SAFETY: the descriptor is new and ours.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        // Only now: the pid cannot come again to another process as long as the descriptor is the first one's.
+        let same = match (self.started(), started(self.pid())) {
+            (0, _) | (_, None) => true,
+            (then, Some(now)) => then == now,
+        };
+        (same && !has_ended(&fd)).then_some(fd)
+    }
+
+    /// Whether it lives now. A zombie does not.
+    pub fn is_alive(self) -> bool {
+        self.watch().is_some()
+    }
+}
+
+/// Whether the process of a pidfd has ended.
+pub fn has_ended(pidfd: &OwnedFd) -> bool {
+    let mut poll = libc::pollfd {
+        fd: pidfd.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one entry is given, which outlives the call.
+    unsafe { libc::poll(&raw mut poll, 1, 0) > 0 }
+}
+
+/// When a process was started, in clock ticks since boot: field 22 of /proc/PID/stat, proc_pid_stat(5).
+fn started(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, field 2, may contain anything but ends at the last parenthesis.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let ticks: u64 = rest.split_ascii_whitespace().nth(19)?.parse().ok()?;
+    u32::try_from(ticks & 0xffff_ffff).ok()
+}
+
+/// A number that is the same as long as this process is the same, and never 0: a forked child has another one. Costs
+/// one load, since it stands in a page that the kernel empties in children (`MADV_WIPEONFORK`).
+#[inline]
+pub fn stamp() -> u32 {
+    static PAGE_OF_PROCESS: OnceLock<Option<&'static AtomicU32>> = OnceLock::new();
+    let Some(word) = PAGE_OF_PROCESS.get_or_init(wiped_on_fork) else {
+        return std::process::id();
+    };
+    match word.load(Ordering::Relaxed) {
+        0 => first_stamp(word),
+        stamp => stamp,
+    }
+}
+
+#[cold]
+fn first_stamp(word: &AtomicU32) -> u32 {
+    let pid = std::process::id();
+    word.store(pid, Ordering::Relaxed);
+    pid
+}
+
+/// A page of this process alone; `None` when the system has no such pages.
+fn wiped_on_fork() -> Option<&'static AtomicU32> {
+    let length = usize::try_from(PAGE).ok()?;
+    let rights = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a new mapping touches nothing of ours.
+    let page = unsafe { libc::mmap(ptr::null_mut(), length, rights, flags, -1, 0) };
+    if page == libc::MAP_FAILED {
+        return None;
+    }
+    // SAFETY: the range is the mapping just made.
+    if unsafe { libc::madvise(page, length, libc::MADV_WIPEONFORK) } != 0 {
+        return None;
+    }
+    // SAFETY: the page is aligned, zero, writable, and is never unmapped.
+    Some(unsafe { AtomicU32::from_ptr(page.cast()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn a_process_is_alive_until_it_is_killed() {
+        let mut child = Command::new("sleep")
+            .arg("1000")
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("sleep is there");
+        let life = Life::new(child.id(), started(child.id()).expect("it has been started"));
+        assert!(life.is_alive());
+        let stranger = Life::new(child.id(), life.started() + 1);
+        assert!(!stranger.is_alive(), "another process had that pid before");
+        child.kill().expect("it is ours");
+        let pidfd = Life::new(child.id(), 0).watch();
+        if let Some(pidfd) = pidfd {
+            while !has_ended(&pidfd) {
+                std::thread::yield_now();
+            }
+        }
+        assert!(!life.is_alive(), "a zombie does not live");
+        child.wait().expect("it is ours");
+        assert!(!life.is_alive());
+    }
+
+    #[test]
+    fn this_process_lives_and_has_one_stamp() {
+        assert!(Life::own().is_alive());
+        assert_eq!(stamp(), stamp());
+        assert_ne!(stamp(), 0);
+    }
+}

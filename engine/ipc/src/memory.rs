@@ -1,0 +1,316 @@
+//! The bytes of a channel's file, as words and blocks.
+//!
+//! A file has a *fixed part*, mapped whole, in which all words stand, and behind it an *arena* for large items, which
+//! grows. The arena is mapped piece by piece: segment `k` is its bytes from `FIRST << k` to `FIRST << (k + 1)`. A block
+//! of a power of two that is aligned to its own size never lies in two segments.
+//!
+//! All access to words goes through [`Word32`] and [`Word64`]. They are where tests count steps and kill, so that
+//! "killed at every step" means every access to shared memory.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+use crate::error::Error;
+#[cfg(test)]
+use crate::steps;
+
+/// The offset in the arena of the first block, and the length of the first segment, in bytes.
+pub const FIRST: u64 = 64 * 1024;
+
+/// The arena ends before `FIRST << SEGMENTS`: 64 TiB.
+const SEGMENTS: usize = 30;
+
+/// A page of the smallest size there is.
+pub const PAGE: u64 = 4096;
+
+/// A mapped channel.
+#[derive(Debug)]
+pub struct Memory {
+    file: OwnedFd,
+    fixed: NonNull<u8>,
+    fixed_bytes: u64,
+    segments: [AtomicPtr<u8>; SEGMENTS],
+    /// The file is known to be so long; it never shrinks.
+    known_bytes: AtomicU64,
+}
+
+// SAFETY: the mapping belongs to the value, and is only accessed by atomics and by copies that the protocols of the
+// channels order.
+unsafe impl Send for Memory {}
+// SAFETY: as above.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    /// Maps the fixed part of a file, which must be as long at least.
+    pub fn map(file: OwnedFd, fixed_bytes: u64) -> Result<Self, Error> {
+        let length = length_of(&file)?;
+        if length < fixed_bytes {
+            return Err(Error::NotAChannel);
+        }
+        let fixed = map_shared(&file, 0, fixed_bytes)?;
+        Ok(Self {
+            file,
+            fixed,
+            fixed_bytes,
+            segments: [const { AtomicPtr::new(ptr::null_mut()) }; SEGMENTS],
+            known_bytes: AtomicU64::new(length),
+        })
+    }
+
+    /// The file, to be handed on.
+    pub fn file(&self) -> &OwnedFd {
+        &self.file
+    }
+
+    /// A word of the fixed part.
+    #[inline]
+    pub fn u32(&self, at: u64) -> Word32<'_> {
+        // SAFETY: `place` is inside the mapping, which lives as long as `self`, and aligned; all access is atomic.
+        Word32(unsafe { AtomicU32::from_ptr(self.place(at, 4).cast().as_ptr()) })
+    }
+
+    /// A double word of the fixed part.
+    #[inline]
+    pub fn u64(&self, at: u64) -> Word64<'_> {
+        // SAFETY: as in `u32`.
+        Word64(unsafe { AtomicU64::from_ptr(self.place(at, 8).cast().as_ptr()) })
+    }
+
+    /// A place in the fixed part, aligned to its length.
+    #[inline]
+    fn place(&self, at: u64, bytes: u64) -> NonNull<u8> {
+        assert!(
+            at % bytes == 0 && at < self.fixed_bytes,
+            "a word outside of the channel's fixed part"
+        );
+        // SAFETY: the fixed part is a whole number of double words, so that an aligned word that begins in it ends in it.
+        unsafe { self.fixed.add(usize::try_from(at).unwrap_or(usize::MAX)) }
+    }
+
+    /// Bytes of the fixed part, for items that are kept there. Who may touch them is for the caller to know.
+    #[inline]
+    pub fn inline(&self, at: u64, length: u64) -> NonNull<u8> {
+        assert!(
+            at.checked_add(length).is_some_and(|end| end <= self.fixed_bytes),
+            "bytes outside of the channel's fixed part"
+        );
+        // SAFETY: inside the mapping, as just seen.
+        unsafe { self.fixed.add(usize::try_from(at).unwrap_or(usize::MAX)) }
+    }
+
+    /// A block of the arena: `offset` is a multiple of its length, a power of two. Who may touch it is for the
+    /// caller to know.
+    ///
+    /// # Errors
+    /// `Damaged` when there is no such block: the words that led here have been overwritten.
+    #[inline]
+    pub fn block(&self, offset: u64, length: u64) -> Result<NonNull<u8>, Error> {
+        let sound = length.is_power_of_two() && offset >= FIRST && offset % length == 0;
+        let segment = (offset / FIRST).checked_ilog2().unwrap_or(0) as usize;
+        if !sound || segment >= SEGMENTS {
+            return Err(Error::Damaged);
+        }
+        let end = self.fixed_bytes + offset + length;
+        if end > self.known_bytes.load(Ordering::Relaxed) {
+            self.learn_length(end)?;
+        }
+        let mut base = self.segments[segment].load(Ordering::Acquire);
+        if base.is_null() {
+            base = self.map_segment(segment)?;
+        }
+        let inside = usize::try_from(offset - (FIRST << segment)).unwrap_or(usize::MAX);
+        // SAFETY: the block lies within the segment, since it is aligned to its length, and the file is long enough.
+        NonNull::new(unsafe { base.add(inside) }).ok_or(Error::Damaged)
+    }
+
+    #[cold]
+    fn learn_length(&self, end: u64) -> Result<(), Error> {
+        let length = length_of(&self.file)?;
+        self.known_bytes.fetch_max(length, Ordering::Relaxed);
+        if length < end { Err(Error::Damaged) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn map_segment(&self, segment: usize) -> Result<*mut u8, Error> {
+        let bytes = FIRST << segment;
+        let made = map_shared(&self.file, self.fixed_bytes + bytes, bytes)?;
+        let slot = &self.segments[segment];
+        match slot.compare_exchange(ptr::null_mut(), made.as_ptr(), Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Ok(made.as_ptr()),
+            Err(others) => {
+                unmap(made, bytes);
+                Ok(others)
+            }
+        }
+    }
+
+    /// Makes sure that the bytes of the fixed part have a place on the disk, so that writing to them cannot fail.
+    pub fn provide_fixed(&self, from: u64, length: u64) -> Result<(), Error> {
+        provide(&self.file, from, length)
+    }
+
+    /// The same for bytes of the arena; the file grows as needed.
+    pub fn provide_block(&self, offset: u64, length: u64) -> Result<(), Error> {
+        provide(&self.file, self.fixed_bytes + offset, length)
+    }
+
+    /// Gives the bytes of a block of the arena back to the system; they read as zero from now on.
+    pub fn discard_block(&self, offset: u64, length: u64) {
+        let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+        // What cannot be given back stays, which is no harm.
+        let _ = fallocate(&self.file, mode, self.fixed_bytes + offset, length);
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        unmap(self.fixed, self.fixed_bytes);
+        for (segment, base) in self.segments.iter().enumerate() {
+            if let Some(base) = NonNull::new(base.load(Ordering::Acquire)) {
+                unmap(base, FIRST << segment);
+            }
+        }
+    }
+}
+
+fn map_shared(file: &OwnedFd, from: u64, length: u64) -> Result<NonNull<u8>, Error> {
+    let (Ok(length), Ok(from)) = (usize::try_from(length), libc::off_t::try_from(from)) else {
+        return Err(Error::Damaged);
+    };
+    let rights = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_SHARED | libc::MAP_NORESERVE;
+    // SAFETY: a new mapping at an address of the kernel's choice touches nothing of ours.
+    let address = unsafe { libc::mmap(ptr::null_mut(), length, rights, flags, file.as_raw_fd(), from) };
+    if address == libc::MAP_FAILED {
+        return Err(Error::last("map the channel's file"));
+    }
+    NonNull::new(address.cast()).ok_or(Error::Damaged)
+}
+
+fn unmap(address: NonNull<u8>, length: u64) {
+    // SAFETY: the range is one that `map_shared` has returned, and whoever owned it is being dropped.
+    unsafe {
+        libc::munmap(address.as_ptr().cast(), usize::try_from(length).unwrap_or_default());
+    }
+}
+
+/// How long the file is, in bytes.
+pub fn length_of(file: &OwnedFd) -> Result<u64, Error> {
+    let again = file
+        .try_clone()
+        .and_then(|file| File::from(file).metadata())
+        .map_err(Error::io("look at the channel's file"))?;
+    Ok(again.len())
+}
+
+/// Makes sure that these bytes of a file have a place on the disk.
+pub fn provide(file: &impl AsRawFd, from: u64, length: u64) -> Result<(), Error> {
+    fallocate(file, 0, from, length).map_err(Error::io("give the channel's file more room"))
+}
+
+fn fallocate(file: &impl AsRawFd, mode: i32, from: u64, length: u64) -> io::Result<()> {
+    let (Ok(from), Ok(length)) = (libc::off_t::try_from(from), libc::off_t::try_from(length)) else {
+        return Err(io::Error::from_raw_os_error(libc::EFBIG));
+    };
+    loop {
+        // SAFETY: only the file is touched, whose descriptor is open.
+        if unsafe { libc::fallocate(file.as_raw_fd(), mode, from, length) } == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+/// A word of shared memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Word32<'a>(&'a AtomicU32);
+
+/// A double word of shared memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Word64<'a>(&'a AtomicU64);
+
+macro_rules! word {
+    ($word:ident, $value:ty) => {
+        #[cfg_attr(
+            not(test),
+            expect(clippy::inline_always, reason = "an access must cost no more than the instruction")
+        )]
+        impl $word<'_> {
+            #[cfg_attr(not(test), inline(always))]
+            pub fn load(self, order: Ordering) -> $value {
+                #[cfg(test)]
+                steps::pass();
+                self.0.load(order)
+            }
+
+            #[cfg_attr(not(test), inline(always))]
+            pub fn store(self, value: $value, order: Ordering) {
+                #[cfg(test)]
+                steps::pass();
+                self.0.store(value, order);
+            }
+
+            /// The store by which a step becomes true. Nothing of the program moves across it, so that who is killed
+            /// has done all that stands before it when he has done it, and nothing of what stands behind it when not.
+            #[cfg_attr(not(test), inline(always))]
+            pub fn commit(self, value: $value) {
+                std::sync::atomic::compiler_fence(Ordering::SeqCst);
+                self.store(value, Ordering::Release);
+                std::sync::atomic::compiler_fence(Ordering::SeqCst);
+            }
+
+            #[cfg_attr(not(test), inline(always))]
+            pub fn swap(self, value: $value, order: Ordering) -> $value {
+                #[cfg(test)]
+                steps::pass();
+                self.0.swap(value, order)
+            }
+
+            /// Exchanges when it is `current`; else says what it is.
+            #[cfg_attr(not(test), inline(always))]
+            pub fn exchange(self, current: $value, new: $value) -> Result<$value, $value> {
+                #[cfg(test)]
+                steps::pass();
+                self.0
+                    .compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire)
+            }
+
+            #[cfg_attr(not(test), inline(always))]
+            pub fn add(self, value: $value) -> $value {
+                #[cfg(test)]
+                steps::pass();
+                self.0.fetch_add(value, Ordering::AcqRel)
+            }
+
+            #[cfg_attr(not(test), inline(always))]
+            pub fn set_bits(self, bits: $value) -> $value {
+                #[cfg(test)]
+                steps::pass();
+                self.0.fetch_or(bits, Ordering::AcqRel)
+            }
+
+            #[cfg_attr(not(test), inline(always))]
+            pub fn clear_bits(self, bits: $value) -> $value {
+                #[cfg(test)]
+                steps::pass();
+                self.0.fetch_and(!bits, Ordering::AcqRel)
+            }
+        }
+    };
+}
+
+word!(Word32, u32);
+word!(Word64, u64);
+
+impl Word32<'_> {
+    /// For the kernel to sleep on.
+    pub fn address(self) -> *mut u32 {
+        self.0.as_ptr()
+    }
+}

@@ -1,0 +1,60 @@
+//! How long to wait.
+
+use std::time::{Duration, Instant};
+
+/// How long to wait for what is not possible at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// For ever.
+    Block,
+    /// Not at all.
+    Try,
+    /// So long; a time beyond what the clock can count is for ever.
+    For(Duration),
+}
+
+/// Until when to wait, once the waiting has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deadline {
+    Now,
+    At(Instant),
+    Never,
+}
+
+impl Deadline {
+    pub(crate) fn of(patience: Patience) -> Self {
+        match patience {
+            Patience::Block => Self::Never,
+            Patience::Try => Self::Now,
+            Patience::For(time) => Instant::now().checked_add(time).map_or(Self::Never, Self::At),
+        }
+    }
+
+    /// How long is left of `slice` until the deadline; `None` when it has passed.
+    pub(crate) fn cut(self, slice: Duration) -> Option<Duration> {
+        match self {
+            Self::Now => None,
+            Self::Never => Some(slice),
+            Self::At(instant) => {
+                let left = instant.saturating_duration_since(Instant::now());
+                (!left.is_zero()).then_some(left.min(slice))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slice_ends_with_the_deadline() {
+        let second = Duration::from_secs(1);
+        assert_eq!(Deadline::of(Patience::Try).cut(second), None);
+        assert_eq!(Deadline::of(Patience::Block).cut(second), Some(second));
+        assert_eq!(Deadline::of(Patience::For(Duration::MAX)), Deadline::Never);
+        assert_eq!(Deadline::of(Patience::For(Duration::ZERO)).cut(second), None);
+        let hour = Deadline::of(Patience::For(Duration::from_hours(1)));
+        assert_eq!(hour.cut(second), Some(second));
+    }
+}
