@@ -15,8 +15,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use header::{Kind, Shape, VERSION};
 pub(crate) use header::OWN;
+pub use header::{Kind, Shape, VERSION};
 pub(crate) use latch::Latched;
 pub(crate) use sleep::{Attempt, Gate, Nap};
 use slots::Watch;

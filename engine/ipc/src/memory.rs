@@ -239,7 +239,10 @@ macro_rules! word {
     ($word:ident, $value:ty) => {
         #[cfg_attr(
             not(test),
-            expect(clippy::inline_always, reason = "an access must cost no more than the instruction")
+            expect(
+                clippy::inline_always,
+                reason = "an access must cost no more than the instruction"
+            )
         )]
         impl $word<'_> {
             #[cfg_attr(not(test), inline(always))]

@@ -189,13 +189,7 @@ impl Channel {
     }
 
     /// Sleeps while the word is `seen`; others see that we wait.
-    pub(crate) fn sleep(
-        &self,
-        word: Word32<'_>,
-        seen: u32,
-        deadline: Deadline,
-        slice: Duration,
-    ) -> Result<Nap, Error> {
+    pub(crate) fn sleep(&self, word: Word32<'_>, seen: u32, deadline: Deadline, slice: Duration) -> Result<Nap, Error> {
         let Some(time) = deadline.cut(slice) else {
             return Ok(Nap::Over);
         };
