@@ -132,6 +132,9 @@ impl Channel {
     /// Tries until it is done or the deadline has passed, sleeping at the gate in between. `soon` says without the
     /// latch whether an attempt may succeed: it is asked some times before sleeping.
     ///
+    /// Who has slept raises the gate's flag before it tries again, for the others that may still sleep there: so the
+    /// attempt, when there is something left after it, opens the gate for the next.
+    ///
     /// A host does not sleep: it gets `None`, and is rung when the gate opens.
     pub(crate) fn wait_at<T>(
         &self,
@@ -143,14 +146,15 @@ impl Channel {
     ) -> Result<Option<T>, Error> {
         let mut rounds = 0;
         loop {
+            if deadline != Deadline::Now && !soon() {
+                spin(spins, &soon);
+            }
             let latched = self.latch()?;
+            if rounds > 0 {
+                latched.announce(self, gate);
+            }
             let on_somebody = match attempt(&latched)? {
-                Attempt::Done(done) => {
-                    if rounds > 0 {
-                        latched.announce(self, gate);
-                    }
-                    return Ok(Some(done));
-                }
+                Attempt::Done(done) => return Ok(Some(done)),
                 Attempt::Wait { on_somebody } => on_somebody,
             };
             if self.manner() == Manner::Host {
@@ -160,23 +164,20 @@ impl Channel {
             if deadline == Deadline::Now {
                 return Ok(None);
             }
-            if rounds == 0 && spins > 0 {
-                drop(latched);
-                rounds = 1;
-                if spin(spins, &soon) {
-                    rounds = 0;
-                }
-                continue;
-            }
             let turn = latched.announce(self, gate);
             drop(latched);
             rounds += 1;
             match self.sleep(gate.turn(self), turn, deadline, self.slice(on_somebody, rounds))? {
                 Nap::Woken => {}
-                Nap::Sliced => self.bury_dead()?,
+                Nap::Sliced => self.look_around()?,
                 Nap::Over => return Ok(None),
             }
         }
+    }
+
+    /// Where an engine watches over the processes, nobody else need look.
+    fn look_around(&self) -> Result<(), Error> {
+        if self.shape().hosted { Ok(()) } else { self.bury_dead() }
     }
 
     /// How long to sleep before looking who has died.
@@ -236,10 +237,12 @@ impl Channel {
     }
 }
 
-/// True as soon as it may be soon.
-fn spin(spins: u32, soon: impl Fn() -> bool) -> bool {
-    (0..spins).any(|_| {
+/// Looks some times, until it may be soon.
+fn spin(spins: u32, soon: impl Fn() -> bool) {
+    for _ in 0..spins {
         hint::spin_loop();
-        soon()
-    })
+        if soon() {
+            return;
+        }
+    }
 }

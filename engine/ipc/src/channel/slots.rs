@@ -149,8 +149,10 @@ impl Channel {
                 continue;
             }
             match life.watch() {
-                Some(pidfd) => watch.seen.push((slot, life, pidfd)),
-                None => dead.push(slot),
+                Ok(Some(pidfd)) => watch.seen.push((slot, life, pidfd)),
+                Ok(None) => dead.push(slot),
+                Err(_no_descriptor) if life.is_alive() => {}
+                Err(_no_descriptor) => dead.push(slot),
             }
         }
         let ended = watch.seen.iter().filter(|(_, _, pidfd)| life::has_ended(pidfd));
