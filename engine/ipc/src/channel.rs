@@ -58,6 +58,31 @@ pub enum Manner {
     Host,
 }
 
+/// A channel's file that has been handed over, and who gets it.
+#[derive(Debug)]
+pub struct Attachment {
+    /// The file, inherited or passed.
+    pub file: OwnedFd,
+    /// Who uses it.
+    pub manner: Manner,
+    /// Which process of a workflow this is, for whoever reads the slots; 0 is none.
+    pub party: u32,
+    /// The eventfd(2) that wakes the host of the channel; `None` when there is no host.
+    pub bell: Option<OwnedFd>,
+}
+
+impl Attachment {
+    /// For a client of a channel without a host.
+    pub const fn of(file: OwnedFd) -> Self {
+        Self {
+            file,
+            manner: Manner::Client,
+            party: 0,
+            bell: None,
+        }
+    }
+}
+
 /// A channel that this process has mapped.
 #[derive(Debug)]
 pub struct Channel {
@@ -121,17 +146,17 @@ impl Channel {
 
     /// Maps a channel whose descriptor has been inherited or passed.
     pub fn attach(file: OwnedFd, rules: &'static Rules) -> Result<Arc<Self>, Error> {
-        Self::attach_as(file, rules, Manner::Client, 0, None)
+        Self::attach_as(Attachment::of(file), rules)
     }
 
     /// The same for somebody who is more than a client on his own.
-    pub fn attach_as(
-        file: OwnedFd,
-        rules: &'static Rules,
-        manner: Manner,
-        party: u32,
-        bell: Option<OwnedFd>,
-    ) -> Result<Arc<Self>, Error> {
+    pub fn attach_as(attachment: Attachment, rules: &'static Rules) -> Result<Arc<Self>, Error> {
+        let Attachment {
+            file,
+            manner,
+            party,
+            bell,
+        } = attachment;
         let shape = header::read(&file)?;
         if shape.kind != rules.kind {
             return Err(Error::WrongKind {
