@@ -19,6 +19,7 @@ mod life;
 pub mod lock;
 mod memory;
 mod patience;
+pub mod queue;
 #[cfg(test)]
 mod steps;
 pub mod wire;
@@ -27,3 +28,4 @@ pub mod yard;
 pub use error::Error;
 pub use lock::{Lock, LockGuard};
 pub use patience::Patience;
+pub use queue::Queue;

@@ -21,7 +21,7 @@ use layout::{ENDING, Ending, GETTERS, JOINERS, PUTTERS, READY, RESERVED, TAKEN, 
 pub use put::Reservation;
 pub use take::{Got, Taken, TakenItem};
 
-use crate::channel::{Attachment, Attempt, Channel, Client, Gate, Kind, Place, Rules, Shape};
+use crate::channel::{Attachment, Attempt, Channel, Client, Kind, Place, Rules, Shape};
 use crate::error::Error;
 use crate::patience::{Deadline, Patience};
 
@@ -244,26 +244,17 @@ impl Queue {
     /// False when there was something all the time.
     pub fn join_with(&self, patience: Patience) -> Result<bool, Error> {
         let table = self.table();
-        let joined = self.wait_at(JOINERS, patience, || table.is_done(), |table| table.is_done())?;
-        Ok(joined)
-    }
-
-    fn wait_at(
-        &self,
-        gate: Gate,
-        patience: Patience,
-        soon: impl Fn() -> bool,
-        is_so: impl Fn(Table<'_>) -> bool,
-    ) -> Result<bool, Error> {
-        let table = self.table();
-        let waited = self.channel.wait_at(gate, Deadline::of(patience), SPINS, soon, |latched| {
-            if is_so(table) {
-                latched.open(&self.channel, gate);
-                return Ok(Attempt::Done(()));
-            }
-            let on_somebody = table.get(TAKEN) > 0 || table.get(RESERVED) > 0;
-            Ok(Attempt::Wait { on_somebody })
-        })?;
-        Ok(waited.is_some())
+        let soon = || table.is_done();
+        let joined = self
+            .channel
+            .wait_at(JOINERS, Deadline::of(patience), SPINS, soon, |latched| {
+                if table.is_done() {
+                    latched.open(&self.channel, JOINERS);
+                    return Ok(Attempt::Done(()));
+                }
+                let on_somebody = table.get(TAKEN) > 0 || table.get(RESERVED) > 0;
+                Ok(Attempt::Wait { on_somebody })
+            })?;
+        Ok(joined.is_some())
     }
 }

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::layout::{
-    BUSY, CLASS_MAX, FREE, FRESH, HEAD, NEXT_NUMBER, READY, RESERVED, State, TAIL, TAKEN, Table,
-};
 use super::Queue;
+use super::layout::{BUSY, CLASS_MAX, FREE, FRESH, HEAD, NEXT_NUMBER, READY, RESERVED, State, TAIL, TAKEN, Table};
 use crate::error::Error;
 
 impl Queue {
@@ -17,7 +15,11 @@ impl Queue {
     pub fn audit(&self) -> Result<(), Error> {
         let _latched = self.channel.latch()?;
         let table = self.table();
-        if table.is_sound()? { Ok(()) } else { Err(self.channel.damaged()) }
+        if table.is_sound()? {
+            Ok(())
+        } else {
+            Err(self.channel.damaged())
+        }
     }
 }
 

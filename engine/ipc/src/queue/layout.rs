@@ -121,11 +121,6 @@ const TAG_BITS: u64 = 0xff;
 const DELIVERIES_MAX: u32 = 0xff_ffff;
 
 impl Status {
-    pub const FREE: Self = Self {
-        state: State::Free,
-        deliveries: 0,
-    };
-
     pub fn word(self) -> u64 {
         let (tag, slot) = match self.state {
             State::Free => (0, 0),

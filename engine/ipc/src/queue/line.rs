@@ -5,8 +5,8 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::layout::{
-    ARENA_END, ARENA_PROVIDED, BUSY, CLASS_MAX, Descriptor, FREE, FRESH, HEAD, PROVIDED, READY, RESERVED, State, Status,
-    TAIL, TAKEN, Table,
+    ARENA_END, ARENA_PROVIDED, BUSY, CLASS_MAX, Descriptor, FREE, FRESH, HEAD, PROVIDED, READY, RESERVED, State,
+    Status, TAIL, TAKEN, Table,
 };
 use crate::error::Error;
 use crate::memory::FIRST;

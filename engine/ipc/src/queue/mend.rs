@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::Counts;
 use super::layout::{
-    Descriptor, FRESH, INTENT, INTENT_RETURNED, NEXT_NUMBER, PROVIDED, READY, REFUSED, RESERVED, RETURNED, State, TAKEN,
-    Table,
+    Descriptor, FRESH, INTENT, INTENT_RETURNED, NEXT_NUMBER, PROVIDED, READY, REFUSED, RESERVED, RETURNED, State,
+    TAKEN, Table,
 };
 use crate::channel::{Channel, Slot};
 use crate::error::Error;

@@ -5,7 +5,8 @@ use std::slice;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::layout::{
-    Descriptor, ENDING, Ending, GETTERS, JOINERS, NEXT_NUMBER, PUTTERS, READY, REFUSED, RESERVED, State, Table, class_of,
+    Descriptor, ENDING, Ending, GETTERS, JOINERS, NEXT_NUMBER, PUTTERS, READY, REFUSED, RESERVED, State, Table,
+    class_of,
 };
 use super::{Queue, SMALL_BYTES_MAX, SPINS};
 use crate::channel::{Attempt, Latched, Slot};
@@ -92,7 +93,9 @@ impl Queue {
             } else {
                 let rest = &items[put..];
                 self.check_length(item.len() as u64)
-                    .and_then(|()| self.when_there_is_room(deadline.left(), |table, latched| table.put_batch(latched, rest)))
+                    .and_then(|()| {
+                        self.when_there_is_room(deadline.left(), |table, latched| table.put_batch(latched, rest))
+                    })
                     .map(Option::unwrap_or_default)
             };
             match batch {
@@ -113,22 +116,23 @@ impl Queue {
         let table = self.table();
         let capacity = self.capacity();
         let soon = || table.has_room(capacity) || table.get(ENDING) != 0;
-        self.channel.wait_at(PUTTERS, Deadline::of(patience), SPINS, soon, |latched| {
-            match table.ending()? {
-                Ending::Open => {}
-                Ending::Closed => return Err(Error::Closed),
-                Ending::Broken => return Err(Error::Broken),
-            }
-            if !table.has_room(capacity) {
-                let on_somebody = table.get(RESERVED) > 0;
-                return Ok(Attempt::Wait { on_somebody });
-            }
-            let done = put(table, latched)?;
-            if table.has_room(capacity) {
-                latched.open(&self.channel, PUTTERS);
-            }
-            Ok(Attempt::Done(done))
-        })
+        self.channel
+            .wait_at(PUTTERS, Deadline::of(patience), SPINS, soon, |latched| {
+                match table.ending()? {
+                    Ending::Open => {}
+                    Ending::Closed => return Err(Error::Closed),
+                    Ending::Broken => return Err(Error::Broken),
+                }
+                if !table.has_room(capacity) {
+                    let on_somebody = table.get(RESERVED) > 0;
+                    return Ok(Attempt::Wait { on_somebody });
+                }
+                let done = put(table, latched)?;
+                if table.has_room(capacity) {
+                    latched.open(&self.channel, PUTTERS);
+                }
+                Ok(Attempt::Done(done))
+            })
     }
 
     fn check_length(&self, length: u64) -> Result<(), Error> {
@@ -308,11 +312,7 @@ impl Table<'_> {
 
     /// The step by which an item is put.
     #[inline]
-    fn make_ready(
-        self,
-        descriptor: Descriptor<'_>,
-        link: impl FnOnce(Self) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    fn make_ready(self, descriptor: Descriptor<'_>, link: impl FnOnce(Self) -> Result<(), Error>) -> Result<(), Error> {
         let number = self.u64(NEXT_NUMBER).load(Relaxed);
         descriptor.set_number(number);
         descriptor.commit(State::Ready, 0);

@@ -153,24 +153,25 @@ impl Queue {
     ) -> Result<Option<T>, Error> {
         let table = self.table();
         let soon = || table.get(READY) > 0 || table.get(ENDING) != 0;
-        self.channel.wait_at(GETTERS, Deadline::of(patience), SPINS, soon, |latched| {
-            let ending = table.ending()?;
-            if ending == Ending::Broken {
-                return Err(Error::Closed);
-            }
-            if let Some((index, status)) = table.first()? {
-                let got = get(table, latched, index, status.deliveries)?;
-                if table.get(READY) > 0 {
-                    latched.open(&self.channel, GETTERS);
+        self.channel
+            .wait_at(GETTERS, Deadline::of(patience), SPINS, soon, |latched| {
+                let ending = table.ending()?;
+                if ending == Ending::Broken {
+                    return Err(Error::Closed);
                 }
-                return Ok(Attempt::Done(got));
-            }
-            if ending == Ending::Closed && !table.may_get_more(slot)? {
-                return Err(Error::Closed);
-            }
-            let on_somebody = table.get(TAKEN) > 0 || table.get(RESERVED) > 0;
-            Ok(Attempt::Wait { on_somebody })
-        })
+                if let Some((index, status)) = table.first()? {
+                    let got = get(table, latched, index, status.deliveries)?;
+                    if table.get(READY) > 0 {
+                        latched.open(&self.channel, GETTERS);
+                    }
+                    return Ok(Attempt::Done(got));
+                }
+                if ending == Ending::Closed && !table.may_get_more(slot)? {
+                    return Err(Error::Closed);
+                }
+                let on_somebody = table.get(TAKEN) > 0 || table.get(RESERVED) > 0;
+                Ok(Attempt::Wait { on_somebody })
+            })
     }
 
     /// An item has gone: there is room, and perhaps it was the last.
@@ -253,7 +254,11 @@ impl Queue {
                 taken.push(table.take(index, slot, deliveries)?);
                 bytes += table.descriptor(index).length()?;
                 let is_enough = bytes >= bytes_max as u64;
-                next = if is_enough { None } else { table.next_of_batch(taken.len(), items_max)? };
+                next = if is_enough {
+                    None
+                } else {
+                    table.next_of_batch(taken.len(), items_max)?
+                };
             }
             latched.open(&self.channel, PUTTERS);
             Ok(())
@@ -509,9 +514,11 @@ impl Table<'_> {
         });
         Ok(taken.min_by_key(|(slot, item)| (*slot != me, item.number)))
     }
+}
 
+impl<'a> Table<'a> {
     /// The descriptor of an item that the slot has taken.
-    fn taken_by(self, slot: Slot, item: ItemId) -> Result<Descriptor<'_>, Error> {
+    fn taken_by(self, slot: Slot, item: ItemId) -> Result<Descriptor<'a>, Error> {
         if item.index >= self.get(FRESH).min(self.count) {
             return Err(Error::NotHeld);
         }
