@@ -73,6 +73,7 @@ pub struct Attachment {
 
 impl Attachment {
     /// For a client of a channel without a host.
+    #[must_use]
     pub const fn of(file: OwnedFd) -> Self {
         Self {
             file,

@@ -108,7 +108,7 @@ pub fn has_ended(pidfd: &OwnedFd) -> bool {
     unsafe { libc::poll(&raw mut poll, 1, 0) > 0 }
 }
 
-/// When a process was started, in clock ticks since boot: field 22 of /proc/PID/stat, proc_pid_stat(5).
+/// When a process was started, in clock ticks since boot: field 22 of /proc/PID/stat, `proc_pid_stat(5)`.
 fn started(pid: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, field 2, may contain anything but ends at the last parenthesis.

@@ -141,16 +141,19 @@ impl Queue {
     }
 
     /// What it shares with all channels.
+    #[must_use]
     pub fn channel(&self) -> &Arc<Channel> {
         &self.channel
     }
 
     /// Its descriptor, to be passed or inherited.
+    #[must_use]
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.channel.descriptor()
     }
 
     /// Who uses it.
+    #[must_use]
     pub fn clients(&self) -> Vec<Client> {
         self.channel.clients()
     }

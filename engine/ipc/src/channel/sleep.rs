@@ -55,6 +55,12 @@ impl Gate {
     fn waiting(self, channel: &Channel) -> Word32<'_> {
         channel.u32(GATES + 8 * self as u64 + 4)
     }
+
+    /// Before sleeping at the gate, with the latch held: what its turn is now.
+    fn announce(self, channel: &Channel) -> u32 {
+        self.waiting(channel).store(1, Ordering::Relaxed);
+        self.turn(channel).load(Ordering::Relaxed)
+    }
 }
 
 /// What an attempt came to.
@@ -120,12 +126,6 @@ impl Latched<'_> {
             self.errands.set(self.errands.get().note(|errands| errands.ring = true));
         }
     }
-
-    /// Before sleeping at the gate: what its turn is now.
-    fn announce(&self, channel: &Channel, gate: Gate) -> u32 {
-        gate.waiting(channel).store(1, Ordering::Relaxed);
-        gate.turn(channel).load(Ordering::Relaxed)
-    }
 }
 
 impl Channel {
@@ -151,7 +151,7 @@ impl Channel {
             }
             let latched = self.latch()?;
             if rounds > 0 {
-                latched.announce(self, gate);
+                gate.announce(self);
             }
             let on_somebody = match attempt(&latched)? {
                 Attempt::Done(done) => return Ok(Some(done)),
@@ -164,7 +164,7 @@ impl Channel {
             if deadline == Deadline::Now {
                 return Ok(None);
             }
-            let turn = latched.announce(self, gate);
+            let turn = gate.announce(self);
             drop(latched);
             rounds += 1;
             match self.sleep(gate.turn(self), turn, deadline, self.slice(on_somebody, rounds))? {
@@ -199,10 +199,9 @@ impl Channel {
         let slept = futex::wait(word, seen, time);
         waiting.add(u32::MAX);
         match slept {
-            Slept::Woken => Ok(Nap::Woken),
             Slept::TimedOut => Ok(Nap::Sliced),
             Slept::Interrupted if self.is_interruptible() => Err(Error::Interrupted),
-            Slept::Interrupted => Ok(Nap::Woken),
+            Slept::Woken | Slept::Interrupted => Ok(Nap::Woken),
         }
     }
 

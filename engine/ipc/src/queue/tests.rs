@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::*;
 
 pub(super) const MAX: u64 = 1 << 24;
+const LARGEST: usize = 1 << 24;
 
 pub(super) fn queue(capacity: u64) -> Queue {
     Queue::create(&Place::Memory, capacity, MAX).expect("a queue is made")
@@ -21,7 +22,8 @@ pub(super) fn other(queue: &Queue) -> Queue {
 }
 
 fn item(length: usize, seed: usize) -> Vec<u8> {
-    (0..length).map(|at| ((at * 31 + seed * 7) % 251) as u8).collect()
+    let byte = |at: usize| u8::try_from((at * 31 + seed * 7) % 251).unwrap_or_default();
+    (0..length).map(byte).collect()
 }
 
 #[test]

@@ -11,11 +11,11 @@ use crate::queue::{ItemId, Queue};
 struct Random(u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        self.0 % bound
+        usize::try_from(self.0 % bound as u64).expect("it is below the bound")
     }
 }
 
@@ -42,12 +42,12 @@ impl Model {
 }
 
 fn step(random: &mut Random, users: &[Queue], model: &mut Model, capacity: u64) {
-    let user = random.below(users.len() as u64) as usize;
+    let user = random.below(users.len());
     let queue = &users[user];
     match random.below(6) {
         0 | 1 => {
-            let length = [0, 7, 24, 100, 3000, 5000, 70_000][random.below(7) as usize];
-            let bytes = item(length, random.below(1000) as usize);
+            let length = [0, 7, 24, 100, 3000, 5000, 70_000][random.below(7)];
+            let bytes = item(length, random.below(1000));
             let has_room = capacity == 0 || (model.ready.len() as u64) < capacity;
             assert_eq!(queue.try_put(&bytes).expect("open"), has_room);
             if has_room {
@@ -70,7 +70,7 @@ fn step(random: &mut Random, users: &[Queue], model: &mut Model, capacity: u64) 
         }
         _ if model.taken.is_empty() => {}
         choice => {
-            let chosen = random.below(model.taken.len() as u64) as usize;
+            let chosen = random.below(model.taken.len());
             let held = model.taken.swap_remove(chosen);
             let owner = &users[held.0];
             if held.0 != user {
@@ -91,7 +91,7 @@ fn step(random: &mut Random, users: &[Queue], model: &mut Model, capacity: u64) 
 fn the_queue_does_what_the_model_does() {
     for seed in 1..=60_u64 {
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let capacity = [0, 1, 3, 50][(seed % 4) as usize];
+        let capacity = [0, 1, 3, 50][random.below(4)];
         let first = queue(capacity);
         assert_eq!(first.max_item(), MAX);
         let users = [other(&first), other(&first), first];
