@@ -48,10 +48,12 @@ impl Gate {
         1 << self as u8
     }
 
+    #[inline]
     pub(super) fn turn(self, channel: &Channel) -> Word32<'_> {
         channel.u32(GATES + 8 * self as u64)
     }
 
+    #[inline]
     fn waiting(self, channel: &Channel) -> Word32<'_> {
         channel.u32(GATES + 8 * self as u64 + 4)
     }
@@ -136,6 +138,7 @@ impl Channel {
     /// attempt, when there is something left after it, opens the gate for the next.
     ///
     /// A host does not sleep: it gets `None`, and is rung when the gate opens.
+    #[inline]
     pub(crate) fn wait_at<T>(
         &self,
         gate: Gate,
