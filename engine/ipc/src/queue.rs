@@ -29,7 +29,7 @@ use crate::patience::{Deadline, Patience};
 const SMALL_BYTES_MAX: usize = 4096;
 
 /// How often a queue in which nothing can be done is looked at before sleeping.
-const SPINS: u32 = 60;
+const SPINS: u32 = 7;
 
 /// No item is longer: 1 TiB.
 const ITEM_BYTES_MAX: u64 = 1 << layout::CLASS_MAX;
