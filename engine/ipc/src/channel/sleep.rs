@@ -105,6 +105,15 @@ impl Latched<'_> {
         self.tell_host(channel, u32::from(gate.bit()));
     }
 
+    /// Who was woken has gone in and left something: the next one who sleeps is woken, whether any is known of or not.
+    pub(crate) fn pass_on(&self, channel: &Channel, gate: Gate) {
+        let turn = gate.turn(channel);
+        turn.store(turn.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        self.errands
+            .set(self.errands.get().note(|errands| errands.wake_one |= gate.bit()));
+        self.tell_host(channel, u32::from(gate.bit()));
+    }
+
     /// Wakes whoever sleeps at the channel, whatever for: who has died may have been woken instead of them.
     pub(crate) fn wake_all(&self, channel: &Channel) {
         for gate in Gate::ALL {
@@ -215,14 +224,14 @@ impl Channel {
 
     /// Rings for the host, unless it has been rung for already and not looked.
     pub(crate) fn ring(&self) {
+        // Who has no bell must not say that it has rung.
+        let Some(bell) = &self.bell else { return };
         if self.u32(RUNG).swap(1, Ordering::AcqRel) != 0 {
             return;
         }
-        if let Some(bell) = &self.bell {
-            let one: u64 = 1;
-            // SAFETY: eight bytes are read from `one`. That the bell is full, or its host gone, is no matter.
-            unsafe { libc::write(bell.as_raw_fd(), (&raw const one).cast(), 8) };
-        }
+        let one: u64 = 1;
+        // SAFETY: eight bytes are read from `one`. That the bell is full, or its host gone, is no matter.
+        unsafe { libc::write(bell.as_raw_fd(), (&raw const one).cast(), 8) };
     }
 
     /// The host looks: whether it has been rung for since it looked last.
