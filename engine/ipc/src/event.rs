@@ -182,7 +182,7 @@ impl Event {
             let slice = self.channel.slice(false, 0);
             match self.channel.sleep(self.word(), announced, deadline, slice)? {
                 Nap::Woken => {}
-                Nap::Sliced => self.channel.bury_dead()?,
+                Nap::Sliced => self.channel.look_around()?,
                 Nap::Over => return Ok(false),
             }
         }

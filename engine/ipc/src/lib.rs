@@ -21,6 +21,7 @@ mod life;
 pub mod lock;
 mod memory;
 mod patience;
+pub mod queue;
 pub mod semaphore;
 #[cfg(test)]
 mod steps;
@@ -33,4 +34,5 @@ pub use error::Error;
 pub use event::Event;
 pub use lock::{Lock, LockGuard};
 pub use patience::Patience;
+pub use queue::Queue;
 pub use semaphore::{Semaphore, SemaphoreGuard};

@@ -30,6 +30,18 @@ impl Deadline {
         }
     }
 
+    /// The patience that is left.
+    pub(crate) fn left(self) -> Patience {
+        match self {
+            Self::Now => Patience::Try,
+            Self::Never => Patience::Block,
+            Self::At(instant) => match instant.saturating_duration_since(Instant::now()) {
+                Duration::ZERO => Patience::Try,
+                left => Patience::For(left),
+            },
+        }
+    }
+
     /// How long is left of `slice` until the deadline; `None` when it has passed.
     pub(crate) fn cut(self, slice: Duration) -> Option<Duration> {
         match self {

@@ -199,7 +199,7 @@ impl Semaphore {
         let attempt = |latched: &Latched<'_>| {
             if permits <= self.free_to(claim) {
                 let granted = self.grant(latched, me, permits);
-                self.after_waiting(latched, claim, began.get().is_some());
+                self.after_waiting(latched, claim);
                 return Ok(Attempt::Done(granted));
             }
             let since = began.get().unwrap_or_else(Instant::now);
@@ -235,23 +235,17 @@ impl Semaphore {
 
     /// Who has waited and gets in sees to the others: what he claimed is free for them now, and what he was woken for may be more
     /// than he took.
-    fn after_waiting(&self, latched: &Latched<'_>, claim: u64, has_waited: bool) {
+    fn after_waiting(&self, latched: &Latched<'_>, claim: u64) {
         let claims = self.channel.u64(CLAIM);
         let claimed = claims.load(Ordering::Relaxed) == claim;
         if claimed {
             claims.store(0, Ordering::Relaxed);
         }
-        if self.free() == 0 {
-            return;
-        }
-        match self.channel.u32(CROWD).load(Ordering::Relaxed) {
-            NOBODY => {}
-            MODEST if !claimed => {
-                if has_waited {
-                    latched.pass_on(&self.channel, Gate::First);
-                }
-            }
-            MODEST.. => self.let_all_in(latched),
+        let free = self.free();
+        if free > 0 && claimed {
+            self.let_all_in(latched);
+        } else if free > 0 {
+            self.let_in(latched, 1);
         }
     }
 

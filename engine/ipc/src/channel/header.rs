@@ -116,6 +116,7 @@ pub struct Shape {
 
 impl Shape {
     /// A shape with nothing special about it.
+    #[must_use]
     pub const fn new(kind: Kind) -> Self {
         Self {
             kind,
@@ -129,11 +130,13 @@ impl Shape {
     }
 
     /// Where the part of a kind behind the slots begins.
+    #[must_use]
     pub const fn body_at(&self) -> u64 {
         (SLOTS + self.slots as u64 * SLOT).next_multiple_of(PAGE)
     }
 
     /// How long the fixed part of the file is, in bytes.
+    #[must_use]
     pub const fn fixed_bytes(&self) -> u64 {
         self.body_at() + self.body
     }

@@ -150,8 +150,10 @@ impl Channel {
                 continue;
             }
             match life.watch() {
-                Some(pidfd) => watch.seen.push((slot, life, pidfd)),
-                None => dead.push(slot),
+                Ok(Some(pidfd)) => watch.seen.push((slot, life, pidfd)),
+                Ok(None) => dead.push(slot),
+                Err(_no_descriptor) if life.is_alive() => {}
+                Err(_no_descriptor) => dead.push(slot),
             }
         }
         let ended = watch.seen.iter().filter(|(_, _, pidfd)| life::has_ended(pidfd));
@@ -167,12 +169,13 @@ impl Channel {
             return life::has_ended(pidfd);
         }
         match life.watch() {
-            Some(pidfd) => {
+            Ok(Some(pidfd)) => {
                 watch.seen.retain(|(seen, ..)| *seen != slot);
                 watch.seen.push((slot, life, pidfd));
                 false
             }
-            None => true,
+            Ok(None) => true,
+            Err(_no_descriptor) => !life.is_alive(),
         }
     }
 
