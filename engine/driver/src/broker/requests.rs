@@ -1,5 +1,7 @@
 //! Requests, one after another: who asks, for what, and what the yard says.
 
+use std::collections::BTreeSet;
+
 use forkyard_ipc::channel::Kind;
 use forkyard_ipc::wire::{Answer, Ask, Touch, VERSION, Why};
 use forkyard_ipc::yard::{Handed, ItemId, Refusal, Reply, Request, Slot, Station, Ticket, Yard};
@@ -46,7 +48,12 @@ impl Broker {
         asked: Asked,
     ) -> Option<TableWanted> {
         let speaker = self.connections.get(&id)?.speaker;
-        let Asked { request, ask, cut } = asked;
+        let Asked {
+            request,
+            ask,
+            cut,
+            kind,
+        } = asked;
         match speaker {
             Speaker::Unknown => {
                 self.greet(yard, names, id, request, ask);
@@ -75,7 +82,9 @@ impl Broker {
                     request,
                     slot,
                 };
-                let step = self.step(yard, names, from, ask, cut);
+                let step = names
+                    .expect(kind, &ask)
+                    .and_then(|()| self.step(yard, names, from, ask, cut));
                 self.carry_out(yard, from, step)
             }
         }
@@ -114,7 +123,7 @@ impl Broker {
             }
             Ask::Get { name, block } => {
                 let queue = names.queue(slot, &name, Touch::Get)?;
-                self.has_room_for_items(from.connection)?;
+                self.has_room_for_items(from)?;
                 Ok(Step::Ask {
                     request: Request::Take { queue },
                     wanted: Wanted::Take(queue),
@@ -246,25 +255,31 @@ impl Broker {
                 (Some(item), _) => undo(yard.give_back(asked.slot, queue, item)),
                 (None, _) => {}
             },
-            Wanted::Hold(held, permits) if granted && !sent => undo(yard.release(asked.slot, held, permits)),
+            Wanted::Hold(held, permits) if granted => match self.connections.get_mut(&asked.connection) {
+                Some(connection) if sent => connection.granted(held, permits),
+                Some(_) | None => undo(yard.release(asked.slot, held, permits)),
+            },
             Wanted::Put | Wanted::Hold(..) | Wanted::Event => {}
         }
     }
 
-    /// The queue of an item that this connection has taken, which from now on it has no longer.
+    /// The queue of an item that this connection has taken, or its process has kept; from now on they have it no longer.
     fn settle(&mut self, names: &Names, from: From, name: &str, item: ItemId) -> Result<u32, Refused> {
         let queue = names.queue(from.slot, name, Touch::Get)?;
         let connection = self.connections.get_mut(&from.connection);
         let had = connection.is_some_and(|connection| connection.items.remove(&(queue, item)));
-        if had {
+        let kept = self.kept.get_mut(&from.slot);
+        if had || kept.is_some_and(|kept| kept.remove(&(queue, item))) {
             Ok(queue)
         } else {
             Err(not_held(Refusal::NotHeld, name))
         }
     }
 
-    fn has_room_for_items(&self, id: ConnectionId) -> Result<(), Refused> {
-        let taken = self.connections.get(&id).map_or(0, |connection| connection.items.len());
+    fn has_room_for_items(&self, from: From) -> Result<(), Refused> {
+        let connection = self.connections.get(&from.connection);
+        let kept = self.kept.get(&from.slot).map_or(0, BTreeSet::len);
+        let taken = kept + connection.map_or(0, |connection| connection.items.len());
         if taken < UNACKNOWLEDGED_MAX {
             return Ok(());
         }
