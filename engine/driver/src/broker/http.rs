@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, HeaderMap, ORIGIN};
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -82,13 +83,19 @@ async fn converse(line: Line, desk: &Arc<Mutex<Desk>>, flight: &Flight, door: &D
 }
 
 async fn respond(desk: &mut Desk, request: Request<Incoming>) -> Response<Parcel> {
+    let (head, mut body) = request.into_parts();
     desk.flight().until_empty().await;
-    let told = answer(desk, request).await;
-    told.unwrap_or_else(Told::Refused).into_response(desk.flight())
+    let told = match answer(desk, &head, &mut body).await {
+        Ok(told) => told,
+        Err(refusal) => {
+            wish::drain(&head.headers, &mut body).await;
+            Told::Refused(refusal)
+        }
+    };
+    told.into_response(desk.flight())
 }
 
-async fn answer(desk: &mut Desk, request: Request<Incoming>) -> Result<Told, Refusal> {
-    let (head, body) = request.into_parts();
+async fn answer(desk: &mut Desk, head: &Parts, body: &mut Incoming) -> Result<Told, Refusal> {
     if head.headers.contains_key(ORIGIN) {
         let message = "a page of the web has no business here: a request with an `Origin` is refused";
         return Err(Refusal::new(Code::ForeignOrigin, message));
@@ -98,7 +105,7 @@ async fn answer(desk: &mut Desk, request: Request<Incoming>) -> Result<Told, Ref
         return Ok(Told::Openapi);
     }
     desk.greet(token(&head.headers, verb)?).await?;
-    verbs::carry_out(desk, verb, name, &head, body).await
+    verbs::carry_out(desk, verb, name, head, body).await
 }
 
 /// The token of the request; empty where none is needed.

@@ -22,7 +22,7 @@ pub(super) async fn carry_out(
     verb: Verb,
     name: &str,
     head: &Parts,
-    body: Incoming,
+    body: &mut Incoming,
 ) -> Result<Told, Refusal> {
     let (headers, query) = (&head.headers, head.uri.query());
     let name = name.to_owned();

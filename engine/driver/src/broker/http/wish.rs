@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use forkyard_core::spec;
 use forkyard_ipc::client::Patience;
 use forkyard_ipc::yard::ItemId;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use hyper::header::{ACCEPT, CONTENT_TYPE, EXPECT, HeaderMap};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -24,6 +25,9 @@ const JSON_BYTES_MAX: usize = 64 * 1024;
 
 /// No more JSON comes with items, whatever the queue's `max_item`.
 const ITEMS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// No more of a body is read to be thrown away.
+const DRAIN_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// So many items may be got, put or settled at once.
 pub(super) const ITEMS_MAX: usize = 1000;
@@ -142,7 +146,7 @@ impl Waiting {
 pub(super) async fn put(
     headers: &HeaderMap,
     query: Option<&str>,
-    body: Incoming,
+    body: &mut Incoming,
     item_bytes_max: usize,
 ) -> Result<PutWish, Refusal> {
     if media_type(headers) == Some(RAW.to_owned()) {
@@ -180,7 +184,7 @@ pub(super) async fn put(
     })
 }
 
-pub(super) async fn get(headers: &HeaderMap, query: Option<&str>, body: Incoming) -> Result<GetWish, Refusal> {
+pub(super) async fn get(headers: &HeaderMap, query: Option<&str>, body: &mut Incoming) -> Result<GetWish, Refusal> {
     let body: GetBody = json(headers, query, body, JSON_BYTES_MAX).await?;
     let raw = accepts_raw(headers);
     let max = body.max.unwrap_or(1);
@@ -203,7 +207,11 @@ pub(super) async fn get(headers: &HeaderMap, query: Option<&str>, body: Incoming
 }
 
 /// The items to be acknowledged or given back.
-pub(super) async fn settle(headers: &HeaderMap, query: Option<&str>, body: Incoming) -> Result<Vec<ItemId>, Refusal> {
+pub(super) async fn settle(
+    headers: &HeaderMap,
+    query: Option<&str>,
+    body: &mut Incoming,
+) -> Result<Vec<ItemId>, Refusal> {
     let body: SettleBody = json(headers, query, body, JSON_BYTES_MAX).await?;
     let ids = match (body.id, body.ids) {
         (Some(id), None) => vec![id],
@@ -217,7 +225,11 @@ pub(super) async fn settle(headers: &HeaderMap, query: Option<&str>, body: Incom
         .collect()
 }
 
-pub(super) async fn waiting(headers: &HeaderMap, query: Option<&str>, body: Incoming) -> Result<Patience, Refusal> {
+pub(super) async fn waiting(
+    headers: &HeaderMap,
+    query: Option<&str>,
+    body: &mut Incoming,
+) -> Result<Patience, Refusal> {
     let waiting: Waiting = json(headers, query, body, JSON_BYTES_MAX).await?;
     waiting.patience()
 }
@@ -226,7 +238,7 @@ pub(super) async fn waiting(headers: &HeaderMap, query: Option<&str>, body: Inco
 pub(super) async fn permits(
     headers: &HeaderMap,
     query: Option<&str>,
-    body: Incoming,
+    body: &mut Incoming,
 ) -> Result<(u32, Patience), Refusal> {
     let body: PermitsBody = json(headers, query, body, JSON_BYTES_MAX).await?;
     let waiting = Waiting {
@@ -237,13 +249,13 @@ pub(super) async fn permits(
 }
 
 /// How many permits are released.
-pub(super) async fn released(headers: &HeaderMap, query: Option<&str>, body: Incoming) -> Result<u32, Refusal> {
+pub(super) async fn released(headers: &HeaderMap, query: Option<&str>, body: &mut Incoming) -> Result<u32, Refusal> {
     let body: ReleaseBody = json(headers, query, body, JSON_BYTES_MAX).await?;
     Ok(body.permits.unwrap_or(1))
 }
 
 /// Where nothing is to be said, nothing may be.
-pub(super) async fn nothing(headers: &HeaderMap, query: Option<&str>, body: Incoming) -> Result<(), Refusal> {
+pub(super) async fn nothing(headers: &HeaderMap, query: Option<&str>, body: &mut Incoming) -> Result<(), Refusal> {
     let Empty {} = json(headers, query, body, JSON_BYTES_MAX).await?;
     Ok(())
 }
@@ -251,7 +263,7 @@ pub(super) async fn nothing(headers: &HeaderMap, query: Option<&str>, body: Inco
 async fn json<T: Default + DeserializeOwned>(
     headers: &HeaderMap,
     query: Option<&str>,
-    body: Incoming,
+    body: &mut Incoming,
     limit: usize,
 ) -> Result<T, Refusal> {
     if query.is_some() {
@@ -287,8 +299,8 @@ async fn json<T: Default + DeserializeOwned>(
     serde_json::from_slice(&bytes).map_err(|error| Refusal::bad(format!("the body is not as it should be: {error}")))
 }
 
-/// The body, and how much of it was thrown away.
-async fn read(mut body: Incoming, limit: usize) -> Result<(Vec<u8>, usize), Refusal> {
+/// The body; or, when it is longer than the limit, nothing, and how much of it was seen.
+async fn read(body: &mut Incoming, limit: usize) -> Result<(Vec<u8>, usize), Refusal> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
         return Ok((Vec::new(), announced));
@@ -305,6 +317,18 @@ async fn read(mut body: Incoming, limit: usize) -> Result<(Vec<u8>, usize), Refu
             return Ok((Vec::new(), bytes.len() + data.len()));
         }
         bytes.extend_from_slice(&data);
+    }
+}
+
+/// Throws away what is left of a body: a client that is still sending would not see the answer. One that waits to be
+/// told to send is not told.
+pub(super) async fn drain(headers: &HeaderMap, body: &mut Incoming) {
+    let mut drained = 0;
+    while !headers.contains_key(EXPECT) && drained < DRAIN_BYTES_MAX {
+        let Ok(Some(Ok(frame))) = tokio::time::timeout(PAUSE_TIME, body.frame()).await else {
+            return;
+        };
+        drained += frame.data_ref().map_or(0, Bytes::len);
     }
 }
 

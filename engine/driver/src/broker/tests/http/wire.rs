@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -20,9 +21,13 @@ pub fn post(token: &str, path: &str, json: &str) -> Vec<u8> {
     request("POST", &format!("/v1/{path}"), &headers, json)
 }
 
-/// A connection on which that has been asked.
+/// A connection on which that, which is short, has been asked.
 pub fn ask(world: &World, request: &[u8]) -> UnixStream {
-    let mut stream = UnixStream::connect(world.socket()).expect("connected");
+    connect(&world.socket(), request)
+}
+
+fn connect(socket: &Path, request: &[u8]) -> UnixStream {
+    let mut stream = UnixStream::connect(socket).expect("connected");
     stream.write_all(request).expect("sent");
     stream
 }
@@ -37,8 +42,9 @@ pub struct Exchange {
 impl Exchange {
     /// One request on a connection of its own.
     pub async fn of(world: &mut World, request: &[u8]) -> Self {
-        let stream = ask(world, request);
-        Self::read(world, stream).await
+        let (socket, request) = (world.socket(), request.to_vec());
+        let task = World::task(move || Self::next(&mut BufReader::new(connect(&socket, &request))));
+        world.join(task).await
     }
 
     /// So many requests on one connection.
