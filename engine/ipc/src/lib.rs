@@ -22,6 +22,7 @@ pub mod lock;
 mod memory;
 mod patience;
 pub mod queue;
+mod readiness;
 pub mod semaphore;
 #[cfg(test)]
 mod steps;
@@ -35,4 +36,5 @@ pub use event::Event;
 pub use lock::{Lock, LockGuard};
 pub use patience::Patience;
 pub use queue::Queue;
+pub use readiness::Readiness;
 pub use semaphore::{Semaphore, SemaphoreGuard};
