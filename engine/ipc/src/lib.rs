@@ -13,6 +13,7 @@ compile_error!("the yard stands on Linux: futex(2), pidfd_open(2), memfd_create(
 
 pub mod channel;
 pub mod client;
+mod directory;
 mod error;
 pub mod event;
 mod face;
@@ -31,6 +32,7 @@ mod trial;
 pub mod wire;
 pub mod yard;
 
+pub use directory::Yard;
 pub use error::Error;
 pub use event::Event;
 pub use lock::{Lock, LockGuard};
