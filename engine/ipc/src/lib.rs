@@ -13,6 +13,8 @@ compile_error!("the yard stands on Linux: futex(2), pidfd_open(2), memfd_create(
 
 pub mod channel;
 pub mod client;
+#[cfg(test)]
+mod deaths;
 mod directory;
 mod error;
 pub mod event;
