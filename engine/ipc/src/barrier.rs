@@ -100,11 +100,13 @@ impl Barrier {
     }
 
     /// How many wait for each other.
+    #[must_use]
     pub fn parties(&self) -> u32 {
         u32::try_from(self.channel.shape().first).unwrap_or(u32::MAX)
     }
 
     /// How many have arrived and wait.
+    #[must_use]
     pub fn waiting(&self) -> u32 {
         if self.is_broken() {
             return 0;
@@ -113,6 +115,7 @@ impl Barrier {
     }
 
     /// Whether nobody can meet until it is reset.
+    #[must_use]
     pub fn is_broken(&self) -> bool {
         is_broken(&self.channel)
     }
@@ -177,7 +180,7 @@ impl Barrier {
         if before >= self.channel.shape().first {
             return Err(self.channel.damaged());
         }
-        arrivals.commit(generation << COUNT_BITS | ours + 1);
+        arrivals.commit((generation << COUNT_BITS) | (ours + 1));
         arrived.store(before + 1, Ordering::Relaxed);
         if before + 1 == self.channel.shape().first {
             self.go_on(&latched, generation);

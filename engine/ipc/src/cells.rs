@@ -69,21 +69,25 @@ impl Cells {
 
     /// The lock beside them, which a thread may acquire again. That the bytes are only touched with it is for their users to agree
     /// on.
+    #[must_use]
     pub fn lock(&self) -> &Lock {
         &self.lock
     }
 
     /// How many bytes there are.
+    #[must_use]
     pub fn len(&self) -> u64 {
         self.channel.shape().first
     }
 
     /// Whether there are none.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Where in the file they begin: at a page, so that others can map them.
+    #[must_use]
     pub fn body_offset(&self) -> u64 {
         self.channel.shape().body_at()
     }

@@ -88,6 +88,7 @@ impl Condition {
     }
 
     /// How many wait and have not been called.
+    #[must_use]
     pub fn waiting(&self) -> u32 {
         let waiting = entries(&self.channel).filter(|entry| entry.waits());
         waiting.fold(0, |count, _| count + 1)

@@ -118,22 +118,24 @@ fn nobody_is_left((lock, condition): &Pair) {
 
 /// A process that waits until it is notified.
 fn waiter((lock, condition): &Pair) -> Victim {
-    let (lock, theirs) = (lock.clone(), condition.clone());
-    let before = condition.waiting();
+    let (lock_once_more, lock, theirs) = (lock, lock.clone(), condition.clone());
+    let (mut told, tell) = std::io::pipe().expect("there are descriptors left");
     let waiter = Victim::new(move || {
         let guard = lock.acquire().expect("it is whole");
+        std::io::Write::write_all(&mut &tell, b"x").expect("somebody reads");
         theirs.wait(&lock).expect("it is whole");
         drop(guard);
     });
-    while condition.waiting() == before {
-        std::thread::yield_now();
-    }
+    std::io::Read::read_exact(&mut told, &mut [0]).expect("somebody writes");
+    // It has the lock until it waits.
+    drop(lock_once_more.acquire().expect("it is whole"));
     waiter
 }
 
-/// The first to wait is killed at each step of waiting and of coming back; then one is notified, twice if need be.
+/// The first of two is killed at each step of waiting and of coming back, and one is notified.
 #[test]
 fn a_call_is_not_lost_with_who_dies_waiting() {
+    let mut handed_on = 0;
     for step in 0.. {
         let pair = pair();
         let (lock, condition) = &pair;
@@ -147,17 +149,24 @@ fn a_call_is_not_lost_with_who_dies_waiting() {
             drop(guard);
             crate::steps::live();
         });
-        while condition.waiting() == 0 && condition.clients().len() < 2 {
+        while condition.waiting() == 0 && !first.has_ended() {
             std::thread::yield_now();
+        }
+        if first.has_ended() {
+            condition.channel().bury_dead().expect("it is whole");
         }
         let second = waiter(&pair);
         let guard = lock.acquire().expect("it is whole");
-        // The first one has been called, or had died before: then this calls the second one.
+        // The first one is called, or has died before: then the second one is.
+        let both_wait = condition.waiting() == 2;
         condition.notify(1).expect("it is whole");
         drop(guard);
         let end = first.wait();
         lock.channel().bury_dead().expect("it is whole");
         condition.channel().bury_dead().expect("it is whole");
+        if both_wait && condition.waiting() == 0 {
+            handed_on += 1;
+        }
         condition.notify(1).expect("it is whole");
         assert_eq!(second.wait(), End::Done);
         nobody_is_left(&pair);
@@ -165,6 +174,10 @@ fn a_call_is_not_lost_with_who_dies_waiting() {
             break;
         }
     }
+    assert!(
+        handed_on > 3,
+        "those who died before they had the lock have left their call to the other"
+    );
 }
 
 /// Two wait, and whoever notifies both is killed at each step: none is left asleep who has been called.
@@ -217,11 +230,11 @@ fn a_value_is_written_whole_or_not_at_all_and_its_lock_tells() {
         );
         assert!(all || end == End::Killed);
     };
-    let made = Cell::new(0);
+    let count = Cell::new(0);
     let counted = || {
-        made.set(made.get() + 1);
+        count.set(count.get() + 1);
         make()
     };
-    assert_eq!(at_every_step(counted, Cells::channel, write, look) + 1, made.get());
+    assert_eq!(at_every_step(counted, Cells::channel, write, look) + 1, count.get());
     at_every_two_steps(make, Cells::channel, write, look);
 }
