@@ -21,20 +21,20 @@ mod requests;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use forkyard_ipc::channel::Kind;
 use forkyard_ipc::wire::{Answer, Ask, Why, WireError};
-use forkyard_ipc::yard::{Held, ItemId, Reply, Slot, Ticket, Yard};
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::alarm::Alarm;
-use connection::{Connection, Door, Outgoing};
+use crate::yard::{Held, Reply, Slot, Ticket, Yard};
+use connection::{Connection, Door, Items, Outgoing};
 use delivery::Delivered;
 pub use names::Names;
 
@@ -127,7 +127,7 @@ pub struct Broker {
     /// What has reached clients over HTTP.
     delivered: mpsc::UnboundedReceiver<Delivered>,
     /// What processes have taken over HTTP and not acknowledged.
-    kept: BTreeMap<Slot, BTreeSet<(u32, ItemId)>>,
+    kept: BTreeMap<Slot, Items>,
 }
 
 impl Broker {
@@ -246,9 +246,9 @@ impl Broker {
         for (held, permits) in connection.grants {
             let _released = yard.release(slot, held, permits);
         }
-        for (queue, item) in connection.items {
+        for ((queue, _), item) in connection.items {
             // A slot that was let go has nothing left to give back.
-            let _returned = yard.give_back(slot, queue, item);
+            let _returned = yard.give_back(slot, queue, &[item]);
         }
     }
 

@@ -1,14 +1,14 @@
 //! Connections: accepted, read and written by tasks of their own, and what the broker knows of each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::yard::{Held, ItemId, Slot, Ticket};
 use forkyard_ipc::wire::{Answer, Ask, Decoder, OVERHEAD_BYTES_MAX};
-use forkyard_ipc::yard::{Held, ItemId, Slot, Ticket};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -35,6 +35,9 @@ const BEGIN_TIME: Duration = Duration::from_secs(30);
 /// How long accepting pauses when the engine is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// What has been taken and not acknowledged, by queue and number.
+pub(super) type Items = BTreeMap<(u32, u64), ItemId>;
+
 /// What the broker knows of a connection. Dropped, the connection is closed at once, but for one
 /// that was told to [`Connection::end`].
 #[derive(Debug)]
@@ -43,8 +46,7 @@ pub(super) struct Connection {
     pub(super) speaker: Speaker,
     /// Its requests that wait in the yard, by their number.
     pub(super) parked: BTreeMap<u64, Ticket>,
-    /// What it has taken and not acknowledged, by queue.
-    pub(super) items: BTreeSet<(u32, ItemId)>,
+    pub(super) items: Items,
     /// What it was granted over HTTP, until that has reached the client.
     pub(super) grants: Vec<(Held, u32)>,
     /// How long a payload its frames may have.
@@ -98,7 +100,7 @@ impl Door {
             answers: sender,
             speaker: Speaker::Unknown,
             parked: BTreeMap::new(),
-            items: BTreeSet::new(),
+            items: Items::new(),
             grants: Vec::new(),
             limit: Arc::clone(&limit),
             manner,

@@ -3,9 +3,8 @@
 //! It is the connection's until then, and goes back with it. The news that it has reached the client comes beside
 //! the inbox, so that it is there before whatever the client does next, its end included.
 
-use forkyard_ipc::yard::Yard;
-
 use super::{Broker, ConnectionId};
+use crate::yard::Yard;
 
 /// The last answer of a connection is with its client.
 #[derive(Clone, Copy, Debug)]
@@ -37,9 +36,9 @@ impl Broker {
             let mut items = std::mem::take(&mut connection.items);
             match fate {
                 Fate::Acknowledge => {
-                    for (queue, item) in items {
+                    for ((queue, _), item) in items {
                         // A slot that was let go has nothing left to acknowledge.
-                        let _acknowledged = yard.ack(slot, queue, item);
+                        let _acknowledged = yard.ack(slot, queue, &[item]);
                     }
                 }
                 Fate::Keep => self.kept.entry(slot).or_default().append(&mut items),

@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use forkyard_core::spec;
 use forkyard_ipc::client::Patience;
-use forkyard_ipc::yard::ItemId;
+use forkyard_ipc::wire::ItemId;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{ACCEPT, CONTENT_TYPE, EXPECT, HeaderMap};

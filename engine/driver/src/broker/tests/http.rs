@@ -5,10 +5,10 @@ mod openapi;
 mod wire;
 
 use forkyard_ipc::client::Patience;
-use forkyard_ipc::yard::{Held, Reply, Request, Slot, Ticket};
 use serde_json::json;
 
 use super::world::World;
+use crate::yard::{Held, Reply, Request, Slot, Ticket};
 use wire::{Exchange, post};
 
 /// The process `write` puts that into `jobs`.
