@@ -28,7 +28,7 @@ fn play(page: &str, blocks: &[Block]) {
         if let Some(name) = block.word("file") {
             world.write(name, &block.text);
         }
-        if block.language == "console" {
+        if block.language == "console" && is_playable(page, block) {
             for (command, expected) in commands(&without_padding(&block.text)) {
                 let shown = without_padding(&run(&world, command));
                 let lines: Vec<&str> = shown.lines().collect();
@@ -42,6 +42,17 @@ fn play(page: &str, blocks: &[Block]) {
         }
     }
     world.assert_empty();
+}
+
+/// False where a program is missing that the block `needs`, which is said.
+fn is_playable(page: &str, block: &Block) -> bool {
+    let Some(needed) = block.word("needs") else { return true };
+    let found = std::env::split_paths(&std::env::var_os("PATH").expect("there is a PATH"))
+        .any(|folder| folder.join(needed).is_file());
+    if !found {
+        eprintln!("skipped: {page}:{}: {needed} is not installed", block.line);
+    }
+    found
 }
 
 /// The commands of a block, each with the lines below it.
