@@ -207,6 +207,9 @@ impl Semaphore {
                 permits: self.permits(),
             });
         }
+        if permits == 1 && patience != Patience::Try && self.take_soon(me) {
+            return Ok(Some(self.told()));
+        }
         let claim = self.claim_of(me);
         let began = Cell::new(None);
         let attempt = |latched: &Latched<'_>| {
@@ -233,6 +236,14 @@ impl Semaphore {
             self.withdraw(claim)?;
         }
         outcome
+    }
+
+    /// Looks for a token some times, without the latch.
+    fn take_soon(&self, me: Slot) -> bool {
+        (0..SPINS).any(|_| {
+            std::hint::spin_loop();
+            self.channel.u64(CLAIM).load(Ordering::Relaxed) == 0 && tokens::take(&self.channel, me)
+        })
     }
 
     /// Takes so many permits if they are free to us.

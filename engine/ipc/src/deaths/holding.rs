@@ -128,6 +128,11 @@ fn semaphore() -> Semaphore {
     Semaphore::make(&Place::Memory, 5, false, small(Kind::Semaphore)).expect("there is memory")
 }
 
+/// With more permits than tokens, so that some are counted.
+fn large_semaphore() -> Semaphore {
+    Semaphore::make(&Place::Memory, 12, false, small(Kind::Semaphore)).expect("there is memory")
+}
+
 /// All permits are there, and can be had.
 fn permits_add_up(semaphore: &Semaphore, total: u32) {
     semaphore.channel().bury_dead().expect("it is whole");
@@ -154,11 +159,20 @@ fn permits_add_up_whenever_somebody_is_killed() {
     };
     let look = |semaphore: &Semaphore, _| permits_add_up(semaphore, 5);
     assert!(at_every_step(semaphore, Semaphore::channel, use_them, look) > 20);
-    let briefly = |semaphore: &Semaphore| {
-        std::mem::forget(semaphore.acquire(3).expect("it is whole"));
-        semaphore.release_any(2).expect("they are ours");
+    let use_more = |semaphore: &Semaphore| {
+        std::mem::forget(semaphore.acquire(7).expect("it is whole"));
+        semaphore.release_raw(2).expect("they are ours");
+        std::mem::forget(semaphore.acquire(4).expect("it is whole"));
+        semaphore.release_any(9).expect("they are ours");
     };
-    at_every_two_steps(semaphore, Semaphore::channel, briefly, look);
+    let look = |semaphore: &Semaphore, _| permits_add_up(semaphore, 12);
+    assert!(at_every_step(large_semaphore, Semaphore::channel, use_more, look) > 50);
+    let briefly = |semaphore: &Semaphore| {
+        // Four are counted, so one is a token.
+        std::mem::forget(semaphore.acquire(5).expect("it is whole"));
+        semaphore.release_any(5).expect("they are ours");
+    };
+    at_every_two_steps(large_semaphore, Semaphore::channel, briefly, look);
 }
 
 #[test]
