@@ -62,10 +62,8 @@ impl Victim {
     }
 
     /// Waits until it has ended.
-    pub fn wait(self) -> End {
-        let mut status = 0;
-        // SAFETY: the kernel writes to `status`, which outlives the call.
-        while unsafe { libc::waitpid(self.0, &raw mut status, 0) } < 0 {}
+    pub fn wait(mut self) -> End {
+        let status = self.reap();
         if libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL {
             return End::Killed;
         }
@@ -74,6 +72,25 @@ impl Victim {
             "a victim has failed"
         );
         End::Done
+    }
+
+    fn reap(&mut self) -> libc::c_int {
+        let mut status = 0;
+        // SAFETY: the kernel writes to `status`, which outlives the call.
+        while unsafe { libc::waitpid(self.0, &raw mut status, 0) } < 0 {}
+        self.0 = 0;
+        status
+    }
+}
+
+/// A test that fails leaves nobody behind.
+impl Drop for Victim {
+    fn drop(&mut self) {
+        if self.0 > 0 {
+            // SAFETY: it is our child, and has not been waited for.
+            unsafe { libc::kill(self.0, libc::SIGKILL) };
+            self.reap();
+        }
     }
 }
 
@@ -109,13 +126,16 @@ pub fn at_every_step<T>(
     unreachable!("an operation has steps without end")
 }
 
-/// Of the second level, each step is tried with every so-manieth step of the first: the states between differ little, and
-/// each pair costs two processes.
-const THINNED: usize = 4;
+/// Of a repair of many steps, how many to leave out. `FORKYARD_STRIDE=1` dies at each of them.
+pub fn stride(usual: u64) -> u64 {
+    let given = std::env::var("FORKYARD_STRIDE").ok();
+    given.and_then(|stride| stride.parse().ok()).unwrap_or(usual)
+}
 
-/// The same on two levels: `act` is killed at each step, and for each of these, whoever buries it is killed at some step, so that
-/// in the end it has been killed at each.
-pub fn at_every_two_steps<T>(
+/// The same on two levels: `act` is killed at each step, and for each of these, whoever buries it is killed at every
+/// `stride`-th step, beginning with another one each time.
+pub fn at_two_steps<T>(
+    stride: u64,
     make: impl Fn() -> T,
     channel: impl Fn(&T) -> &Arc<Channel>,
     act: impl Fn(&T),
@@ -123,7 +143,7 @@ pub fn at_every_two_steps<T>(
 ) {
     for first in 0.. {
         let mut end = End::Done;
-        for second in (first % THINNED as u64..).step_by(THINNED) {
+        for second in (0..).map(|round| first % stride + round * stride) {
             let subject = make();
             let of_it = channel(&subject);
             of_it.me().expect("there are slots");

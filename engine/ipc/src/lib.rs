@@ -18,6 +18,7 @@ pub mod client;
 pub mod condition;
 #[cfg(test)]
 mod deaths;
+mod directory;
 mod error;
 pub mod event;
 mod face;
@@ -27,6 +28,7 @@ pub mod lock;
 mod memory;
 mod patience;
 pub mod queue;
+mod readiness;
 pub mod semaphore;
 #[cfg(test)]
 mod steps;
@@ -38,9 +40,16 @@ pub mod yard;
 pub use barrier::Barrier;
 pub use cells::Cells;
 pub use condition::Condition;
+pub use directory::Yard;
 pub use error::Error;
 pub use event::Event;
 pub use lock::{Lock, LockGuard};
 pub use patience::Patience;
 pub use queue::Queue;
+pub use readiness::Readiness;
 pub use semaphore::{Semaphore, SemaphoreGuard};
+
+/// The page for users is tested as the documentation of the crate is.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/howto/rust.md")]
+struct Page;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{End, Victim, at_every_step, at_every_two_steps};
+use super::{End, Victim, at_every_step, at_two_steps, stride};
 use crate::channel::{Channel, Kind, Place, Shape};
 use crate::patience::Patience;
 use crate::{Event, Lock, Semaphore};
@@ -45,7 +45,7 @@ fn a_lock_is_free_whenever_its_user_is_killed() {
         };
         let steps = at_every_step(|| lock(reentrant), Lock::channel, use_it, |lock, _| is_free(lock));
         assert!(steps >= 2);
-        at_every_two_steps(|| lock(reentrant), Lock::channel, use_it, |lock, _| is_free(lock));
+        at_two_steps(1, || lock(reentrant), Lock::channel, use_it, |lock, _| is_free(lock));
     }
 }
 
@@ -61,7 +61,7 @@ fn a_lock_that_dies_with_its_holder_is_orphaned_once() {
         is_free(lock);
     };
     at_every_step(|| lock(false), Lock::channel, hold, look);
-    at_every_two_steps(|| lock(false), Lock::channel, hold, look);
+    at_two_steps(1, || lock(false), Lock::channel, hold, look);
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn permits_add_up_whenever_somebody_is_killed() {
         std::mem::forget(semaphore.acquire(5).expect("it is whole"));
         semaphore.release_any(5).expect("they are ours");
     };
-    at_every_two_steps(large_semaphore, Semaphore::channel, briefly, look);
+    at_two_steps(stride(4), large_semaphore, Semaphore::channel, briefly, look);
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn permits_that_die_with_their_holder_are_orphaned_once() {
         drop(guard);
         permits_add_up(semaphore, 5);
     };
-    at_every_two_steps(semaphore, Semaphore::channel, hold, look);
+    at_two_steps(stride(4), semaphore, Semaphore::channel, hold, look);
 }
 
 /// One holds all, another waits for many, with a claim, and is killed at each step; a third one waits for few.

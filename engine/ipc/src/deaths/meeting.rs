@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::{End, Victim, at_every_step, at_every_two_steps, die_at};
+use super::{End, Victim, at_every_step, at_two_steps, die_at, stride};
 use crate::barrier::Arrival;
 use crate::channel::{Kind, Place, Shape};
 use crate::patience::Patience;
@@ -48,7 +48,7 @@ fn all_meet_or_all_are_told_that_a_party_has_died() {
         }
     };
     assert!(at_every_step(prepare, |(barrier, _)| barrier.channel(), arrive, look) > 8);
-    at_every_two_steps(prepare, |(barrier, _)| barrier.channel(), arrive, look);
+    at_two_steps(stride(4), prepare, |(barrier, _)| barrier.channel(), arrive, look);
 }
 
 #[test]
@@ -93,15 +93,24 @@ fn who_breaks_or_resets_a_barrier_may_be_killed_doing_so() {
         }
         assert!(!barrier.is_broken() || end == End::Killed);
     };
-    at_every_two_steps(prepare, |(barrier, _)| barrier.channel(), renew, look);
+    at_two_steps(stride(4), prepare, |(barrier, _)| barrier.channel(), renew, look);
 }
 
 type Pair = (Lock, Condition);
 
 fn pair() -> Pair {
-    let lock = Lock::make(&Place::Memory, true, small(Kind::Lock)).expect("there is memory");
+    let shape = Shape {
+        slots: 4,
+        ..Shape::new(Kind::Lock)
+    };
+    let lock = Lock::make(&Place::Memory, true, shape).expect("there is memory");
     lock.channel().me().expect("there are slots");
-    let condition = Condition::make(&Place::Memory, small(Kind::Condition)).expect("there is memory");
+    // For us, two who wait, and one more.
+    let shape = Shape {
+        slots: 4,
+        ..Shape::new(Kind::Condition)
+    };
+    let condition = Condition::make(&Place::Memory, shape).expect("there is memory");
     (lock, condition)
 }
 
@@ -233,5 +242,5 @@ fn a_value_is_written_whole_or_not_at_all_and_its_lock_tells() {
         make()
     };
     assert_eq!(at_every_step(counted, Cells::channel, write, look) + 1, count.get());
-    at_every_two_steps(make, Cells::channel, write, look);
+    at_two_steps(stride(4), make, Cells::channel, write, look);
 }
