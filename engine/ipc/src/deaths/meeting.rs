@@ -51,6 +51,28 @@ fn all_meet_or_all_are_told_that_a_party_has_died() {
     at_two_steps(stride(4), prepare, |(barrier, _)| barrier.channel(), arrive, look);
 }
 
+/// One has arrived of three, and another one dies while it arrives or when it has arrived.
+#[test]
+fn a_party_that_dies_waiting_breaks_the_barrier() {
+    let prepare = || {
+        let barrier = barrier(3);
+        let arrival = barrier.arrive().expect("it is whole");
+        (barrier, arrival)
+    };
+    let arrive = |(barrier, _): &(Barrier, Arrival)| assert_eq!(barrier.arrive().expect("it is whole").index, 1);
+    let look = |(barrier, arrival): &(Barrier, Arrival), end| {
+        barrier.channel().bury_dead().expect("it is whole");
+        match barrier.meet(*arrival, Patience::Try) {
+            Err(Error::BrokenBarrier) => assert!(barrier.is_broken()),
+            // It was killed before it had arrived.
+            Ok(false) => assert_eq!((barrier.waiting(), end), (1, End::Killed)),
+            other => panic!("one of three is missing: {other:?}"),
+        }
+    };
+    at_every_step(prepare, |(barrier, _)| barrier.channel(), arrive, look);
+    at_two_steps(stride(4), prepare, |(barrier, _)| barrier.channel(), arrive, look);
+}
+
 #[test]
 fn who_sleeps_at_a_barrier_learns_of_it_whoever_dies() {
     for step in 0.. {
