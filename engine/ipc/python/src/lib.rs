@@ -1,0 +1,19 @@
+//! The native half of the Python package `forkyard`: one class for each kind of channel, with `multiprocessing`'s
+//! methods. What needs no speed is written in Python, under `python/forkyard`.
+
+mod errors;
+mod lock;
+mod origin;
+mod patience;
+mod reentrant;
+
+/// The classes that the package `forkyard` shows.
+#[pyo3::pymodule]
+mod _native {
+    #[pymodule_export]
+    use crate::lock::Lock;
+    #[pymodule_export]
+    use crate::origin::Passed;
+    #[pymodule_export]
+    use crate::reentrant::RLock;
+}

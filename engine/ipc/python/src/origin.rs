@@ -1,0 +1,67 @@
+//! Where the channel behind an object comes from.
+
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use forkyard_ipc::channel::Client;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+/// What a constructor was told.
+pub enum Origin {
+    /// Nothing: a channel of its own, in a memory file.
+    New,
+    /// The name of a channel of the run.
+    Named(String),
+    /// A descriptor that a parent has passed.
+    Passed(OwnedFd),
+}
+
+/// A descriptor on its way from a parent to the constructor in the child. For `forkyard._travel` alone.
+#[pyclass(module = "forkyard._native", frozen)]
+pub struct Passed(i32);
+
+#[pymethods]
+impl Passed {
+    #[new]
+    fn new(descriptor: i32) -> Self {
+        Self(descriptor)
+    }
+}
+
+impl Origin {
+    /// Reads the first argument of a constructor.
+    pub fn of(name: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let Some(name) = name else { return Ok(Self::New) };
+        if let Ok(passed) = name.cast::<Passed>() {
+            // SAFETY: `forkyard._travel` has detached the descriptor from what it came in, so that it is nobody else's.
+            return Ok(Self::Passed(unsafe { OwnedFd::from_raw_fd(passed.get().0) }));
+        }
+        if let Ok(name) = name.cast::<PyString>() {
+            return Ok(Self::Named(name.extract()?));
+        }
+        let kind = name.get_type().name()?;
+        Err(PyTypeError::new_err(format!(
+            "the name of a channel is a str, not {kind}"
+        )))
+    }
+}
+
+/// How an object is pickled: by `forkyard._travel`, which alone knows of spawning.
+pub fn travel<'py>(
+    object: &Bound<'py, PyAny>,
+    name: Option<&str>,
+    descriptor: BorrowedFd<'_>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let travel = object.py().import("forkyard._travel")?;
+    match name {
+        Some(name) => travel.call_method1("by_name", (object, name)),
+        None => travel.call_method1("by_descriptor", (object, descriptor.as_raw_fd())),
+    }
+}
+
+/// The pids of those who wait.
+pub fn waiters(clients: &[Client]) -> Vec<u32> {
+    let waiting = clients.iter().filter(|client| client.waiting > 0);
+    waiting.map(|client| client.pid).collect()
+}
