@@ -58,6 +58,32 @@ pub enum Manner {
     Host,
 }
 
+/// A channel's file that has been handed over, and who gets it.
+#[derive(Debug)]
+pub struct Attachment {
+    /// The file, inherited or passed.
+    pub file: OwnedFd,
+    /// Who uses it.
+    pub manner: Manner,
+    /// Which process of a workflow this is, for whoever reads the slots; 0 is none.
+    pub party: u32,
+    /// The eventfd(2) that wakes the host of the channel; `None` when there is no host.
+    pub bell: Option<OwnedFd>,
+}
+
+impl Attachment {
+    /// For a client of a channel without a host.
+    #[must_use]
+    pub const fn of(file: OwnedFd) -> Self {
+        Self {
+            file,
+            manner: Manner::Client,
+            party: 0,
+            bell: None,
+        }
+    }
+}
+
 /// A channel that this process has mapped.
 #[derive(Debug)]
 pub struct Channel {
@@ -121,17 +147,17 @@ impl Channel {
 
     /// Maps a channel whose descriptor has been inherited or passed.
     pub fn attach(file: OwnedFd, rules: &'static Rules) -> Result<Arc<Self>, Error> {
-        Self::attach_as(file, rules, Manner::Client, 0, None)
+        Self::attach_as(Attachment::of(file), rules)
     }
 
     /// The same for somebody who is more than a client on his own.
-    pub fn attach_as(
-        file: OwnedFd,
-        rules: &'static Rules,
-        manner: Manner,
-        party: u32,
-        bell: Option<OwnedFd>,
-    ) -> Result<Arc<Self>, Error> {
+    pub fn attach_as(attachment: Attachment, rules: &'static Rules) -> Result<Arc<Self>, Error> {
+        let Attachment {
+            file,
+            manner,
+            party,
+            bell,
+        } = attachment;
         let shape = header::read(&file)?;
         if shape.kind != rules.kind {
             return Err(Error::WrongKind {
@@ -154,6 +180,7 @@ impl Channel {
     }
 
     /// What it was made as.
+    #[inline]
     pub fn shape(&self) -> &Shape {
         &self.shape
     }
@@ -163,18 +190,22 @@ impl Channel {
         self.memory.file().as_fd()
     }
 
+    #[inline]
     pub(crate) fn memory(&self) -> &Memory {
         &self.memory
     }
 
+    #[inline]
     pub(crate) fn u32(&self, at: u64) -> Word32<'_> {
         self.memory.u32(at)
     }
 
+    #[inline]
     pub(crate) fn u64(&self, at: u64) -> Word64<'_> {
         self.memory.u64(at)
     }
 
+    #[inline]
     pub(crate) fn manner(&self) -> Manner {
         self.manner
     }

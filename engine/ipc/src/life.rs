@@ -3,7 +3,9 @@
 //! A process is named by its pid together with the time of its start: pids come again, the pair does not (within the
 //! 497 days after which 32 bits of clock ticks repeat).
 
+use std::cell::Cell;
 use std::fs;
+use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::sync::OnceLock;
@@ -46,24 +48,53 @@ impl Life {
     }
 
     /// A descriptor that becomes readable at its end; `None` when it has ended already.
-    pub fn watch(self) -> Option<OwnedFd> {
-        let pid = libc::pid_t::try_from(self.pid()).ok().filter(|pid| *pid > 0)?;
+    ///
+    /// # Errors
+    /// When the system gives no descriptor (this process has too many, say): nothing is known of the other then.
+    pub fn watch(self) -> io::Result<Option<OwnedFd>> {
+        let Some(pid) = libc::pid_t::try_from(self.pid()).ok().filter(|pid| *pid > 0) else {
+            return Ok(None);
+        };
         // SAFETY: the call takes no pointers.
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-        let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
+        let Some(fd) = i32::try_from(fd).ok().filter(|fd| *fd >= 0) else {
+            let error = io::Error::last_os_error();
+            return match error.raw_os_error() {
+                Some(libc::ESRCH) => Ok(None),
+                _ => Err(error),
+            };
+        };
         // SAFETY: the descriptor is new and ours.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         // Only now: the pid cannot come again to another process as long as the descriptor is the first one's.
-        let same = match (self.started(), started(self.pid())) {
+        Ok((self.is_the_one_with_its_pid() && !has_ended(&fd)).then_some(fd))
+    }
+
+    /// Whether the process that has the pid now was started when this one was. When that cannot be read, it is taken for the one.
+    fn is_the_one_with_its_pid(self) -> bool {
+        match (self.started(), started(self.pid())) {
             (0, _) | (_, None) => true,
             (then, Some(now)) => then == now,
-        };
-        (same && !has_ended(&fd)).then_some(fd)
+        }
     }
 
     /// Whether it lives now. A zombie does not.
     pub fn is_alive(self) -> bool {
-        self.watch().is_some()
+        match self.watch() {
+            Ok(pidfd) => pidfd.is_some(),
+            Err(_no_descriptor) => self.seems_alive(),
+        }
+    }
+
+    /// The same without a descriptor: a zombie is taken for alive.
+    fn seems_alive(self) -> bool {
+        let Ok(pid) = libc::pid_t::try_from(self.pid()) else {
+            return false;
+        };
+        // SAFETY: the call takes no pointers, and signal 0 is none.
+        let sent = unsafe { libc::kill(pid, 0) };
+        let is_there = sent == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH);
+        is_there && self.is_the_one_with_its_pid()
     }
 }
 
@@ -78,7 +109,7 @@ pub fn has_ended(pidfd: &OwnedFd) -> bool {
     unsafe { libc::poll(&raw mut poll, 1, 0) > 0 }
 }
 
-/// When a process was started, in clock ticks since boot: field 22 of /proc/PID/stat, proc_pid_stat(5).
+/// When a process was started, in clock ticks since boot: field 22 of /proc/PID/stat, `proc_pid_stat(5)`.
 fn started(pid: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, field 2, may contain anything but ends at the last parenthesis.
@@ -106,6 +137,25 @@ fn first_stamp(word: &AtomicU32) -> u32 {
     let pid = std::process::id();
     word.store(pid, Ordering::Relaxed);
     pid
+}
+
+/// The kernel's number of this thread, never 0. Like [`stamp`], it is another one in a forked child.
+#[inline]
+pub fn thread() -> u32 {
+    thread_local! {
+        static KNOWN: Cell<(u32, u32)> = const { Cell::new((0, 0)) };
+    }
+    let stamp = stamp();
+    match KNOWN.get() {
+        (of, thread) if of == stamp => thread,
+        _ => {
+            // SAFETY: the call takes no arguments.
+            let thread = unsafe { libc::syscall(libc::SYS_gettid) };
+            let thread = u32::try_from(thread).unwrap_or(stamp);
+            KNOWN.set((stamp, thread));
+            thread
+        }
+    }
 }
 
 /// A page of this process alone; `None` when the system has no such pages.
@@ -139,12 +189,11 @@ mod tests {
             .spawn()
             .expect("sleep is there");
         let life = Life::new(child.id(), started(child.id()).expect("it has been started"));
-        assert!(life.is_alive());
+        assert!(life.is_alive() && life.seems_alive());
         let stranger = Life::new(child.id(), life.started() + 1);
         assert!(!stranger.is_alive(), "another process had that pid before");
         child.kill().expect("it is ours");
-        let pidfd = Life::new(child.id(), 0).watch();
-        if let Some(pidfd) = pidfd {
+        if let Ok(Some(pidfd)) = Life::new(child.id(), 0).watch() {
             while !has_ended(&pidfd) {
                 std::thread::yield_now();
             }
@@ -159,5 +208,13 @@ mod tests {
         assert!(Life::own().is_alive());
         assert_eq!(stamp(), stamp());
         assert_ne!(stamp(), 0);
+    }
+
+    #[test]
+    fn threads_have_different_numbers() {
+        let ours = thread();
+        assert_eq!(thread(), ours);
+        let theirs = std::thread::spawn(thread).join().expect("it does not panic");
+        assert_ne!(theirs, ours);
     }
 }

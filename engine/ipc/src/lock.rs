@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::channel::{Channel, Client, Kind, Nap, OWN, Place, Rules, Shape, Slot};
+use crate::channel::{Attachment, Channel, Client, Kind, Nap, OWN, Place, Rules, Shape, Slot};
 use crate::error::Error;
 use crate::futex;
 use crate::memory::Word32;
@@ -99,7 +99,12 @@ impl Lock {
 
     /// Maps a lock whose descriptor was inherited or passed.
     pub fn from_fd(fd: OwnedFd) -> Result<Self, Error> {
-        let channel = Channel::attach(fd, &RULES)?;
+        Self::attach(Attachment::of(fd))
+    }
+
+    /// Maps a lock that was handed over.
+    pub fn attach(attachment: Attachment) -> Result<Self, Error> {
+        let channel = Channel::attach_as(attachment, &RULES)?;
         Ok(Self { channel })
     }
 

@@ -11,11 +11,9 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
 use crate::error::Error;
-#[cfg(test)]
-use crate::steps;
 
 /// The offset in the arena of the first block, and the length of the first segment, in bytes.
 pub const FIRST: u64 = 64 * 1024;
@@ -47,7 +45,7 @@ impl Memory {
     /// Maps the fixed part of a file, which must be as long at least.
     pub fn map(file: OwnedFd, fixed_bytes: u64) -> Result<Self, Error> {
         let length = length_of(&file)?;
-        if length < fixed_bytes {
+        if length < fixed_bytes || fixed_bytes < PAGE {
             return Err(Error::NotAChannel);
         }
         let fixed = map_shared(&file, 0, fixed_bytes)?;
@@ -83,22 +81,23 @@ impl Memory {
     #[inline]
     fn place(&self, at: u64, bytes: u64) -> NonNull<u8> {
         assert!(
-            at % bytes == 0 && at < self.fixed_bytes,
+            at.is_multiple_of(bytes) && at < self.fixed_bytes,
             "a word outside of the channel's fixed part"
         );
         // SAFETY: the fixed part is a whole number of double words, so that an aligned word that begins in it ends in it.
         unsafe { self.fixed.add(usize::try_from(at).unwrap_or(usize::MAX)) }
     }
 
-    /// Bytes of the fixed part, for items that are kept there. Who may touch them is for the caller to know.
+    /// A record of words in the fixed part.
     #[inline]
-    pub fn inline(&self, at: u64, length: u64) -> NonNull<u8> {
+    pub fn record(&self, at: u64) -> Record<'_> {
         assert!(
-            at.checked_add(length).is_some_and(|end| end <= self.fixed_bytes),
-            "bytes outside of the channel's fixed part"
+            at % RECORD == 0 && at < self.fixed_bytes,
+            "a record outside of the channel's fixed part"
         );
-        // SAFETY: inside the mapping, as just seen.
-        unsafe { self.fixed.add(usize::try_from(at).unwrap_or(usize::MAX)) }
+        // SAFETY: the fixed part is a whole number of pages, so that an aligned record that begins in it ends in it.
+        let base = unsafe { self.fixed.add(usize::try_from(at).unwrap_or(usize::MAX)) };
+        Record { base, memory: self }
     }
 
     /// A block of the arena: `offset` is a multiple of its length, a power of two. Who may touch it is for the
@@ -108,7 +107,7 @@ impl Memory {
     /// `Damaged` when there is no such block: the words that led here have been overwritten.
     #[inline]
     pub fn block(&self, offset: u64, length: u64) -> Result<NonNull<u8>, Error> {
-        let sound = length.is_power_of_two() && offset >= FIRST && offset % length == 0;
+        let sound = length.is_power_of_two() && offset >= FIRST && offset.is_multiple_of(length);
         let segment = (offset / FIRST).checked_ilog2().unwrap_or(0) as usize;
         if !sound || segment >= SEGMENTS {
             return Err(Error::Damaged);
@@ -227,6 +226,46 @@ fn fallocate(file: &impl AsRawFd, mode: i32, from: u64, length: u64) -> io::Resu
     }
 }
 
+/// How long a [`Record`] is, in bytes: a line of the cache.
+pub const RECORD: u64 = 64;
+
+/// Some words of the fixed part that belong together; where it lies has been checked once for all of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    base: NonNull<u8>,
+    memory: &'a Memory,
+}
+
+impl<'a> Record<'a> {
+    /// A word of it, at an offset below its length.
+    #[inline]
+    pub fn u32(self, offset: u64) -> Word32<'a> {
+        // SAFETY: `place` is inside the mapping, which lives as long as the memory, and aligned; all access is atomic.
+        Word32(unsafe { AtomicU32::from_ptr(self.place(offset, 4).cast().as_ptr()) })
+    }
+
+    /// A double word of it.
+    #[inline]
+    pub fn u64(self, offset: u64) -> Word64<'a> {
+        // SAFETY: as in `u32`.
+        Word64(unsafe { AtomicU64::from_ptr(self.place(offset, 8).cast().as_ptr()) })
+    }
+
+    /// Its bytes from an offset on, for items that are kept there. Who may touch them is for the caller to know.
+    #[inline]
+    pub fn place(self, offset: u64, align: u64) -> NonNull<u8> {
+        assert!(offset % align == 0 && offset < RECORD, "outside of the record");
+        // SAFETY: inside the record, as just seen.
+        unsafe { self.base.add(usize::try_from(offset).unwrap_or(usize::MAX)) }
+    }
+
+    /// What it is a part of.
+    #[inline]
+    pub fn memory(self) -> &'a Memory {
+        self.memory
+    }
+}
+
 /// A word of shared memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Word32<'a>(&'a AtomicU32);
@@ -237,72 +276,40 @@ pub struct Word64<'a>(&'a AtomicU64);
 
 macro_rules! word {
     ($word:ident, $value:ty) => {
-        #[cfg_attr(
-            not(test),
-            expect(
-                clippy::inline_always,
-                reason = "an access must cost no more than the instruction"
-            )
-        )]
         impl $word<'_> {
-            #[cfg_attr(not(test), inline(always))]
+            #[inline]
             pub fn load(self, order: Ordering) -> $value {
-                #[cfg(test)]
-                steps::pass();
+                step();
                 self.0.load(order)
             }
 
-            #[cfg_attr(not(test), inline(always))]
+            #[inline]
             pub fn store(self, value: $value, order: Ordering) {
-                #[cfg(test)]
-                steps::pass();
+                step();
                 self.0.store(value, order);
             }
 
             /// The store by which a step becomes true. Nothing of the program moves across it, so that who is killed
             /// has done all that stands before it when he has done it, and nothing of what stands behind it when not.
-            #[cfg_attr(not(test), inline(always))]
+            #[inline]
             pub fn commit(self, value: $value) {
-                std::sync::atomic::compiler_fence(Ordering::SeqCst);
+                compiler_fence(Ordering::SeqCst);
                 self.store(value, Ordering::Release);
-                std::sync::atomic::compiler_fence(Ordering::SeqCst);
-            }
-
-            #[cfg_attr(not(test), inline(always))]
-            pub fn swap(self, value: $value, order: Ordering) -> $value {
-                #[cfg(test)]
-                steps::pass();
-                self.0.swap(value, order)
+                compiler_fence(Ordering::SeqCst);
             }
 
             /// Exchanges when it is `current`; else says what it is.
-            #[cfg_attr(not(test), inline(always))]
+            #[inline]
             pub fn exchange(self, current: $value, new: $value) -> Result<$value, $value> {
-                #[cfg(test)]
-                steps::pass();
+                step();
                 self.0
                     .compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire)
             }
 
-            #[cfg_attr(not(test), inline(always))]
+            #[inline]
             pub fn add(self, value: $value) -> $value {
-                #[cfg(test)]
-                steps::pass();
+                step();
                 self.0.fetch_add(value, Ordering::AcqRel)
-            }
-
-            #[cfg_attr(not(test), inline(always))]
-            pub fn set_bits(self, bits: $value) -> $value {
-                #[cfg(test)]
-                steps::pass();
-                self.0.fetch_or(bits, Ordering::AcqRel)
-            }
-
-            #[cfg_attr(not(test), inline(always))]
-            pub fn clear_bits(self, bits: $value) -> $value {
-                #[cfg(test)]
-                steps::pass();
-                self.0.fetch_and(!bits, Ordering::AcqRel)
             }
         }
     };
@@ -312,8 +319,33 @@ word!(Word32, u32);
 word!(Word64, u64);
 
 impl Word32<'_> {
+    #[inline]
+    pub fn swap(self, value: u32, order: Ordering) -> u32 {
+        step();
+        self.0.swap(value, order)
+    }
+
+    #[inline]
+    pub fn set_bits(self, bits: u32) -> u32 {
+        step();
+        self.0.fetch_or(bits, Ordering::AcqRel)
+    }
+
+    #[inline]
+    pub fn clear_bits(self, bits: u32) -> u32 {
+        step();
+        self.0.fetch_and(!bits, Ordering::AcqRel)
+    }
+
     /// For the kernel to sleep on.
     pub fn address(self) -> *mut u32 {
         self.0.as_ptr()
     }
+}
+
+/// Before an access: where tests count, and kill.
+#[inline]
+fn step() {
+    #[cfg(test)]
+    crate::steps::pass();
 }

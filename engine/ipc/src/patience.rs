@@ -30,6 +30,18 @@ impl Deadline {
         }
     }
 
+    /// The patience that is left.
+    pub(crate) fn left(self) -> Patience {
+        match self {
+            Self::Now => Patience::Try,
+            Self::Never => Patience::Block,
+            Self::At(instant) => match instant.saturating_duration_since(Instant::now()) {
+                Duration::ZERO => Patience::Try,
+                left => Patience::For(left),
+            },
+        }
+    }
+
     /// How long is left of `slice` until the deadline; `None` when it has passed.
     pub(crate) fn cut(self, slice: Duration) -> Option<Duration> {
         match self {
@@ -41,6 +53,16 @@ impl Deadline {
             }
         }
     }
+}
+
+/// What the clock that nobody sets shows, in nanoseconds: the same in all processes, but for those in another time
+/// namespace.
+pub(crate) fn clock() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes to `now`, which outlives the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -116,6 +116,7 @@ pub struct Shape {
 
 impl Shape {
     /// A shape with nothing special about it.
+    #[must_use]
     pub const fn new(kind: Kind) -> Self {
         Self {
             kind,
@@ -129,11 +130,13 @@ impl Shape {
     }
 
     /// Where the part of a kind behind the slots begins.
+    #[must_use]
     pub const fn body_at(&self) -> u64 {
         (SLOTS + self.slots as u64 * SLOT).next_multiple_of(PAGE)
     }
 
     /// How long the fixed part of the file is, in bytes.
+    #[must_use]
     pub const fn fixed_bytes(&self) -> u64 {
         self.body_at() + self.body
     }
@@ -190,12 +193,18 @@ impl Shape {
     }
 }
 
-/// Writes the header of a new file and gives it the length of its fixed part. Its slots have a place on the disk, its
-/// body is for its kind to provide.
+/// Writes the header of a new file and gives it the length of its fixed part, which has a place on the disk, so that
+/// writing to it cannot fail. The body of a queue is for the queue to provide: it may be long and mostly unused.
 pub(super) fn write(file: &File, shape: &Shape) -> Result<(), Error> {
     let what = "make the channel's file";
     file.set_len(shape.fixed_bytes()).map_err(Error::io(what))?;
-    memory::provide(file, 0, shape.body_at())?;
+    let provided = match shape.kind {
+        Kind::Queue => shape.body_at(),
+        Kind::Lock | Kind::Semaphore | Kind::Event | Kind::Barrier | Kind::Condition | Kind::Cells => {
+            shape.fixed_bytes()
+        }
+    };
+    memory::provide(file, 0, provided)?;
     file.write_all_at(&shape.to_bytes(), 0).map_err(Error::io(what))
 }
 

@@ -48,12 +48,20 @@ impl Gate {
         1 << self as u8
     }
 
+    #[inline]
     pub(super) fn turn(self, channel: &Channel) -> Word32<'_> {
         channel.u32(GATES + 8 * self as u64)
     }
 
+    #[inline]
     fn waiting(self, channel: &Channel) -> Word32<'_> {
         channel.u32(GATES + 8 * self as u64 + 4)
+    }
+
+    /// Before sleeping at the gate, with the latch held: what its turn is now.
+    fn announce(self, channel: &Channel) -> u32 {
+        self.waiting(channel).store(1, Ordering::Relaxed);
+        self.turn(channel).load(Ordering::Relaxed)
     }
 }
 
@@ -120,19 +128,17 @@ impl Latched<'_> {
             self.errands.set(self.errands.get().note(|errands| errands.ring = true));
         }
     }
-
-    /// Before sleeping at the gate: what its turn is now.
-    fn announce(&self, channel: &Channel, gate: Gate) -> u32 {
-        gate.waiting(channel).store(1, Ordering::Relaxed);
-        gate.turn(channel).load(Ordering::Relaxed)
-    }
 }
 
 impl Channel {
     /// Tries until it is done or the deadline has passed, sleeping at the gate in between. `soon` says without the
     /// latch whether an attempt may succeed: it is asked some times before sleeping.
     ///
+    /// Who has slept raises the gate's flag before it tries again, for the others that may still sleep there: so the
+    /// attempt, when there is something left after it, opens the gate for the next.
+    ///
     /// A host does not sleep: it gets `None`, and is rung when the gate opens.
+    #[inline]
     pub(crate) fn wait_at<T>(
         &self,
         gate: Gate,
@@ -143,14 +149,15 @@ impl Channel {
     ) -> Result<Option<T>, Error> {
         let mut rounds = 0;
         loop {
+            if deadline != Deadline::Now && !soon() {
+                spin(spins, &soon);
+            }
             let latched = self.latch()?;
+            if rounds > 0 {
+                gate.announce(self);
+            }
             let on_somebody = match attempt(&latched)? {
-                Attempt::Done(done) => {
-                    if rounds > 0 {
-                        latched.announce(self, gate);
-                    }
-                    return Ok(Some(done));
-                }
+                Attempt::Done(done) => return Ok(Some(done)),
                 Attempt::Wait { on_somebody } => on_somebody,
             };
             if self.manner() == Manner::Host {
@@ -160,23 +167,20 @@ impl Channel {
             if deadline == Deadline::Now {
                 return Ok(None);
             }
-            if rounds == 0 && spins > 0 {
-                drop(latched);
-                rounds = 1;
-                if spin(spins, &soon) {
-                    rounds = 0;
-                }
-                continue;
-            }
-            let turn = latched.announce(self, gate);
+            let turn = gate.announce(self);
             drop(latched);
             rounds += 1;
             match self.sleep(gate.turn(self), turn, deadline, self.slice(on_somebody, rounds))? {
                 Nap::Woken => {}
-                Nap::Sliced => self.bury_dead()?,
+                Nap::Sliced => self.look_around()?,
                 Nap::Over => return Ok(None),
             }
         }
+    }
+
+    /// Where an engine watches over the processes, nobody else need look.
+    pub(crate) fn look_around(&self) -> Result<(), Error> {
+        if self.shape().hosted { Ok(()) } else { self.bury_dead() }
     }
 
     /// How long to sleep before looking who has died.
@@ -198,10 +202,9 @@ impl Channel {
         let slept = futex::wait(word, seen, time);
         waiting.add(u32::MAX);
         match slept {
-            Slept::Woken => Ok(Nap::Woken),
             Slept::TimedOut => Ok(Nap::Sliced),
             Slept::Interrupted if self.is_interruptible() => Err(Error::Interrupted),
-            Slept::Interrupted => Ok(Nap::Woken),
+            Slept::Woken | Slept::Interrupted => Ok(Nap::Woken),
         }
     }
 
@@ -215,14 +218,14 @@ impl Channel {
 
     /// Rings for the host, unless it has been rung for already and not looked.
     pub(crate) fn ring(&self) {
+        // Who has no bell must not say that it has rung.
+        let Some(bell) = &self.bell else { return };
         if self.u32(RUNG).swap(1, Ordering::AcqRel) != 0 {
             return;
         }
-        if let Some(bell) = &self.bell {
-            let one: u64 = 1;
-            // SAFETY: eight bytes are read from `one`. That the bell is full, or its host gone, is no matter.
-            unsafe { libc::write(bell.as_raw_fd(), (&raw const one).cast(), 8) };
-        }
+        let one: u64 = 1;
+        // SAFETY: eight bytes are read from `one`. That the bell is full, or its host gone, is no matter.
+        unsafe { libc::write(bell.as_raw_fd(), (&raw const one).cast(), 8) };
     }
 
     /// The host looks: whether it has been rung for since it looked last.
@@ -236,10 +239,12 @@ impl Channel {
     }
 }
 
-/// True as soon as it may be soon.
-fn spin(spins: u32, soon: impl Fn() -> bool) -> bool {
-    (0..spins).any(|_| {
+/// Looks some times, until it may be soon.
+fn spin(spins: u32, soon: impl Fn() -> bool) {
+    for _ in 0..spins {
         hint::spin_loop();
-        soon()
-    })
+        if soon() {
+            return;
+        }
+    }
 }

@@ -1,0 +1,377 @@
+//! Where the words of a queue stand, and what one descriptor says.
+//!
+//! True are the descriptors, the state, the number of the next item and how many descriptors have been used; all other
+//! words follow from these.
+
+use std::ptr;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::ItemId;
+use crate::channel::{Channel, Gate, OWN, Slot};
+use crate::error::Error;
+use crate::memory::{RECORD, Record, Word32, Word64};
+
+/// The first of the ready items; links are an index and 1, 0 is none.
+pub(super) const HEAD: u64 = OWN;
+pub(super) const TAIL: u64 = OWN + 4;
+pub(super) const READY: u64 = OWN + 8;
+pub(super) const RESERVED: u64 = OWN + 12;
+pub(super) const TAKEN: u64 = OWN + 16;
+/// An [`Ending`].
+pub(super) const ENDING: u64 = OWN + 20;
+/// Descriptors from this one on have never been used.
+pub(super) const FRESH: u64 = OWN + 24;
+/// So many have a place on the disk.
+pub(super) const PROVIDED: u64 = OWN + 28;
+/// The number of the next item.
+pub(super) const NEXT_NUMBER: u64 = OWN + 32;
+/// The first of those that are reserved or taken.
+pub(super) const BUSY: u64 = OWN + 40;
+/// Where the next block of the arena begins.
+pub(super) const ARENA_END: u64 = OWN + 48;
+/// Up to here the arena has a place on the disk.
+pub(super) const ARENA_PROVIDED: u64 = OWN + 56;
+pub(super) const RETURNED: u64 = OWN + 64;
+/// Items too large to be put.
+pub(super) const REFUSED: u64 = OWN + 72;
+/// The descriptor of an item that is being returned, and what the count of such is then.
+pub(super) const INTENT: u64 = OWN + 80;
+pub(super) const INTENT_RETURNED: u64 = OWN + 88;
+/// The stacks of free descriptors: one for each length of a block.
+pub(super) const FREE: u64 = OWN + 96;
+
+/// Who waits for items.
+pub(super) const GETTERS: Gate = Gate::First;
+/// Who waits for room.
+pub(super) const PUTTERS: Gate = Gate::Second;
+/// Who waits until all has been acknowledged.
+pub(super) const JOINERS: Gate = Gate::Third;
+
+/// The length of a descriptor.
+pub(super) const DESCRIPTOR: u64 = RECORD;
+const STATE: u64 = 0;
+const NUMBER: u64 = 8;
+const LENGTH: u64 = 16;
+const BLOCK: u64 = 24;
+const NEXT: u64 = 32;
+const PREVIOUS: u64 = 36;
+const INLINE: u64 = 40;
+
+/// Items up to this length stand in their descriptor.
+pub(super) const INLINE_BYTES: u64 = DESCRIPTOR - INLINE;
+
+/// The shortest block: a cache line.
+const CLASS_MIN: u32 = 6;
+/// The longest: 1 TiB, more than any item.
+pub(super) const CLASS_MAX: u32 = 40;
+
+/// A queue never has more descriptors: 2 GiB of addresses.
+const DESCRIPTORS_MAX: u64 = 1 << 25;
+/// So many more than the capacity, for items that are taken and not acknowledged.
+const DESCRIPTORS_TAKEN: u64 = 1 << 16;
+
+/// How long the table of a queue's descriptors is, in bytes.
+pub(super) fn table_bytes(capacity: u64) -> u64 {
+    let count = match capacity {
+        0 => DESCRIPTORS_MAX,
+        some => some.saturating_add(DESCRIPTORS_TAKEN).min(DESCRIPTORS_MAX),
+    };
+    (count * DESCRIPTOR).next_multiple_of(crate::memory::PAGE)
+}
+
+/// The logarithm of the length of the block for an item; 0 when it needs none.
+pub(super) const fn class_of(length: u64) -> u32 {
+    if length <= INLINE_BYTES {
+        return 0;
+    }
+    let class = length.next_power_of_two().trailing_zeros();
+    if class < CLASS_MIN { CLASS_MIN } else { class }
+}
+
+/// Whether a queue still takes and gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Ending {
+    Open = 0,
+    /// Nothing more is put.
+    Closed = 1,
+    /// Nobody gets any more.
+    Broken = 2,
+}
+
+/// Where an item is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Free,
+    /// Being written by a slot.
+    Reserved(Slot),
+    Ready,
+    /// A slot has it.
+    Taken(Slot),
+}
+
+/// What a descriptor's first word says: its state, and how often its item has been handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Status {
+    pub state: State,
+    pub deliveries: u32,
+}
+
+const TAG_BITS: u64 = 0xff;
+const DELIVERIES_MAX: u32 = 0xff_ffff;
+
+impl Status {
+    #[inline]
+    pub fn word(self) -> u64 {
+        let (tag, slot) = match self.state {
+            State::Free => (0, 0),
+            State::Reserved(slot) => (1, slot.word()),
+            State::Ready => (2, 0),
+            State::Taken(slot) => (3, slot.word()),
+        };
+        tag | u64::from(self.deliveries.min(DELIVERIES_MAX)) << 8 | u64::from(slot) << 32
+    }
+
+    #[inline]
+    fn of(word: u64) -> Option<Self> {
+        let slot = Slot::from_word(u32::try_from(word >> 32).ok()?);
+        let state = match word & TAG_BITS {
+            0 => State::Free,
+            1 => State::Reserved(slot),
+            2 => State::Ready,
+            3 => State::Taken(slot),
+            _ => return None,
+        };
+        let deliveries = u32::try_from(word >> 8 & u64::from(DELIVERIES_MAX)).ok()?;
+        Some(Self { state, deliveries })
+    }
+}
+
+/// A queue's words, for whoever has the latch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Table<'a> {
+    pub channel: &'a Channel,
+    at: u64,
+    /// How many descriptors there may be.
+    pub count: u32,
+}
+
+impl<'a> Table<'a> {
+    #[inline]
+    pub fn of(channel: &'a Channel) -> Self {
+        let shape = channel.shape();
+        Self {
+            channel,
+            at: shape.body_at(),
+            count: u32::try_from(shape.body / DESCRIPTOR).unwrap_or(u32::MAX),
+        }
+    }
+
+    #[inline]
+    pub fn u32(self, at: u64) -> Word32<'a> {
+        self.channel.u32(at)
+    }
+
+    #[inline]
+    pub fn u64(self, at: u64) -> Word64<'a> {
+        self.channel.u64(at)
+    }
+
+    #[inline]
+    pub fn get(self, at: u64) -> u32 {
+        self.u32(at).load(Relaxed)
+    }
+
+    #[inline]
+    pub fn set(self, at: u64, value: u32) {
+        self.u32(at).store(value, Relaxed);
+    }
+
+    /// Adds to a count that follows from the descriptors.
+    #[inline]
+    pub fn count_up(self, at: u64) {
+        self.set(at, self.get(at).wrapping_add(1));
+    }
+
+    #[inline]
+    pub fn count_down(self, at: u64) {
+        self.set(at, self.get(at).wrapping_sub(1));
+    }
+
+    /// The descriptor of that index, which must be one that has been used.
+    #[inline]
+    pub fn descriptor(self, index: u32) -> Descriptor<'a> {
+        Descriptor {
+            channel: self.channel,
+            words: self.channel.memory().record(self.at + u64::from(index) * DESCRIPTOR),
+        }
+    }
+
+    /// What a link leads to.
+    #[inline]
+    pub fn follow(self, link: u32) -> Result<Option<u32>, Error> {
+        if link == 0 {
+            Ok(None)
+        } else if link <= self.get(FRESH).min(self.count) {
+            Ok(Some(link - 1))
+        } else {
+            Err(self.channel.damaged())
+        }
+    }
+
+    /// Gives further descriptors a place on the disk, so that `count` of them have one.
+    pub fn provide(self, count: u32) -> Result<(), Error> {
+        let from = self.get(PROVIDED);
+        let bytes = u64::from(count.saturating_sub(from)) * DESCRIPTOR;
+        let at = self.at + u64::from(from) * DESCRIPTOR;
+        self.channel.memory().provide_fixed(at, bytes)?;
+        self.u32(PROVIDED).commit(count);
+        Ok(())
+    }
+
+    #[inline]
+    pub fn ending(self) -> Result<Ending, Error> {
+        match self.get(ENDING) {
+            0 => Ok(Ending::Open),
+            1 => Ok(Ending::Closed),
+            2 => Ok(Ending::Broken),
+            _ => Err(self.channel.damaged()),
+        }
+    }
+
+    /// The descriptors that have been used.
+    pub fn used(self) -> impl Iterator<Item = (u32, Descriptor<'a>)> {
+        let fresh = self.get(FRESH).min(self.count);
+        (0..fresh).map(move |index| (index, self.descriptor(index)))
+    }
+}
+
+/// One descriptor.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Descriptor<'a> {
+    channel: &'a Channel,
+    words: Record<'a>,
+}
+
+impl Descriptor<'_> {
+    #[inline]
+    pub fn status(self) -> Result<Status, Error> {
+        let word = self.words.u64(STATE).load(Relaxed);
+        Status::of(word).ok_or_else(|| self.channel.damaged())
+    }
+
+    /// The step that becomes true.
+    #[inline]
+    pub fn commit(self, state: State, deliveries: u32) {
+        let status = Status { state, deliveries };
+        self.words.u64(STATE).commit(status.word());
+    }
+
+    #[inline]
+    pub fn number(self) -> u64 {
+        self.words.u64(NUMBER).load(Relaxed)
+    }
+
+    #[inline]
+    pub fn set_number(self, number: u64) {
+        self.words.u64(NUMBER).store(number, Relaxed);
+    }
+
+    #[inline]
+    pub fn next(self) -> u32 {
+        self.words.u32(NEXT).load(Relaxed)
+    }
+
+    #[inline]
+    pub fn set_next(self, link: u32) {
+        self.words.u32(NEXT).store(link, Relaxed);
+    }
+
+    #[inline]
+    pub fn previous(self) -> u32 {
+        self.words.u32(PREVIOUS).load(Relaxed)
+    }
+
+    #[inline]
+    pub fn set_previous(self, link: u32) {
+        self.words.u32(PREVIOUS).store(link, Relaxed);
+    }
+
+    /// Its block in the arena: where it begins, and its class; class 0 is none.
+    #[inline]
+    pub fn block(self) -> Result<(u64, u32), Error> {
+        let word = self.words.u64(BLOCK).load(Relaxed);
+        let class = (word & 0x3f) as u32;
+        if class > CLASS_MAX || class != 0 && class < CLASS_MIN {
+            return Err(self.channel.damaged());
+        }
+        Ok((word & !0x3f, class))
+    }
+
+    pub fn set_block(self, offset: u64, class: u32) {
+        self.words.u64(BLOCK).commit(offset | u64::from(class));
+    }
+
+    #[inline]
+    pub fn set_length(self, length: u64) {
+        self.words.u64(LENGTH).store(length, Relaxed);
+    }
+
+    /// The item's length, if an item of this length can stand here.
+    #[inline]
+    pub fn length(self) -> Result<u64, Error> {
+        let length = self.words.u64(LENGTH).load(Relaxed);
+        if length <= INLINE_BYTES || length <= 1 << self.block()?.1 {
+            Ok(length)
+        } else {
+            Err(self.channel.damaged())
+        }
+    }
+
+    /// Where an item of that length stands.
+    #[inline]
+    pub fn place(self, length: u64) -> Result<ptr::NonNull<u8>, Error> {
+        if length <= INLINE_BYTES {
+            return Ok(self.words.place(INLINE, 8));
+        }
+        let (offset, class) = self.block()?;
+        let place = self.words.memory().block(offset, 1 << class);
+        place.map_err(|_| self.channel.damaged())
+    }
+
+    /// Writes the item, which fits.
+    #[inline]
+    pub fn write(self, item: &[u8]) -> Result<(), Error> {
+        let length = item.len() as u64;
+        let place = self.place(length)?;
+        // SAFETY: the place is at least as long as the item, and nobody else touches it: the descriptor is off all
+        // lists under the latch, or reserved by this process.
+        unsafe { ptr::copy_nonoverlapping(item.as_ptr(), place.as_ptr(), item.len()) };
+        self.set_length(length);
+        Ok(())
+    }
+
+    /// Appends the item to what the caller has.
+    #[inline]
+    pub fn read(self, into: &mut Vec<u8>) -> Result<(), Error> {
+        let length = self.length()?;
+        let place = self.place(length)?;
+        let length = usize::try_from(length).map_err(|_| self.channel.damaged())?;
+        into.reserve(length);
+        let end = into.len();
+        // SAFETY: the place holds `length` bytes, the vector has room for as many more; they do not overlap. A process
+        // that breaks the rules may write meanwhile: any bytes are valid.
+        unsafe {
+            ptr::copy_nonoverlapping(place.as_ptr(), into.as_mut_ptr().add(end), length);
+            into.set_len(end + length);
+        }
+        Ok(())
+    }
+
+    pub fn item(self, index: u32) -> ItemId {
+        ItemId {
+            number: self.number(),
+            index,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! A user of the queue is killed before each of the steps of each operation.
