@@ -10,6 +10,8 @@ import_exception!(forkyard._errors, Damaged);
 import_exception!(forkyard._errors, TooLarge);
 import_exception!(forkyard._errors, TooManyProcesses);
 import_exception!(forkyard._errors, WrongKind);
+import_exception!(queue, Empty);
+import_exception!(queue, Full);
 import_exception!(threading, BrokenBarrierError);
 
 /// What Python is told where nothing special is to be said.
@@ -17,7 +19,7 @@ import_exception!(threading, BrokenBarrierError);
 pub fn to_python(error: &Error) -> PyErr {
     let text = error.to_string();
     match error {
-        Error::Io { error, .. } => match error.raw_os_error() {
+        Error::Io(refused) => match refused.error.raw_os_error() {
             Some(code) => PyOSError::new_err((code, text)),
             None => PyOSError::new_err(text),
         },

@@ -5,7 +5,10 @@ mod errors;
 mod lock;
 mod origin;
 mod patience;
+mod pickle;
+mod queue;
 mod reentrant;
+mod taken;
 
 /// The classes that the package `forkyard` shows.
 #[pyo3::pymodule]
@@ -15,5 +18,9 @@ mod _native {
     #[pymodule_export]
     use crate::origin::Passed;
     #[pymodule_export]
+    use crate::queue::{JoinableQueue, Queue, SimpleQueue};
+    #[pymodule_export]
     use crate::reentrant::RLock;
+    #[pymodule_export]
+    use crate::taken::Taken;
 }

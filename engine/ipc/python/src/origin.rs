@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use forkyard_ipc::channel::Client;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyString, PyType};
 
 /// What a constructor was told.
 pub enum Origin {
@@ -53,11 +53,27 @@ pub fn travel<'py>(
     name: Option<&str>,
     descriptor: BorrowedFd<'_>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    travel_with(object, name, descriptor, false)
+}
+
+/// The same for a queue, which may be raw.
+pub fn travel_with<'py>(
+    object: &Bound<'py, PyAny>,
+    name: Option<&str>,
+    descriptor: BorrowedFd<'_>,
+    raw: bool,
+) -> PyResult<Bound<'py, PyAny>> {
     let travel = object.py().import("forkyard._travel")?;
     match name {
-        Some(name) => travel.call_method1("by_name", (object, name)),
-        None => travel.call_method1("by_descriptor", (object, descriptor.as_raw_fd())),
+        Some(name) => travel.call_method1("by_name", (object, name, raw)),
+        None => travel.call_method1("by_descriptor", (object, descriptor.as_raw_fd(), raw)),
     }
+}
+
+/// What `Class[item]` is.
+pub fn generic<'py>(class: &Bound<'py, PyType>, item: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let alias = class.py().import("types")?.getattr("GenericAlias")?;
+    alias.call1((class, item))
 }
 
 /// The pids of those who wait.

@@ -12,18 +12,22 @@ from ._errors import (
     TooManyProcesses,
     WrongKind,
 )
-from ._native import Lock, RLock
+from ._native import JoinableQueue, Lock, Queue, RLock, SimpleQueue, Taken
 
 __all__ = [
     "Broken",
     "Closed",
     "Damaged",
     "Error",
+    "JoinableQueue",
     "Lock",
     "NotDeclared",
     "OutsideRun",
+    "Queue",
     "RLock",
     "RunEnded",
+    "SimpleQueue",
+    "Taken",
     "TooLarge",
     "TooManyProcesses",
     "WrongKind",

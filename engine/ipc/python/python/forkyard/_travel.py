@@ -5,22 +5,20 @@ from multiprocessing import context, reduction
 from ._native import Passed
 
 
-def by_descriptor(obj, descriptor, *more):
+def by_descriptor(obj, descriptor, raw):
     """Pickles an anonymous object, which only works while ``multiprocessing`` starts a child."""
     context.assert_spawning(obj)
-    return arrive, (type(obj), reduction.DupFd(descriptor), *more)
+    return _arrive, (type(obj), reduction.DupFd(descriptor), raw)
 
 
-def by_name(obj, name, *more):
+def by_name(obj, name, raw):
     """Pickles an object of the run."""
-    return arrive_named, (type(obj), name, *more)
+    return _make, (type(obj), name, raw)
 
 
-def arrive(cls, duplicate, *more):
-    """Makes the object again, in the child."""
-    return cls.__new__(cls, Passed(duplicate.detach()), *more)
+def _arrive(cls, duplicate, raw):
+    return _make(cls, Passed(duplicate.detach()), raw)
 
 
-def arrive_named(cls, name, *more):
-    """Attaches to the same channel of the run."""
-    return cls.__new__(cls, name, *more)
+def _make(cls, origin, raw):
+    return cls.__new__(cls, origin, raw=True) if raw else cls.__new__(cls, origin)
