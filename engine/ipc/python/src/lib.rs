@@ -2,17 +2,21 @@
 //! methods. What needs no speed is written in Python, under `python/forkyard`.
 
 mod errors;
+mod event;
 mod lock;
 mod origin;
 mod patience;
 mod pickle;
 mod queue;
 mod reentrant;
+mod semaphore;
 mod taken;
 
 /// The classes that the package `forkyard` shows.
 #[pyo3::pymodule]
 mod _native {
+    #[pymodule_export]
+    use crate::event::Event;
     #[pymodule_export]
     use crate::lock::Lock;
     #[pymodule_export]
@@ -21,6 +25,8 @@ mod _native {
     use crate::queue::{JoinableQueue, Queue, SimpleQueue};
     #[pymodule_export]
     use crate::reentrant::RLock;
+    #[pymodule_export]
+    use crate::semaphore::{BoundedSemaphore, Semaphore};
     #[pymodule_export]
     use crate::taken::Taken;
 }

@@ -350,7 +350,11 @@ pub struct JoinableQueue;
 impl JoinableQueue {
     #[new]
     #[pyo3(signature = (maxsize=None, *, raw=false, ctx=None))]
-    fn new(maxsize: Option<&Bound<'_, PyAny>>, raw: bool, ctx: Option<&Bound<'_, PyAny>>) -> PyResult<PyClassInitializer<Self>> {
+    fn new(
+        maxsize: Option<&Bound<'_, PyAny>>,
+        raw: bool,
+        ctx: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyClassInitializer<Self>> {
         let _ = ctx;
         let queue = Queue::open(maxsize, raw, true)?;
         Ok(PyClassInitializer::from(queue).add_subclass(Self))

@@ -12,13 +12,25 @@ from ._errors import (
     TooManyProcesses,
     WrongKind,
 )
-from ._native import JoinableQueue, Lock, Queue, RLock, SimpleQueue, Taken
+from ._native import (
+    BoundedSemaphore,
+    Event,
+    JoinableQueue,
+    Lock,
+    Queue,
+    RLock,
+    Semaphore,
+    SimpleQueue,
+    Taken,
+)
 
 __all__ = [
+    "BoundedSemaphore",
     "Broken",
     "Closed",
     "Damaged",
     "Error",
+    "Event",
     "JoinableQueue",
     "Lock",
     "NotDeclared",
@@ -26,6 +38,7 @@ __all__ = [
     "Queue",
     "RLock",
     "RunEnded",
+    "Semaphore",
     "SimpleQueue",
     "Taken",
     "TooLarge",
