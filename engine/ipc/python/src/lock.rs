@@ -40,9 +40,9 @@ impl Lock {
 }
 
 /// The lock of an origin.
-pub fn open(origin: Origin) -> PyResult<(forkyard_ipc::Lock, Option<String>)> {
+pub fn open(origin: Origin, reentrant: bool) -> PyResult<(forkyard_ipc::Lock, Option<String>)> {
     let (lock, name) = match origin {
-        Origin::New => (forkyard_ipc::Lock::create(&Place::Memory, false), None),
+        Origin::New => (forkyard_ipc::Lock::create(&Place::Memory, reentrant), None),
         Origin::Passed(fd) => (forkyard_ipc::Lock::from_fd(fd), None),
         Origin::Named(name) => return Err(PyValueError::new_err(format!("no run has a lock {name}"))),
     };
@@ -57,7 +57,7 @@ impl Lock {
     #[pyo3(signature = (name=None, *, ctx=None))]
     fn new(name: Option<&Bound<'_, PyAny>>, ctx: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let _ = ctx;
-        let (lock, name) = open(Origin::of(name)?)?;
+        let (lock, name) = open(Origin::of(name)?, false)?;
         Ok(Self {
             lock,
             name,

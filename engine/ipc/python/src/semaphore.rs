@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use forkyard_ipc::channel::Place;
 use forkyard_ipc::{Error, Patience};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyOSError, PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyTuple};
 
@@ -61,10 +61,19 @@ impl Semaphore {
     }
 }
 
+/// With `multiprocessing`'s exceptions for numbers that make no sense.
 fn permits_of(number: &Bound<'_, PyInt>) -> PyResult<u32> {
+    if number.lt(0)? {
+        return Err(PyOSError::new_err((
+            EINVAL,
+            "a semaphore cannot have fewer than 0 permits",
+        )));
+    }
     let permits = number.extract::<u32>().ok().filter(|permits| *permits <= PERMITS_MAX);
-    permits.ok_or_else(|| PyValueError::new_err(format!("a semaphore has 0 to {PERMITS_MAX} permits, not {number}")))
+    permits.ok_or_else(|| PyOverflowError::new_err(format!("a semaphore has {PERMITS_MAX} permits at most")))
 }
+
+const EINVAL: i32 = 22;
 
 #[pymethods]
 impl Semaphore {
