@@ -1,6 +1,9 @@
 //! The native half of the Python package `forkyard`: one class for each kind of channel, with `multiprocessing`'s
 //! methods. What needs no speed is written in Python, under `python/forkyard`.
 
+mod barrier;
+mod cells;
+mod condition;
 mod errors;
 mod event;
 mod lock;
@@ -15,6 +18,12 @@ mod taken;
 /// The classes that the package `forkyard` shows.
 #[pyo3::pymodule]
 mod _native {
+    #[pymodule_export]
+    use crate::barrier::Barrier;
+    #[pymodule_export]
+    use crate::cells::Cells;
+    #[pymodule_export]
+    use crate::condition::Condition;
     #[pymodule_export]
     use crate::event::Event;
     #[pymodule_export]

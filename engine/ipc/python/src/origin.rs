@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use forkyard_ipc::channel::Client;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyType};
+use pyo3::types::{PyString, PyTuple, PyType};
 
 /// What a constructor was told.
 pub enum Origin {
@@ -19,13 +19,31 @@ pub enum Origin {
 
 /// A descriptor on its way from a parent to the constructor in the child. For `forkyard._travel` alone.
 #[pyclass(module = "forkyard._native", frozen)]
-pub struct Passed(i32);
+pub struct Passed {
+    descriptor: i32,
+    beside: Option<Py<PyAny>>,
+}
 
 #[pymethods]
 impl Passed {
     #[new]
-    fn new(descriptor: i32) -> Self {
-        Self(descriptor)
+    #[pyo3(signature = (descriptor, beside=None))]
+    fn new(descriptor: i32, beside: Option<Py<PyAny>>) -> Self {
+        Self { descriptor, beside }
+    }
+}
+
+impl Passed {
+    /// The descriptor, which is the caller's from now on.
+    pub fn own(&self) -> OwnedFd {
+        // SAFETY: `forkyard._travel` has detached the descriptor from what it came in, so that it is nobody else's, and
+        // makes one object of it.
+        unsafe { OwnedFd::from_raw_fd(self.descriptor) }
+    }
+
+    /// What else the object needs.
+    pub fn beside<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.beside.as_ref().map(|beside| beside.bind(py).clone())
     }
 }
 
@@ -34,8 +52,7 @@ impl Origin {
     pub fn of(name: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let Some(name) = name else { return Ok(Self::New) };
         if let Ok(passed) = name.cast::<Passed>() {
-            // SAFETY: `forkyard._travel` has detached the descriptor from what it came in, so that it is nobody else's.
-            return Ok(Self::Passed(unsafe { OwnedFd::from_raw_fd(passed.get().0) }));
+            return Ok(Self::Passed(passed.get().own()));
         }
         if let Ok(name) = name.cast::<PyString>() {
             return Ok(Self::Named(name.extract()?));
@@ -68,6 +85,17 @@ pub fn travel_with<'py>(
         Some(name) => travel.call_method1("by_name", (object, name, raw)),
         None => travel.call_method1("by_descriptor", (object, descriptor.as_raw_fd(), raw)),
     }
+}
+
+/// The same for what is made of these arguments, a descriptor, and something else.
+pub fn travel_behind<'py>(
+    object: &Bound<'py, PyAny>,
+    descriptor: BorrowedFd<'_>,
+    arguments: &Bound<'py, PyTuple>,
+    beside: Option<Py<PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let travel = object.py().import("forkyard._travel")?;
+    travel.call_method1("with_arguments", (object, descriptor.as_raw_fd(), arguments, beside))
 }
 
 /// What `Class[item]` is.

@@ -7,6 +7,7 @@ use pyo3::exceptions::PyAssertionError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use crate::cells::Cells;
 use crate::errors::to_python;
 use crate::lock::open;
 use crate::origin::{self, Origin};
@@ -18,12 +19,24 @@ pub struct RLock {
     lock: forkyard_ipc::Lock,
     name: Option<String>,
     orphaned: AtomicBool,
+    /// What it stands beside, if it has no channel of its own.
+    home: Option<Py<Cells>>,
 }
 
 impl RLock {
     /// The lock below, for those who wait with it.
     pub fn inner(&self) -> &forkyard_ipc::Lock {
         &self.lock
+    }
+
+    /// The lock that stands beside shared bytes.
+    pub fn beside(lock: forkyard_ipc::Lock, home: Py<Cells>) -> Self {
+        Self {
+            lock,
+            name: None,
+            orphaned: AtomicBool::new(false),
+            home: Some(home),
+        }
     }
 
     fn acquire_with(&self, py: Python<'_>, patience: Patience) -> PyResult<bool> {
@@ -46,6 +59,7 @@ impl RLock {
             lock,
             name,
             orphaned: AtomicBool::new(false),
+            home: None,
         })
     }
 
@@ -115,6 +129,12 @@ impl RLock {
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let this = slf.get();
+        if let Some(home) = &this.home {
+            let lock_of = slf.py().import("forkyard._travel")?.getattr("lock_of")?;
+            return Ok((lock_of, (home.clone_ref(slf.py()),))
+                .into_pyobject(slf.py())?
+                .into_any());
+        }
         origin::travel(slf.as_any(), this.name.as_deref(), this.lock.descriptor())
     }
 }

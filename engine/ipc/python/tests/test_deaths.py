@@ -3,6 +3,9 @@
 Each child is killed by SIGKILL when it stands where it is to die; what is left must work for all others.
 """
 
+import os
+import signal
+import threading
 import unittest
 
 import forkyard
@@ -39,6 +42,36 @@ def set_and_look(event):
     event.set()
     if not event.is_set():
         raise AssertionError("it is not set")
+
+
+def wait_at(condition):
+    with condition:
+        condition.wait()
+
+
+def notify(condition):
+    with condition:
+        condition.notify_all()
+
+
+def meet(barrier, breaks):
+    try:
+        barrier.wait()
+    except threading.BrokenBarrierError:
+        if breaks:
+            return
+        raise
+    if breaks:
+        raise AssertionError("it ought to be broken")
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def add_one(value):
+    with value:
+        value.value += 1
 
 
 class OfHolders(unittest.TestCase):
@@ -111,6 +144,57 @@ class OfWaiters(unittest.TestCase):
             queue.get()
             queue.task_done()
         finish(start("fork", queue.join))
+
+
+    def test_in_condition_wait(self):
+        for make in (forkyard.Lock, forkyard.RLock):
+            condition = forkyard.Condition(make())
+            waiter = start("fork", wait_at, condition)
+            wait_until_waits(waiter.pid, condition)
+            kill(waiter)
+            finish(start("fork", notify, condition))
+            other = start("fork", wait_at, condition)
+            wait_until_waits(other.pid, condition)
+            finish(start("fork", notify, condition))
+            finish(other)
+
+    def test_at_a_barrier(self):
+        for action in (None, int):
+            with self.subTest(action=action):
+                barrier = forkyard.Barrier(3, action)
+                parties = [start("fork", meet, barrier, True) for _ in range(2)]
+                for party in parties:
+                    wait_until_waits(party.pid, barrier)
+                kill(parties[0])
+                finish(parties[1])
+                self.assertTrue(barrier.broken)
+                barrier.reset()
+                for party in [start("fork", meet, barrier, False) for _ in range(3)]:
+                    finish(party)
+
+
+class OfBarriersActions(unittest.TestCase):
+    def test_who_calls_the_action_dies(self):
+        barrier = forkyard.Barrier(2, die)
+        other = start("fork", meet, barrier, True)
+        wait_until_waits(other.pid, barrier)
+        victim = start("fork", barrier.wait)
+        finish(other)
+        victim.join()
+        self.assertTrue(barrier.broken)
+
+
+class OfHoldersOfMore(unittest.TestCase):
+    def test_of_a_condition(self):
+        condition = forkyard.Condition()
+        Killed(condition.acquire)
+        finish(start("fork", notify, condition))
+
+    def test_of_a_value(self):
+        value = forkyard.Value("i", 5)
+        Killed(value.acquire)
+        finish(start("fork", add_one, value))
+        self.assertEqual(value.value, 6)
 
 
 class OfConsumers(unittest.TestCase):

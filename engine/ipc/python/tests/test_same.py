@@ -1,5 +1,6 @@
 """The same code on ``multiprocessing`` and on ``forkyard``, and the same comes of it."""
 
+import ctypes
 import inspect
 import multiprocessing
 import queue
@@ -316,6 +317,238 @@ class Queues:
 
 
 
+def waits_in_thread(condition, call):
+    """A thread that has the lock, calls, and says what came of it; it waits when this returns."""
+    said = []
+
+    def work():
+        with condition:
+            said.append(call())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while not said:
+        with condition:
+            if "1)>" in repr(condition):
+                break
+    return thread, said
+
+
+class Conditions:
+    def condition_needs_its_lock(m):
+        condition = m.Condition()
+        return [of(condition.wait), of(condition.notify), of(condition.notify_all), of(condition.release)]
+
+    def condition_timeouts(m):
+        condition = m.Condition(m.Lock())
+        with condition:
+            return [condition.wait(0), condition.wait(SOON), condition.wait(timeout=-1), condition.acquire(False)]
+
+    def condition_notifies(m):
+        condition = m.Condition()
+        thread, said = waits_in_thread(condition, condition.wait)
+        with condition:
+            condition.notify()
+        thread.join()
+        return said
+
+    def condition_gives_up_a_lock_that_is_held_twice(m):
+        condition = m.Condition()
+
+        def wait():
+            with condition:
+                return condition.wait()
+
+        thread, said = waits_in_thread(condition, wait)
+        with condition:
+            condition.notify_all()
+        thread.join()
+        return said, condition.acquire(False)
+
+    def condition_notify_of_nobody(m):
+        condition = m.Condition()
+        with condition:
+            return [condition.notify(), condition.notify(5), condition.notify(n=2), condition.notify_all(), condition.wait(0)]
+
+    def condition_waits_for(m):
+        condition = m.Condition()
+        calls = []
+        with condition:
+            return [
+                condition.wait_for(lambda: "yes"), condition.wait_for(lambda: [], SOON), condition.wait_for(lambda: 0, timeout=0),
+                condition.wait_for(lambda: calls.append(1) or len(calls) > 2, 0.001) in (True, False),
+            ]
+
+    def condition_with_a_lock(m):
+        lock = m.Lock()
+        condition = m.Condition(lock=lock)
+        entered = condition.__enter__()
+        return entered, lock.acquire(False), condition.release(), condition.acquire(), lock.release()
+
+
+def meet(barrier, count, call=lambda barrier: barrier.wait()):
+    """What comes of so many threads that meet."""
+    said = []
+    threads = [threading.Thread(target=lambda: said.append(of(call, barrier))) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(said, key=str)
+
+
+class Barriers:
+    def barrier_meets(m):
+        barrier = m.Barrier(3)
+        return [meet(barrier, 3) for _ in range(20)], barrier.parties, barrier.n_waiting, barrier.broken
+
+    def barrier_of_one(m):
+        barrier = m.Barrier(1)
+        return barrier.wait(), barrier.wait()
+
+    def barrier_of_none(m):
+        return of(m.Barrier(2).wait, 0)
+
+    def barrier_times_out(m):
+        barrier = m.Barrier(2)
+        return of(barrier.wait, SOON), barrier.broken, barrier.n_waiting, of(barrier.wait), barrier.reset(), barrier.broken
+
+    def barrier_has_a_timeout(m):
+        return meet(m.Barrier(3, timeout=SOON), 2)
+
+    def barrier_calls_its_action(m):
+        calls = []
+        barrier = m.Barrier(3, lambda: calls.append(len(calls)))
+        met = [meet(barrier, 3) for _ in range(5)]
+        return met, calls, barrier.parties, barrier.n_waiting
+
+    def barrier_action_comes_first(m):
+        calls = []
+        barrier = m.Barrier(3, action=lambda: time.sleep(0.01) or calls.append(1))
+        return meet(barrier, 3, lambda barrier: (barrier.wait(), len(calls)))
+
+    def barrier_action_fails(m):
+        def action():
+            raise KeyError
+
+        barrier = m.Barrier(2, action)
+        return meet(barrier, 2), barrier.broken, of(barrier.wait), barrier.reset(), barrier.broken
+
+    def barrier_is_aborted(m):
+        barrier = m.Barrier(3)
+        said = meet(barrier, 3, lambda barrier: barrier.abort() if barrier.n_waiting == 2 else barrier.wait(30))
+        return said.count("BrokenBarrierError") >= 2, barrier.broken, of(barrier.wait)
+
+    def barrier_is_reset(m):
+        barrier = m.Barrier(2)
+        thread = threading.Thread(target=lambda: of(barrier.wait))
+        thread.start()
+        while barrier.n_waiting == 0:
+            time.sleep(0.001)
+        barrier.reset()
+        thread.join()
+        return barrier.broken, barrier.n_waiting, meet(barrier, 2)
+
+    def barrier_exception_is_that_of_threading(m):
+        barrier = m.Barrier(2)
+        barrier.abort()
+        try:
+            barrier.wait()
+        except threading.BrokenBarrierError:
+            return True
+
+
+class Pair(ctypes.Structure):
+    _fields_ = [("x", ctypes.c_double), ("y", ctypes.c_int)]
+
+
+class Values:
+    def value_of_each_typecode(m):
+        codes = {"c": b"a", "u": "\u00e4", "b": -3, "B": 250, "h": -300, "H": 60000, "i": -70000, "I": 4000000000, "l": -5, "L": 5}
+        codes.update({"q": -(2**60), "Q": 2**63, "f": 0.5, "d": 1e300})
+        seen = []
+        for code, value in codes.items():
+            shared = m.Value(code)
+            seen += [shared.value, setattr(shared, "value", value), shared.value, m.Value(code, value).value]
+        return seen
+
+    def value_of_a_type(m):
+        pair = m.Value(Pair, 1.5, 2)
+        pair.y += 1
+        return pair.x, pair.y, pair.get_obj().y, m.Value(ctypes.c_short, 7).value
+
+    def value_too_large_wraps(m):
+        return m.Value("B", 257).value
+
+    def value_of_the_wrong_kind(m):
+        return [of(m.Value, "i", "text"), of(m.Value, "nonsense"), of(m.Value, "i", 1, 2)]
+
+    def value_lock(m):
+        value = m.Value("i", 3)
+        lock = value.get_lock()
+        with lock, value:
+            other = within(lock.acquire, False)
+        return other, value.acquire(), value.release(), within(lock.acquire, False), hasattr(value, "get_obj")
+
+    def value_without_lock(m):
+        value = m.Value("i", 3, lock=False)
+        value.value += 1
+        return value.value, hasattr(value, "get_lock"), type(value) is ctypes.c_int
+
+    def value_with_a_given_lock(m):
+        lock = m.Lock()
+        value = m.Value("i", 3, lock=lock)
+        value.value = 5
+        return value.value, value.get_lock() is lock, of(m.Value, "i", lock="nonsense"), m.Value("i", lock=None).get_lock() is None
+
+    def value_repr(m):
+        return repr(m.Value("i", 3)), repr(m.Array("i", [1, 2])).split("<")[1]
+
+    def array_of_size(m):
+        array = m.Array("i", 5)
+        return array[:], len(array), of(lambda: array[5]), array[-1]
+
+    def array_of_items(m):
+        array = m.Array("d", [1.5, 2.5, 3.5])
+        array[1] = 9
+        array[0:1] = [4]
+        return array[:], list(array), array.get_obj()[2], m.Array("i", range(4), lock=False)[:]
+
+    def array_of_nothing(m):
+        return m.Array("i", 0)[:], m.Array("i", [])[:]
+
+    def array_of_characters(m):
+        array = m.Array("c", b"hello")
+        before = array.value, array.raw
+        array.value = b"hey"
+        return before, array.value, array.raw, len(array)
+
+    def array_of_structures(m):
+        array = m.Array(Pair, [(1.0, 2), (3.0, 4)])
+        array[0].y = 7
+        return [(pair.x, pair.y) for pair in array]
+
+    def array_takes_lock_by_name_alone(m):
+        return [of(m.Array, "i", 3, False), of(m.Array, "i", "text"), of(m.Array, "i", -1)]
+
+    def raw_ones(m):
+        value, array = m.RawValue("i", 3), m.RawArray("h", [1, 2])
+        return value.value, array[:], hasattr(value, "get_lock")
+
+
+class Pipes:
+    def pipe_duplex(m):
+        left, right = m.Pipe()
+        left.send([1, 2])
+        right.send_bytes(b"raw")
+        return right.recv(), left.recv_bytes(), left.poll(), type(left).__name__
+
+    def pipe_one_way(m):
+        reader, writer = m.Pipe(duplex=False)
+        writer.send("x")
+        return reader.recv(), of(reader.send, 1), of(writer.recv), writer.close(), of(reader.recv)
+
+
 class Same(unittest.TestCase):
     """One test for each function above, added below."""
 
@@ -330,7 +563,7 @@ def add_test(name, function):
     setattr(Same, f"test_{name}", test)
 
 
-GROUPS = (Locks, Semaphores, Events, Queues)
+GROUPS = (Locks, Semaphores, Events, Queues, Conditions, Barriers, Values, Pipes)
 for group in GROUPS:
     for name, function in inspect.getmembers(group, inspect.isfunction):
         add_test(name, function)
@@ -344,6 +577,7 @@ class Signatures(unittest.TestCase):
             "SimpleQueue": ("put", "get", "empty", "close"),
             "Event": ("is_set", "set", "clear", "wait"),
             "Semaphore": ("get_value",),
+            "Condition": ("wait", "wait_for", "notify", "notify_all"),
         }
         for kind, methods in pairs.items():
             ours, theirs = getattr(forkyard, kind)(), getattr(multiprocessing, kind)()

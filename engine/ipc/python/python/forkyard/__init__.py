@@ -13,7 +13,9 @@ from ._errors import (
     WrongKind,
 )
 from ._native import (
+    Barrier,
     BoundedSemaphore,
+    Condition,
     Event,
     JoinableQueue,
     Lock,
@@ -23,11 +25,16 @@ from ._native import (
     SimpleQueue,
     Taken,
 )
+from ._pipes import Pipe
+from ._values import Array, RawArray, RawValue, Value
 
 __all__ = [
+    "Array",
+    "Barrier",
     "BoundedSemaphore",
     "Broken",
     "Closed",
+    "Condition",
     "Damaged",
     "Error",
     "Event",
@@ -35,13 +42,17 @@ __all__ = [
     "Lock",
     "NotDeclared",
     "OutsideRun",
+    "Pipe",
     "Queue",
     "RLock",
+    "RawArray",
+    "RawValue",
     "RunEnded",
     "Semaphore",
     "SimpleQueue",
     "Taken",
     "TooLarge",
     "TooManyProcesses",
+    "Value",
     "WrongKind",
 ]

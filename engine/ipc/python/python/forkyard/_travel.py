@@ -16,6 +16,21 @@ def by_name(obj, name, raw):
     return _make, (type(obj), name, raw)
 
 
+def with_arguments(obj, descriptor, arguments, beside):
+    """Pickles what is made of more than a descriptor, which only works while ``multiprocessing`` starts a child."""
+    context.assert_spawning(obj)
+    return _arrive_with, (type(obj), reduction.DupFd(descriptor), arguments, beside)
+
+
+def _arrive_with(cls, duplicate, arguments, beside):
+    return cls.__new__(cls, *arguments, _passed=Passed(duplicate.detach(), beside))
+
+
+def lock_of(cells):
+    """Makes the lock beside shared bytes again."""
+    return cells.lock()
+
+
 def _arrive(cls, duplicate, raw):
     return _make(cls, Passed(duplicate.detach()), raw)
 
