@@ -21,7 +21,7 @@ use crate::reentrant::RLock;
 pub struct Barrier {
     /// With an action, it waits for one party more: whoever calls the action arrives once more when it has been called. So that
     /// party's death in between breaks the barrier as any other does.
-    barrier: forkyard_ipc::Barrier,
+    below: forkyard_ipc::Barrier,
     action: Option<Action>,
     timeout: Option<Py<PyAny>>,
 }
@@ -50,20 +50,20 @@ impl Barrier {
     }
 
     fn arrive(&self) -> PyResult<Arrival> {
-        self.barrier.arrive().map_err(|error| to_python(&error))
+        self.below.arrive().map_err(|error| to_python(&error))
     }
 
     fn meet(&self, py: Python<'_>, arrival: Arrival, time: Option<Duration>) -> PyResult<()> {
         let patience = time.map_or(Patience::Block, Patience::For);
         let met = wait(py, patience, |patience| {
-            Ok(self.barrier.meet(arrival, patience)?.then_some(()))
+            Ok(self.below.meet(arrival, patience)?.then_some(()))
         });
         match met {
             Ok(Some(())) => Ok(()),
             Ok(None) => {
                 self.give_up(arrival)?;
                 // It may have come about in the last moment.
-                match self.barrier.meet(arrival, Patience::Try) {
+                match self.below.meet(arrival, Patience::Try) {
                     Ok(true) => Ok(()),
                     Ok(false) => Err(BrokenBarrierError::new_err(())),
                     Err(error) => Err(to_python(&error)),
@@ -77,14 +77,14 @@ impl Barrier {
     }
 
     fn give_up(&self, arrival: Arrival) -> PyResult<()> {
-        self.barrier.give_up(arrival).map_err(|error| to_python(&error))
+        self.below.give_up(arrival).map_err(|error| to_python(&error))
     }
 
     /// Arrives, in turn; who is last calls the action.
     fn arrive_in_turn(&self, py: Python<'_>, action: &Action, time: Option<Duration>) -> PyResult<Arrival> {
         let turn = action.turn.bind(py);
         let patience = time.map_or(Patience::Block, Patience::For);
-        let (barrier, lock) = (&self.barrier, turn.get().inner());
+        let (barrier, lock) = (&self.below, turn.get().inner());
         let granted = wait(py, patience, |patience| {
             if barrier.is_broken() {
                 return Err(Error::BrokenBarrier);
@@ -92,7 +92,7 @@ impl Barrier {
             lock.acquire_raw(patience)
         })?;
         if granted.is_none() {
-            self.barrier.abort().map_err(|error| to_python(&error))?;
+            self.below.abort().map_err(|error| to_python(&error))?;
             return Err(BrokenBarrierError::new_err(()));
         }
         let arrived = self.arrive_and_call(py, action);
@@ -102,7 +102,7 @@ impl Barrier {
 
     fn arrive_and_call(&self, py: Python<'_>, action: &Action) -> PyResult<Arrival> {
         let arrival = self.arrive()?;
-        if arrival.index + 2 == self.barrier.parties() as usize {
+        if arrival.index + 2 == self.below.parties() as usize {
             if let Err(error) = action.call.bind(py).call0() {
                 self.give_up(arrival)?;
                 return Err(error);
@@ -116,27 +116,27 @@ impl Barrier {
 #[pymethods]
 impl Barrier {
     #[new]
-    #[pyo3(signature = (parties, action=None, timeout=None, *, ctx=None, _passed=None))]
+    #[pyo3(signature = (parties, action=None, timeout=None, *, ctx=None, passed=None))]
     fn new(
         py: Python<'_>,
         parties: u32,
         action: Option<Py<PyAny>>,
         timeout: Option<Bound<'_, PyAny>>,
         ctx: Option<&Bound<'_, PyAny>>,
-        _passed: Option<&Bound<'_, Passed>>,
+        passed: Option<&Bound<'_, Passed>>,
     ) -> PyResult<Self> {
         let _ = ctx;
         let below = Self::parties_below(parties, action.is_some())?;
         seconds(timeout.as_ref())?;
-        let barrier = match _passed {
+        let barrier = match passed {
             None => forkyard_ipc::Barrier::create(&Place::Memory, below),
             Some(passed) => forkyard_ipc::Barrier::from_fd(passed.get().own()),
         };
         let barrier = barrier.map_err(|error| to_python(&error))?;
         barrier.channel().tell_of_signals();
-        let action = action.map(|call| Action::new(py, call, _passed)).transpose()?;
+        let action = action.map(|call| Action::new(py, call, passed)).transpose()?;
         Ok(Self {
-            barrier,
+            below: barrier,
             action,
             timeout: timeout.map(Bound::unbind),
         })
@@ -160,35 +160,35 @@ impl Barrier {
 
     /// Breaks it: who waits, or comes to wait, is told by ``threading.BrokenBarrierError``, until it is reset.
     fn abort(&self) -> PyResult<()> {
-        self.barrier.abort().map_err(|error| to_python(&error))
+        self.below.abort().map_err(|error| to_python(&error))
     }
 
     /// Makes it as new; who waits is told that it was broken.
     fn reset(&self) -> PyResult<()> {
-        self.barrier.reset().map_err(|error| to_python(&error))
+        self.below.reset().map_err(|error| to_python(&error))
     }
 
     /// How many parties wait for each other.
     #[getter]
     fn parties(&self) -> u32 {
-        self.barrier.parties() - u32::from(self.action.is_some())
+        self.below.parties() - u32::from(self.action.is_some())
     }
 
     /// How many have arrived and wait.
     #[getter]
     fn n_waiting(&self) -> u32 {
-        self.barrier.waiting()
+        self.below.waiting()
     }
 
     /// Whether it is broken.
     #[getter]
     fn broken(&self) -> bool {
-        self.barrier.is_broken()
+        self.below.is_broken()
     }
 
     /// The pids of the processes that wait at it.
     fn waiters(&self) -> Vec<u32> {
-        origin::waiters(&self.barrier.clients())
+        origin::waiters(&self.below.clients())
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -197,6 +197,6 @@ impl Barrier {
         let turn = this.action.as_ref().map(|action| action.turn.clone_ref(py).into_any());
         let timeout = this.timeout.as_ref().map(|timeout| timeout.clone_ref(py));
         let arguments = (this.parties(), call, timeout).into_pyobject(py)?;
-        origin::travel_behind(slf.as_any(), this.barrier.descriptor(), &arguments, turn)
+        origin::travel_behind(slf.as_any(), this.below.descriptor(), &arguments, turn)
     }
 }

@@ -18,7 +18,7 @@ const WRITABLE: std::ffi::c_int = 0x200;
 /// Bytes that processes share, with a lock. For `forkyard._values` alone.
 #[pyclass(module = "forkyard._native", frozen)]
 pub struct Cells {
-    cells: forkyard_ipc::Cells,
+    below: forkyard_ipc::Cells,
     mapping: Mapping,
 }
 
@@ -68,16 +68,16 @@ impl Drop for Mapping {
 #[pymethods]
 impl Cells {
     #[new]
-    #[pyo3(signature = (size, *, _passed=None))]
-    fn new(size: u64, _passed: Option<&Bound<'_, Passed>>) -> PyResult<Self> {
-        let cells = match _passed {
+    #[pyo3(signature = (size, *, passed=None))]
+    fn new(size: u64, passed: Option<&Bound<'_, Passed>>) -> PyResult<Self> {
+        let cells = match passed {
             None => forkyard_ipc::Cells::create(&Place::Memory, size),
             Some(passed) => forkyard_ipc::Cells::from_fd(passed.get().own()),
         };
         let cells = cells.map_err(|error| to_python(&error))?;
         cells.channel().tell_of_signals();
         let mapping = Mapping::of(cells.descriptor(), cells.body_offset(), cells.len())?;
-        Ok(Self { cells, mapping })
+        Ok(Self { below: cells, mapping })
     }
 
     /// A view of the bytes, to be held no longer than the object: what `multiprocessing.sharedctypes` asks of a wrapper.
@@ -93,11 +93,11 @@ impl Cells {
 
     /// The lock beside the bytes.
     fn lock(slf: &Bound<'_, Self>) -> RLock {
-        RLock::beside(slf.get().cells.lock().clone(), slf.clone().unbind())
+        RLock::beside(slf.get().below.lock().clone(), slf.clone().unbind())
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let cells = &slf.get().cells;
+        let cells = &slf.get().below;
         let arguments = (cells.len(),).into_pyobject(slf.py())?;
         origin::travel_behind(slf.as_any(), cells.descriptor(), &arguments, None)
     }

@@ -19,7 +19,7 @@ use crate::reentrant::RLock;
 /// ``Condition(lock)`` is a new one with this ``Lock`` or ``RLock``, or with an ``RLock`` of its own.
 #[pyclass(module = "forkyard", frozen, subclass, weakref)]
 pub struct Condition {
-    condition: forkyard_ipc::Condition,
+    below: forkyard_ipc::Condition,
     inner: forkyard_ipc::Lock,
     lock: Py<PyAny>,
 }
@@ -41,7 +41,7 @@ impl Condition {
             let left = deadline.map_or(Patience::Block, |deadline| {
                 Patience::For(deadline.saturating_duration_since(Instant::now()))
             });
-            match py.detach(|| self.condition.wait_with(&self.inner, left)) {
+            match py.detach(|| self.below.wait_with(&self.inner, left)) {
                 Ok(notified) => return Ok(notified),
                 // With the lock, so that nothing is missed before waiting again.
                 Err(Error::Interrupted) => py.check_signals()?,
@@ -52,10 +52,7 @@ impl Condition {
 
     fn notify_so_many(&self, count: u32) -> PyResult<()> {
         self.check_held("lock is not owned")?;
-        self.condition
-            .notify(count)
-            .map(drop)
-            .map_err(|error| to_python(&error))
+        self.below.notify(count).map(drop).map_err(|error| to_python(&error))
     }
 }
 
@@ -76,12 +73,12 @@ fn inner(lock: &Bound<'_, PyAny>) -> PyResult<forkyard_ipc::Lock> {
 #[pymethods]
 impl Condition {
     #[new]
-    #[pyo3(signature = (lock=None, *, ctx=None, _passed=None))]
+    #[pyo3(signature = (lock=None, *, ctx=None, passed=None))]
     fn new(
         py: Python<'_>,
         lock: Option<Bound<'_, PyAny>>,
         ctx: Option<&Bound<'_, PyAny>>,
-        _passed: Option<&Bound<'_, Passed>>,
+        passed: Option<&Bound<'_, Passed>>,
     ) -> PyResult<Self> {
         let _ = ctx;
         let lock = match lock.filter(|lock| !lock.is_none()) {
@@ -89,14 +86,18 @@ impl Condition {
             None => py.get_type::<RLock>().call0()?,
         };
         let inner = inner(&lock)?;
-        let condition = match _passed {
+        let condition = match passed {
             None => forkyard_ipc::Condition::create(&Place::Memory),
             Some(passed) => forkyard_ipc::Condition::from_fd(passed.get().own()),
         };
         let condition = condition.map_err(|error| to_python(&error))?;
         condition.channel().tell_of_signals();
         let lock = lock.unbind();
-        Ok(Self { condition, inner, lock })
+        Ok(Self {
+            below: condition,
+            inner,
+            lock,
+        })
     }
 
     /// Acquires the lock, as its own ``acquire`` does.
@@ -157,7 +158,7 @@ impl Condition {
 
     /// The pids of the processes that wait to be notified.
     fn waiters(&self) -> Vec<u32> {
-        origin::waiters(&self.condition.clients())
+        origin::waiters(&self.below.clients())
     }
 
     fn __enter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -172,12 +173,12 @@ impl Condition {
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let this = slf.get();
         let (class, lock) = (slf.get_type().name()?, this.lock.bind(slf.py()).repr()?);
-        Ok(format!("<{class}({lock}, {})>", this.condition.waiting()))
+        Ok(format!("<{class}({lock}, {})>", this.below.waiting()))
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let this = slf.get();
         let arguments = (this.lock.clone_ref(slf.py()),).into_pyobject(slf.py())?;
-        origin::travel_behind(slf.as_any(), this.condition.descriptor(), &arguments, None)
+        origin::travel_behind(slf.as_any(), this.below.descriptor(), &arguments, None)
     }
 }

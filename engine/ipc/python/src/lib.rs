@@ -12,6 +12,7 @@ mod patience;
 mod pickle;
 mod queue;
 mod reentrant;
+mod run;
 mod semaphore;
 mod taken;
 

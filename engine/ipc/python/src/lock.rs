@@ -3,14 +3,16 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use forkyard_ipc::channel::Place;
+use forkyard_ipc::wire::Touch;
 use forkyard_ipc::{Error, Patience};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::errors::to_python;
+use crate::errors::{WrongKind, to_python};
 use crate::origin::{self, Origin};
 use crate::patience::{patience, wait};
+use crate::run::{self, Below};
 
 /// A lock between processes. It is free again when its holder dies.
 ///
@@ -18,7 +20,7 @@ use crate::patience::{patience, wait};
 /// workflow declares under that name.
 #[pyclass(module = "forkyard", frozen, subclass, weakref)]
 pub struct Lock {
-    lock: forkyard_ipc::Lock,
+    below: forkyard_ipc::Lock,
     name: Option<String>,
     orphaned: AtomicBool,
 }
@@ -26,12 +28,12 @@ pub struct Lock {
 impl Lock {
     /// The lock below, for those who wait with it.
     pub fn inner(&self) -> &forkyard_ipc::Lock {
-        &self.lock
+        &self.below
     }
 
     #[inline]
     fn acquire_with(&self, py: Python<'_>, patience: Patience) -> PyResult<bool> {
-        let granted = wait(py, patience, |patience| self.lock.acquire_raw(patience))?;
+        let granted = wait(py, patience, |patience| self.below.acquire_raw(patience))?;
         if let Some(granted) = granted {
             self.orphaned.store(granted.orphaned, Ordering::Relaxed);
         }
@@ -39,12 +41,23 @@ impl Lock {
     }
 }
 
-/// The lock of an origin.
-pub fn open(origin: Origin, reentrant: bool) -> PyResult<(forkyard_ipc::Lock, Option<String>)> {
+/// The lock of an origin, and by what name it was handed over.
+pub fn open(py: Python<'_>, origin: Origin, reentrant: bool) -> PyResult<(forkyard_ipc::Lock, Option<String>)> {
     let (lock, name) = match origin {
         Origin::New => (forkyard_ipc::Lock::create(&Place::Memory, reentrant), None),
         Origin::Passed(fd) => (forkyard_ipc::Lock::from_fd(fd), None),
-        Origin::Named(name) => return Err(PyValueError::new_err(format!("no run has a lock {name}"))),
+        Origin::Named(name) => {
+            let open = |attachment| forkyard_ipc::Lock::attach(attachment).map(Below::Lock);
+            let handed = run::channel(py, &name, &[Touch::Hold], open)?;
+            let Below::Lock(lock) = &handed.channel else {
+                return Err(handed.is_no("lock"));
+            };
+            if reentrant && !lock.is_reentrant() {
+                let told = format!("the lock {name:?} is not reentrant; add `reentrant: true` to locks.{name}");
+                return Err(WrongKind::new_err(told));
+            }
+            (Ok(lock.clone()), Some(name))
+        }
     };
     let lock = lock.map_err(|error| to_python(&error))?;
     lock.channel().tell_of_signals();
@@ -55,11 +68,11 @@ pub fn open(origin: Origin, reentrant: bool) -> PyResult<(forkyard_ipc::Lock, Op
 impl Lock {
     #[new]
     #[pyo3(signature = (name=None, *, ctx=None))]
-    fn new(name: Option<&Bound<'_, PyAny>>, ctx: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+    fn new(py: Python<'_>, name: Option<&Bound<'_, PyAny>>, ctx: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let _ = ctx;
-        let (lock, name) = open(Origin::of(name)?, false)?;
+        let (lock, name) = open(py, Origin::of(name)?, false)?;
         Ok(Self {
-            lock,
+            below: lock,
             name,
             orphaned: AtomicBool::new(false),
         })
@@ -81,9 +94,9 @@ impl Lock {
 
     /// Releases the lock, whoever has it. ``ValueError``: nobody has it.
     fn release(&self) -> PyResult<()> {
-        match self.lock.release() {
+        match self.below.release() {
             Ok(()) => Ok(()),
-            Err(Error::NotHeld) => self.lock.release_any().map_err(|error| match error {
+            Err(Error::NotHeld) => self.below.release_any().map_err(|error| match error {
                 Error::NotHeld => PyValueError::new_err("semaphore or lock released too many times"),
                 error => to_python(&error),
             }),
@@ -109,8 +122,8 @@ impl Lock {
 
     /// The pid of the process that has it; ``None``: it is free.
     fn holder(&self) -> Option<u32> {
-        let owner = self.lock.owner()?;
-        self.lock
+        let owner = self.below.owner()?;
+        self.below
             .clients()
             .iter()
             .find(|client| client.slot == owner)
@@ -119,15 +132,15 @@ impl Lock {
 
     /// The pids of the processes that wait for it.
     fn waiters(&self) -> Vec<u32> {
-        origin::waiters(&self.lock.clients())
+        origin::waiters(&self.below.clients())
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let this = slf.get();
         let class = slf.get_type().name()?;
-        let owner = match this.lock.owner() {
+        let owner = match this.below.owner() {
             None => "None",
-            Some(owner) if Some(owner) == this.lock.channel().me().ok() => "ThisProcess",
+            Some(owner) if Some(owner) == this.below.channel().me().ok() => "ThisProcess",
             Some(_) => "SomeOtherProcess",
         };
         Ok(format!("<{class}(owner={owner})>"))
@@ -135,6 +148,6 @@ impl Lock {
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let this = slf.get();
-        origin::travel(slf.as_any(), this.name.as_deref(), this.lock.descriptor())
+        origin::travel(slf.as_any(), this.name.as_deref(), this.below.descriptor())
     }
 }

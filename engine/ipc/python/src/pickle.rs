@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 
+use crate::errors::NotAPickle;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -203,6 +204,11 @@ pub fn read<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
 /// Reads a pickle that is an object already.
 pub fn loads<'py>(bytes: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
     static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    if bytes.as_bytes().first() != Some(&opcode::PROTO) {
+        return Err(NotAPickle::new_err(
+            "the item is no pickle, so it was not put by Python: open the queue with raw=True to get its bytes",
+        ));
+    }
     LOADS.import(bytes.py(), "pickle", "loads")?.call1((bytes,))
 }
 

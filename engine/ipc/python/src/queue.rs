@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use forkyard_ipc::channel::Place;
 use forkyard_ipc::queue::{Got, ItemId};
+use forkyard_ipc::wire::Touch;
 use forkyard_ipc::{Error, Patience};
 use pyo3::exceptions::{PyAssertionError, PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -13,6 +14,7 @@ use crate::errors::{Empty, Full, to_python};
 use crate::origin::{self, Origin};
 use crate::patience::{patience, wait, wait_detached};
 use crate::pickle::{self, Pickled};
+use crate::run::{self, Below, Handed};
 use crate::taken::Taken;
 
 /// No item of a new queue is larger, in bytes: 1 TiB, which is to say that memory is the limit.
@@ -23,15 +25,15 @@ const CAPACITY_MAX: i64 = 1 << 24;
 
 /// What all queues have below.
 pub struct Line {
-    queue: forkyard_ipc::Queue,
-    name: Option<String>,
+    below: forkyard_ipc::Queue,
+    handed: Option<Handed>,
     raw: bool,
     closed: AtomicBool,
 }
 
 impl Line {
-    fn open(origin: Origin, capacity: i64, raw: bool) -> PyResult<Self> {
-        let (queue, name) = match origin {
+    fn open(py: Python<'_>, origin: Origin, capacity: i64, raw: bool) -> PyResult<Self> {
+        let (queue, handed) = match origin {
             Origin::New => {
                 let capacity = if capacity > CAPACITY_MAX { 0 } else { capacity };
                 let capacity = u64::try_from(capacity).unwrap_or(0);
@@ -39,21 +41,32 @@ impl Line {
                 (made, None)
             }
             Origin::Passed(fd) => (forkyard_ipc::Queue::from_fd(fd), None),
-            Origin::Named(name) => return Err(PyValueError::new_err(format!("no run has a queue {name}"))),
+            Origin::Named(name) => {
+                let open = |attachment| forkyard_ipc::Queue::attach(attachment).map(Below::Queue);
+                let handed = run::channel(py, &name, &[Touch::Get, Touch::Put], open)?;
+                let Below::Queue(queue) = &handed.channel else {
+                    return Err(handed.is_no("queue"));
+                };
+                (Ok(queue.clone()), Some(handed))
+            }
         };
         let queue = queue.map_err(|error| to_python(&error))?;
         queue.channel().tell_of_signals();
         Ok(Self {
-            queue,
-            name,
+            below: queue,
+            handed,
             raw,
             closed: AtomicBool::new(false),
         })
     }
 
-    /// The queue below.
-    pub fn inner(&self) -> &forkyard_ipc::Queue {
-        &self.queue
+    #[inline]
+    fn check(&self, py: Python<'_>, touch: Touch) -> PyResult<()> {
+        self.handed.as_ref().map_or(Ok(()), |handed| handed.check(py, touch))
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.handed.as_ref().map(|handed| handed.name.as_str())
     }
 
     fn is_closed(&self) -> bool {
@@ -63,6 +76,7 @@ impl Line {
     /// False: it is full.
     #[inline]
     fn put(&self, object: &Bound<'_, PyAny>, patience: Patience) -> PyResult<bool> {
+        self.check(object.py(), Touch::Put)?;
         pickle::with_buffer(|buffer| {
             let pickled = if self.raw {
                 pickle::write_raw(object, buffer)?
@@ -71,10 +85,10 @@ impl Line {
             };
             let py = object.py();
             let put = match &pickled {
-                Pickled::Buffered => wait(py, patience, |patience| done(self.queue.put_with(buffer, patience))),
+                Pickled::Buffered => wait(py, patience, |patience| done(self.below.put_with(buffer, patience))),
                 Pickled::Framed { body, tail } if buffer.is_empty() && tail.is_empty() => {
                     let body = body.as_bytes();
-                    wait(py, patience, |patience| done(self.queue.put_with(body, patience)))
+                    wait(py, patience, |patience| done(self.below.put_with(body, patience)))
                 }
                 Pickled::Framed { body, tail } => self.put_framed(py, [buffer, body.as_bytes(), tail], patience),
             };
@@ -86,7 +100,7 @@ impl Line {
     fn put_framed(&self, py: Python<'_>, parts: [&[u8]; 3], patience: Patience) -> PyResult<Option<()>> {
         let length = parts.iter().map(|part| part.len()).sum();
         wait(py, patience, |patience| {
-            let Some(mut place) = self.queue.reserve_with(length, patience)? else {
+            let Some(mut place) = self.below.reserve_with(length, patience)? else {
                 return Ok(None);
             };
             let mut at = 0;
@@ -101,7 +115,8 @@ impl Line {
     /// `None`: it is empty.
     #[inline]
     fn get<'py>(&self, py: Python<'py>, patience: Patience) -> PyResult<Option<Bound<'py, PyAny>>> {
-        pickle::with_buffer(|buffer| match self.queue.get_or_take(buffer, Patience::Try) {
+        self.check(py, Touch::Get)?;
+        pickle::with_buffer(|buffer| match self.below.get_or_take(buffer, Patience::Try) {
             Ok(None) if patience != Patience::Try => self.get_late(py, patience),
             Ok(None) => Ok(None),
             Ok(Some(Got::Copied)) => self.read(py, buffer).map(Some),
@@ -114,7 +129,7 @@ impl Line {
     fn get_late<'py>(&self, py: Python<'py>, patience: Patience) -> PyResult<Option<Bound<'py, PyAny>>> {
         let got = wait_detached(py, patience, |patience| {
             let mut buffer = Vec::new();
-            let got = self.queue.get_or_take(&mut buffer, patience)?;
+            let got = self.below.get_or_take(&mut buffer, patience)?;
             Ok(got.map(|got| (got, buffer)))
         })?;
         match got {
@@ -152,20 +167,28 @@ impl Line {
     }
 
     /// Takes an item, which is gone when it is acknowledged.
-    fn take<'py>(
-        &self,
-        py: Python<'py>,
-        patience: Patience,
-    ) -> PyResult<Option<(ItemId, u32, PyResult<Bound<'py, PyAny>>)>> {
+    fn take<'py>(&self, py: Python<'py>, patience: Patience) -> PyResult<Option<TakenObject<'py>>> {
+        self.check(py, Touch::Get)?;
         let taken = wait(py, patience, |patience| {
-            let taken = self.queue.take_with(patience)?;
+            let taken = self.below.take_with(patience)?;
             Ok(taken.map(|taken| {
                 let (deliveries, bytes) = (taken.deliveries(), taken.to_vec());
                 (taken.into_item(), deliveries, bytes)
             }))
         })?;
-        Ok(taken.map(|(item, deliveries, bytes)| (item, deliveries, self.read(py, &bytes))))
+        Ok(taken.map(|(item, deliveries, bytes)| TakenObject {
+            item,
+            deliveries,
+            object: self.read(py, &bytes),
+        }))
     }
+}
+
+/// What was taken; that it cannot be read does not mean that it was not.
+struct TakenObject<'py> {
+    item: ItemId,
+    deliveries: u32,
+    object: PyResult<Bound<'py, PyAny>>,
 }
 
 fn done(put: Result<bool, Error>) -> Result<Option<()>, Error> {
@@ -184,13 +207,13 @@ pub struct Queue {
 }
 
 impl Queue {
-    fn open(first: Option<&Bound<'_, PyAny>>, raw: bool, joined: bool) -> PyResult<Self> {
+    fn open(py: Python<'_>, first: Option<&Bound<'_, PyAny>>, raw: bool, joined: bool) -> PyResult<Self> {
         let capacity = first.map(|first| first.cast::<PyInt>());
         let line = if let Some(Ok(capacity)) = capacity {
             let capacity = capacity.extract().unwrap_or(i64::MAX);
-            Line::open(Origin::New, capacity, raw)?
+            Line::open(py, Origin::New, capacity, raw)?
         } else {
-            Line::open(Origin::of(first)?, 0, raw)?
+            Line::open(py, Origin::of(first)?, 0, raw)?
         };
         Ok(Self { line, joined })
     }
@@ -207,7 +230,7 @@ impl Queue {
         let (this, py) = (slf.get(), slf.py());
         if this.joined {
             let taken = this.line.take(py, patience)?;
-            return taken.map_or_else(|| Err(Empty::new_err(())), |(_, _, object)| object);
+            return taken.map_or_else(|| Err(Empty::new_err(())), |taken| taken.object);
         }
         let got = this.line.get(py, patience)?;
         got.ok_or_else(|| Empty::new_err(()))
@@ -227,9 +250,14 @@ impl Queue {
 impl Queue {
     #[new]
     #[pyo3(signature = (maxsize=None, *, raw=false, ctx=None))]
-    fn new(maxsize: Option<&Bound<'_, PyAny>>, raw: bool, ctx: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        maxsize: Option<&Bound<'_, PyAny>>,
+        raw: bool,
+        ctx: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
         let _ = ctx;
-        Self::open(maxsize, raw, false)
+        Self::open(py, maxsize, raw, false)
     }
 
     /// Puts an object. ``queue.Full``: there has been no room for ``timeout`` seconds, or, when ``block`` is false, is none now.
@@ -273,24 +301,26 @@ impl Queue {
     ) -> PyResult<Taken> {
         Self::check_open(slf)?;
         let taken = slf.get().line.take(slf.py(), patience(block, timeout)?)?;
-        let (item, deliveries, object) = taken.ok_or_else(|| Empty::new_err(()))?;
-        let taken = Taken::new(slf.get().line.inner().clone(), item, deliveries);
-        Ok(taken.holding(object?.unbind()))
+        let taken = taken.ok_or_else(|| Empty::new_err(()))?;
+        let queue = slf.get().line.below.clone();
+        // Made first: should the object be unreadable, the item goes back.
+        let held = Taken::new(queue, taken.item, taken.deliveries);
+        Ok(held.holding(taken.object?.unbind()))
     }
 
     /// How many objects are in the queue.
     fn qsize(&self) -> u64 {
-        self.line.queue.len()
+        self.line.below.len()
     }
 
     /// Whether there is no object in the queue.
     fn empty(&self) -> bool {
-        self.line.queue.is_empty()
+        self.line.below.is_empty()
     }
 
     /// Whether there is no room in the queue.
     fn full(&self) -> bool {
-        self.line.queue.is_full()
+        self.line.below.is_full()
     }
 
     /// This process is done with the queue. Others are not affected, and nothing that was put is lost.
@@ -313,7 +343,7 @@ impl Queue {
 
     /// The pids of the processes that wait for an object, for room, or in ``join()``.
     fn waiters(&self) -> Vec<u32> {
-        origin::waiters(&self.line.queue.clients())
+        origin::waiters(&self.line.below.clients())
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -336,7 +366,7 @@ impl Queue {
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let line = &slf.get().line;
-        origin::travel_with(slf.as_any(), line.name.as_deref(), line.queue.descriptor(), line.raw)
+        origin::travel_with(slf.as_any(), line.name(), line.below.descriptor(), line.raw)
     }
 }
 
@@ -351,12 +381,13 @@ impl JoinableQueue {
     #[new]
     #[pyo3(signature = (maxsize=None, *, raw=false, ctx=None))]
     fn new(
+        py: Python<'_>,
         maxsize: Option<&Bound<'_, PyAny>>,
         raw: bool,
         ctx: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyClassInitializer<Self>> {
         let _ = ctx;
-        let queue = Queue::open(maxsize, raw, true)?;
+        let queue = Queue::open(py, maxsize, raw, true)?;
         Ok(PyClassInitializer::from(queue).add_subclass(Self))
     }
 
@@ -366,7 +397,7 @@ impl JoinableQueue {
         slf.as_super()
             .get()
             .line
-            .queue
+            .below
             .task_done()
             .map_err(|error| match error {
                 Error::NotHeld => PyValueError::new_err("task_done() called too many times"),
@@ -376,7 +407,7 @@ impl JoinableQueue {
 
     /// Waits until all that was put is done with.
     fn join(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let queue = &slf.as_super().get().line.queue;
+        let queue = &slf.as_super().get().line.below;
         wait(slf.py(), Patience::Block, |patience| done(queue.join_with(patience))).map(drop)
     }
 }
@@ -400,9 +431,14 @@ impl SimpleQueue {
 impl SimpleQueue {
     #[new]
     #[pyo3(signature = (name=None, *, raw=false, ctx=None))]
-    fn new(name: Option<&Bound<'_, PyAny>>, raw: bool, ctx: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        name: Option<&Bound<'_, PyAny>>,
+        raw: bool,
+        ctx: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
         let _ = ctx;
-        let line = Line::open(Origin::of(name)?, 0, raw)?;
+        let line = Line::open(py, Origin::of(name)?, 0, raw)?;
         Ok(Self { line })
     }
 
@@ -425,7 +461,7 @@ impl SimpleQueue {
     /// Whether there is no object in the queue.
     fn empty(&self) -> PyResult<bool> {
         self.check_open()?;
-        Ok(self.line.queue.is_empty())
+        Ok(self.line.below.is_empty())
     }
 
     /// This process is done with the queue.
@@ -435,7 +471,7 @@ impl SimpleQueue {
 
     /// The pids of the processes that wait for an object.
     fn waiters(&self) -> Vec<u32> {
-        origin::waiters(&self.line.queue.clients())
+        origin::waiters(&self.line.below.clients())
     }
 
     #[classmethod]
@@ -445,6 +481,6 @@ impl SimpleQueue {
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let line = &slf.get().line;
-        origin::travel_with(slf.as_any(), line.name.as_deref(), line.queue.descriptor(), line.raw)
+        origin::travel_with(slf.as_any(), line.name(), line.below.descriptor(), line.raw)
     }
 }

@@ -16,7 +16,7 @@ use crate::patience::{patience, wait};
 /// A lock between processes that its owner, a thread, may acquire again. It is free when its owner's process dies.
 #[pyclass(module = "forkyard", frozen, subclass, weakref)]
 pub struct RLock {
-    lock: forkyard_ipc::Lock,
+    below: forkyard_ipc::Lock,
     name: Option<String>,
     orphaned: AtomicBool,
     /// What it stands beside, if it has no channel of its own.
@@ -26,13 +26,13 @@ pub struct RLock {
 impl RLock {
     /// The lock below, for those who wait with it.
     pub fn inner(&self) -> &forkyard_ipc::Lock {
-        &self.lock
+        &self.below
     }
 
     /// The lock that stands beside shared bytes.
     pub fn beside(lock: forkyard_ipc::Lock, home: Py<Cells>) -> Self {
         Self {
-            lock,
+            below: lock,
             name: None,
             orphaned: AtomicBool::new(false),
             home: Some(home),
@@ -40,7 +40,7 @@ impl RLock {
     }
 
     fn acquire_with(&self, py: Python<'_>, patience: Patience) -> PyResult<bool> {
-        let granted = wait(py, patience, |patience| self.lock.acquire_raw(patience))?;
+        let granted = wait(py, patience, |patience| self.below.acquire_raw(patience))?;
         if let Some(granted) = granted {
             self.orphaned.store(granted.orphaned, Ordering::Relaxed);
         }
@@ -52,11 +52,11 @@ impl RLock {
 impl RLock {
     #[new]
     #[pyo3(signature = (name=None, *, ctx=None))]
-    fn new(name: Option<&Bound<'_, PyAny>>, ctx: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+    fn new(py: Python<'_>, name: Option<&Bound<'_, PyAny>>, ctx: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let _ = ctx;
-        let (lock, name) = open(Origin::of(name)?, true)?;
+        let (lock, name) = open(py, Origin::of(name)?, true)?;
         Ok(Self {
-            lock,
+            below: lock,
             name,
             orphaned: AtomicBool::new(false),
             home: None,
@@ -76,7 +76,7 @@ impl RLock {
 
     /// Releases the lock once. ``AssertionError``: this thread does not have it.
     fn release(&self) -> PyResult<()> {
-        self.lock.release().map_err(|error| match error {
+        self.below.release().map_err(|error| match error {
             Error::NotHeld => PyAssertionError::new_err("attempt to release recursive lock not owned by thread"),
             error => to_python(&error),
         })
@@ -100,8 +100,8 @@ impl RLock {
 
     /// The pid of the process that has it; ``None``: it is free.
     fn holder(&self) -> Option<u32> {
-        let owner = self.lock.owner()?;
-        self.lock
+        let owner = self.below.owner()?;
+        self.below
             .clients()
             .iter()
             .find(|client| client.slot == owner)
@@ -110,17 +110,17 @@ impl RLock {
 
     /// The pids of the processes that wait for it.
     fn waiters(&self) -> Vec<u32> {
-        origin::waiters(&self.lock.clients())
+        origin::waiters(&self.below.clients())
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let this = slf.get();
         let class = slf.get_type().name()?;
-        let depth = this.lock.depth().map_err(|error| to_python(&error))?;
-        Ok(match this.lock.owner() {
+        let depth = this.below.depth().map_err(|error| to_python(&error))?;
+        Ok(match this.below.owner() {
             None => format!("<{class}(None, 0)>"),
             Some(_) if depth > 0 => format!("<{class}(ThisThread, {depth})>"),
-            Some(owner) if Some(owner) == this.lock.channel().me().ok() => {
+            Some(owner) if Some(owner) == this.below.channel().me().ok() => {
                 format!("<{class}(SomeOtherThread, nonzero)>")
             }
             Some(_) => format!("<{class}(SomeOtherProcess, nonzero)>"),
@@ -135,6 +135,6 @@ impl RLock {
                 .into_pyobject(slf.py())?
                 .into_any());
         }
-        origin::travel(slf.as_any(), this.name.as_deref(), this.lock.descriptor())
+        origin::travel(slf.as_any(), this.name.as_deref(), this.below.descriptor())
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use forkyard_ipc::channel::Place;
+use forkyard_ipc::wire::Touch;
 use forkyard_ipc::{Error, Patience};
 use pyo3::exceptions::{PyOSError, PyOverflowError, PyValueError};
 use pyo3::prelude::*;
@@ -11,6 +12,7 @@ use pyo3::types::{PyInt, PyTuple};
 use crate::errors::to_python;
 use crate::origin::{self, Origin};
 use crate::patience::{patience, wait};
+use crate::run::{self, Below};
 
 /// As many permits as `multiprocessing` allows.
 const PERMITS_MAX: u32 = 0x7fff_ffff;
@@ -21,13 +23,13 @@ const PERMITS_MAX: u32 = 0x7fff_ffff;
 /// that the workflow declares under that name. ``release()`` without ``acquire()`` adds a permit.
 #[pyclass(module = "forkyard", frozen, subclass, weakref)]
 pub struct Semaphore {
-    semaphore: forkyard_ipc::Semaphore,
+    below: forkyard_ipc::Semaphore,
     name: Option<String>,
     orphaned: AtomicBool,
 }
 
 impl Semaphore {
-    fn open(first: Option<&Bound<'_, PyAny>>, bounded: bool) -> PyResult<Self> {
+    fn open(py: Python<'_>, first: Option<&Bound<'_, PyAny>>, bounded: bool) -> PyResult<Self> {
         let permits = match first.map(|first| first.cast::<PyInt>()) {
             None => Some(1),
             Some(Ok(permits)) => Some(permits_of(permits)?),
@@ -40,12 +42,19 @@ impl Semaphore {
                 (made, None)
             }
             Origin::Passed(fd) => (forkyard_ipc::Semaphore::from_fd(fd), None),
-            Origin::Named(name) => return Err(PyValueError::new_err(format!("no run has a semaphore {name}"))),
+            Origin::Named(name) => {
+                let open = |attachment| forkyard_ipc::Semaphore::attach(attachment).map(Below::Semaphore);
+                let handed = run::channel(py, &name, &[Touch::Hold], open)?;
+                let Below::Semaphore(semaphore) = &handed.channel else {
+                    return Err(handed.is_no("semaphore"));
+                };
+                (Ok(semaphore.clone()), Some(name))
+            }
         };
         let semaphore = semaphore.map_err(|error| to_python(&error))?;
         semaphore.channel().tell_of_signals();
         Ok(Self {
-            semaphore,
+            below: semaphore,
             name,
             orphaned: AtomicBool::new(false),
         })
@@ -53,7 +62,7 @@ impl Semaphore {
 
     #[inline]
     fn acquire_with(&self, py: Python<'_>, patience: Patience) -> PyResult<bool> {
-        let granted = wait(py, patience, |patience| self.semaphore.acquire_raw(1, patience))?;
+        let granted = wait(py, patience, |patience| self.below.acquire_raw(1, patience))?;
         if let Some(granted) = granted {
             self.orphaned.store(granted.orphaned, Ordering::Relaxed);
         }
@@ -79,9 +88,9 @@ const EINVAL: i32 = 22;
 impl Semaphore {
     #[new]
     #[pyo3(signature = (value=None, *, ctx=None))]
-    fn new(value: Option<&Bound<'_, PyAny>>, ctx: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+    fn new(py: Python<'_>, value: Option<&Bound<'_, PyAny>>, ctx: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let _ = ctx;
-        Self::open(value, false)
+        Self::open(py, value, false)
     }
 
     /// Acquires a permit. ``False``: none is free, and ``timeout`` seconds have passed, or ``block`` is false.
@@ -97,7 +106,7 @@ impl Semaphore {
 
     /// Releases a permit, whoever has it. ``ValueError``: all are free, and the semaphore is bounded.
     fn release(&self) -> PyResult<()> {
-        self.semaphore.release_any(1).map_err(|error| match error {
+        self.below.release_any(1).map_err(|error| match error {
             Error::NotHeld => PyValueError::new_err("semaphore or lock released too many times"),
             error => to_python(&error),
         })
@@ -105,7 +114,7 @@ impl Semaphore {
 
     /// How many permits are free.
     fn get_value(&self) -> u32 {
-        self.semaphore.free()
+        self.below.free()
     }
 
     fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
@@ -126,17 +135,17 @@ impl Semaphore {
 
     /// The pids of the processes that wait for a permit.
     fn waiters(&self) -> Vec<u32> {
-        origin::waiters(&self.semaphore.clients())
+        origin::waiters(&self.below.clients())
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let class = slf.get_type().name()?;
-        Ok(format!("<{class}(value={})>", slf.get().semaphore.free()))
+        Ok(format!("<{class}(value={})>", slf.get().below.free()))
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let this = slf.get();
-        origin::travel(slf.as_any(), this.name.as_deref(), this.semaphore.descriptor())
+        origin::travel(slf.as_any(), this.name.as_deref(), this.below.descriptor())
     }
 }
 
@@ -148,15 +157,19 @@ pub struct BoundedSemaphore;
 impl BoundedSemaphore {
     #[new]
     #[pyo3(signature = (value=None, *, ctx=None))]
-    fn new(value: Option<&Bound<'_, PyAny>>, ctx: Option<&Bound<'_, PyAny>>) -> PyResult<PyClassInitializer<Self>> {
+    fn new(
+        py: Python<'_>,
+        value: Option<&Bound<'_, PyAny>>,
+        ctx: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyClassInitializer<Self>> {
         let _ = ctx;
-        let semaphore = Semaphore::open(value, true)?;
+        let semaphore = Semaphore::open(py, value, true)?;
         Ok(PyClassInitializer::from(semaphore).add_subclass(Self))
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let class = slf.get_type().name()?;
-        let semaphore = &slf.as_super().get().semaphore;
+        let semaphore = &slf.as_super().get().below;
         let (free, permits) = (semaphore.free(), semaphore.permits());
         Ok(format!("<{class}(value={free}, maxvalue={permits})>"))
     }

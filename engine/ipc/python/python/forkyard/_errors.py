@@ -1,5 +1,7 @@
 """The exceptions of the yard. Each is also the exception of Python's own that comes nearest."""
 
+from pickle import UnpicklingError
+
 
 class Error(Exception):
     """Whatever the yard has to complain of."""
@@ -11,6 +13,10 @@ class OutsideRun(Error, RuntimeError):
 
 class NotDeclared(Error, PermissionError):
     """The workflow does not say that this process uses that; the text has the line that is missing."""
+
+
+class NoSuchName(Error, LookupError):
+    """The workflow declares nothing of that name; the text has the nearest name there is."""
 
 
 class RunEnded(Error, ConnectionError):
@@ -27,6 +33,10 @@ class Closed(Error, EOFError):
 
 class Broken(Error, BrokenPipeError):
     """The queue has no receivers any more."""
+
+
+class NotAPickle(Error, UnpicklingError):
+    """The item was not put by Python, but is, say, a line of text: open the queue with ``raw=True`` to get its bytes."""
 
 
 class TooLarge(Error, ValueError):

@@ -23,7 +23,7 @@ def with_arguments(obj, descriptor, arguments, beside):
 
 
 def _arrive_with(cls, duplicate, arguments, beside):
-    return cls.__new__(cls, *arguments, _passed=Passed(duplicate.detach(), beside))
+    return cls.__new__(cls, *arguments, passed=Passed(duplicate.detach(), beside))
 
 
 def lock_of(cells):
