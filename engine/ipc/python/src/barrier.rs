@@ -116,7 +116,7 @@ impl Barrier {
 #[pymethods]
 impl Barrier {
     #[new]
-    #[pyo3(signature = (parties, action=None, timeout=None, *, ctx=None, passed=None))]
+    #[pyo3(signature = (parties, action=None, timeout=None, *, ctx=None, passed=None), text_signature = "(parties, action=None, timeout=None, *, ctx=None)")]
     fn new(
         py: Python<'_>,
         parties: u32,

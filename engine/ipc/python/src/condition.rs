@@ -11,7 +11,7 @@ use pyo3::types::PyTuple;
 use crate::errors::to_python;
 use crate::lock::Lock;
 use crate::origin::{self, Passed};
-use crate::patience::seconds;
+use crate::patience::{Truth, seconds};
 use crate::reentrant::RLock;
 
 /// A waiting room beside a lock: who has the lock may wait there to be notified, and has it again then.
@@ -73,7 +73,7 @@ fn inner(lock: &Bound<'_, PyAny>) -> PyResult<forkyard_ipc::Lock> {
 #[pymethods]
 impl Condition {
     #[new]
-    #[pyo3(signature = (lock=None, *, ctx=None, passed=None))]
+    #[pyo3(signature = (lock=None, *, ctx=None, passed=None), text_signature = "(lock=None, *, ctx=None)")]
     fn new(
         py: Python<'_>,
         lock: Option<Bound<'_, PyAny>>,
@@ -101,15 +101,14 @@ impl Condition {
     }
 
     /// Acquires the lock, as its own ``acquire`` does.
-    #[pyo3(signature = (block=None, timeout=None))]
+    #[pyo3(signature = (block=Truth(true), timeout=None), text_signature = "($self, block=True, timeout=None)")]
     fn acquire<'py>(
         &self,
         py: Python<'py>,
-        block: Option<&Bound<'py, PyAny>>,
+        block: Truth,
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let block = block.map_or(true.into_pyobject(py)?.to_owned().into_any(), Clone::clone);
-        self.lock.bind(py).call_method1("acquire", (block, timeout))
+        self.lock.bind(py).call_method1("acquire", (block.0, timeout))
     }
 
     /// Releases the lock, as its own ``release`` does.
@@ -144,7 +143,7 @@ impl Condition {
     }
 
     /// Lets ``n`` of those who wait go on. ``AssertionError``: this thread does not have the lock.
-    #[pyo3(signature = (n=None))]
+    #[pyo3(signature = (n=None), text_signature = "($self, n=1)")]
     fn notify(&self, n: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let count: i64 = n.map_or(Ok(1), PyAnyMethods::extract)?;
         let count = u32::try_from(count.max(0)).unwrap_or(u32::MAX);

@@ -6,6 +6,7 @@ mod cells;
 mod condition;
 mod errors;
 mod event;
+mod fast;
 mod lock;
 mod origin;
 mod patience;
@@ -39,4 +40,9 @@ mod _native {
     use crate::semaphore::{BoundedSemaphore, Semaphore};
     #[pymodule_export]
     use crate::taken::Taken;
+
+    #[pymodule_init]
+    fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        crate::fast::install(module.py())
+    }
 }

@@ -11,7 +11,7 @@ use pyo3::types::PyTuple;
 
 use crate::errors::{WrongKind, to_python};
 use crate::origin::{self, Origin};
-use crate::patience::{patience, wait};
+use crate::patience::{Truth, patience, wait};
 use crate::run::{self, Below};
 
 /// A lock between processes. It is free again when its holder dies.
@@ -32,7 +32,8 @@ impl Lock {
     }
 
     #[inline]
-    fn acquire_with(&self, py: Python<'_>, patience: Patience) -> PyResult<bool> {
+    /// Acquires it; false: in vain.
+    pub fn acquire_with(&self, py: Python<'_>, patience: Patience) -> PyResult<bool> {
         let granted = wait(py, patience, |patience| self.below.acquire_raw(patience))?;
         if let Some(granted) = granted {
             self.orphaned.store(granted.orphaned, Ordering::Relaxed);
@@ -79,21 +80,13 @@ impl Lock {
     }
 
     /// Acquires the lock. ``False``: another has it, and ``timeout`` seconds have passed, or ``block`` is false.
-    #[pyo3(signature = (block=None, timeout=None))]
-    fn acquire(
-        &self,
-        py: Python<'_>,
-        block: Option<&Bound<'_, PyAny>>,
-        timeout: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<bool> {
-        if block.is_none() && timeout.is_none() {
-            return self.acquire_with(py, Patience::Block);
-        }
-        self.acquire_with(py, patience(block, timeout)?)
+    #[pyo3(signature = (block=Truth(true), timeout=None), text_signature = "($self, block=True, timeout=None)")]
+    fn acquire(&self, py: Python<'_>, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+        self.acquire_with(py, patience(block.0, timeout)?)
     }
 
     /// Releases the lock, whoever has it. ``ValueError``: nobody has it.
-    fn release(&self) -> PyResult<()> {
+    pub fn release(&self) -> PyResult<()> {
         match self.below.release() {
             Ok(()) => Ok(()),
             Err(Error::NotHeld) => self.below.release_any().map_err(|error| match error {

@@ -11,13 +11,25 @@ use crate::errors::to_python;
 /// How often to look whether a signal has come just before a sleep, which it then did not end.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// What `block` and `timeout` say together. A negative time-out is none at all; without `block`, the time-out counts for nothing.
-pub fn patience(block: Option<&Bound<'_, PyAny>>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Patience> {
-    let time = seconds(timeout)?;
-    match block {
-        Some(block) if !block.is_truthy()? => Ok(Patience::Try),
-        Some(_) | None => Ok(time.map_or(Patience::Block, Patience::For)),
+/// An argument of which only matters whether it is true.
+pub struct Truth(pub bool);
+
+impl FromPyObject<'_, '_> for Truth {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        object.is_truthy().map(Self)
     }
+}
+
+/// What `block` and `timeout` say together. A negative time-out is none at all; without `block`, the time-out counts for nothing.
+pub fn patience(block: bool, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Patience> {
+    let time = seconds(timeout)?;
+    Ok(if block {
+        time.map_or(Patience::Block, Patience::For)
+    } else {
+        Patience::Try
+    })
 }
 
 /// A time-out in seconds; `None` is for ever, and so is more than can be counted.

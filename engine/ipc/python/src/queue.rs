@@ -12,7 +12,7 @@ use pyo3::types::{PyBytes, PyInt, PyType};
 
 use crate::errors::{Empty, Full, to_python};
 use crate::origin::{self, Origin};
-use crate::patience::{patience, wait, wait_detached};
+use crate::patience::{Truth, patience, wait, wait_detached};
 use crate::pickle::{self, Pickled};
 use crate::run::{self, Below, Handed};
 use crate::taken::Taken;
@@ -225,7 +225,8 @@ impl Queue {
         Ok(())
     }
 
-    fn get_with<'py>(slf: &Bound<'py, Self>, patience: Patience) -> PyResult<Bound<'py, PyAny>> {
+    /// The next object; `queue.Empty`.
+    pub fn get_with<'py>(slf: &Bound<'py, Self>, patience: Patience) -> PyResult<Bound<'py, PyAny>> {
         Self::check_open(slf)?;
         let (this, py) = (slf.get(), slf.py());
         if this.joined {
@@ -236,7 +237,8 @@ impl Queue {
         got.ok_or_else(|| Empty::new_err(()))
     }
 
-    fn put_with(slf: &Bound<'_, Self>, object: &Bound<'_, PyAny>, patience: Patience) -> PyResult<()> {
+    /// Puts an object; `queue.Full`.
+    pub fn put_with(slf: &Bound<'_, Self>, object: &Bound<'_, PyAny>, patience: Patience) -> PyResult<()> {
         Self::check_open(slf)?;
         if slf.get().line.put(object, patience)? {
             Ok(())
@@ -249,7 +251,7 @@ impl Queue {
 #[pymethods]
 impl Queue {
     #[new]
-    #[pyo3(signature = (maxsize=None, *, raw=false, ctx=None))]
+    #[pyo3(signature = (maxsize=None, *, raw=false, ctx=None), text_signature = "(maxsize=0, *, raw=False, ctx=None)")]
     fn new(
         py: Python<'_>,
         maxsize: Option<&Bound<'_, PyAny>>,
@@ -261,14 +263,14 @@ impl Queue {
     }
 
     /// Puts an object. ``queue.Full``: there has been no room for ``timeout`` seconds, or, when ``block`` is false, is none now.
-    #[pyo3(signature = (obj, block=None, timeout=None))]
+    #[pyo3(signature = (obj, block=Truth(true), timeout=None), text_signature = "($self, obj, block=True, timeout=None)")]
     fn put(
         slf: &Bound<'_, Self>,
         obj: &Bound<'_, PyAny>,
-        block: Option<&Bound<'_, PyAny>>,
+        block: Truth,
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        Self::put_with(slf, obj, patience(block, timeout)?)
+        Self::put_with(slf, obj, patience(block.0, timeout)?)
     }
 
     /// Puts an object; ``queue.Full`` when there is no room now.
@@ -277,13 +279,13 @@ impl Queue {
     }
 
     /// The next object. ``queue.Empty``: there has been none for ``timeout`` seconds, or, when ``block`` is false, is none now.
-    #[pyo3(signature = (block=None, timeout=None))]
+    #[pyo3(signature = (block=Truth(true), timeout=None), text_signature = "($self, block=True, timeout=None)")]
     fn get<'py>(
         slf: &Bound<'py, Self>,
-        block: Option<&Bound<'py, PyAny>>,
+        block: Truth,
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        Self::get_with(slf, patience(block, timeout)?)
+        Self::get_with(slf, patience(block.0, timeout)?)
     }
 
     /// The next object; ``queue.Empty`` when there is none now.
@@ -293,14 +295,10 @@ impl Queue {
 
     /// Takes the next object, which is only gone when it is acknowledged: ``with q.take() as item:`` acknowledges it at the
     /// end and gives it back when there is an exception. When this process dies it goes back, too.
-    #[pyo3(signature = (block=None, timeout=None))]
-    fn take(
-        slf: &Bound<'_, Self>,
-        block: Option<&Bound<'_, PyAny>>,
-        timeout: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Taken> {
+    #[pyo3(signature = (block=Truth(true), timeout=None), text_signature = "($self, block=True, timeout=None)")]
+    fn take(slf: &Bound<'_, Self>, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Taken> {
         Self::check_open(slf)?;
-        let taken = slf.get().line.take(slf.py(), patience(block, timeout)?)?;
+        let taken = slf.get().line.take(slf.py(), patience(block.0, timeout)?)?;
         let taken = taken.ok_or_else(|| Empty::new_err(()))?;
         let queue = slf.get().line.below.clone();
         // Made first: should the object be unreadable, the item goes back.
@@ -379,7 +377,7 @@ pub struct JoinableQueue;
 #[pymethods]
 impl JoinableQueue {
     #[new]
-    #[pyo3(signature = (maxsize=None, *, raw=false, ctx=None))]
+    #[pyo3(signature = (maxsize=None, *, raw=false, ctx=None), text_signature = "(maxsize=0, *, raw=False, ctx=None)")]
     fn new(
         py: Python<'_>,
         maxsize: Option<&Bound<'_, PyAny>>,

@@ -11,7 +11,7 @@ use crate::cells::Cells;
 use crate::errors::to_python;
 use crate::lock::open;
 use crate::origin::{self, Origin};
-use crate::patience::{patience, wait};
+use crate::patience::{Truth, patience, wait};
 
 /// A lock between processes that its owner, a thread, may acquire again. It is free when its owner's process dies.
 #[pyclass(module = "forkyard", frozen, subclass, weakref)]
@@ -39,7 +39,8 @@ impl RLock {
         }
     }
 
-    fn acquire_with(&self, py: Python<'_>, patience: Patience) -> PyResult<bool> {
+    /// Acquires it; false: in vain.
+    pub fn acquire_with(&self, py: Python<'_>, patience: Patience) -> PyResult<bool> {
         let granted = wait(py, patience, |patience| self.below.acquire_raw(patience))?;
         if let Some(granted) = granted {
             self.orphaned.store(granted.orphaned, Ordering::Relaxed);
@@ -64,18 +65,13 @@ impl RLock {
     }
 
     /// Acquires the lock. ``False``: another has it, and ``timeout`` seconds have passed, or ``block`` is false.
-    #[pyo3(signature = (block=None, timeout=None))]
-    fn acquire(
-        &self,
-        py: Python<'_>,
-        block: Option<&Bound<'_, PyAny>>,
-        timeout: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<bool> {
-        self.acquire_with(py, patience(block, timeout)?)
+    #[pyo3(signature = (block=Truth(true), timeout=None), text_signature = "($self, block=True, timeout=None)")]
+    fn acquire(&self, py: Python<'_>, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+        self.acquire_with(py, patience(block.0, timeout)?)
     }
 
     /// Releases the lock once. ``AssertionError``: this thread does not have it.
-    fn release(&self) -> PyResult<()> {
+    pub fn release(&self) -> PyResult<()> {
         self.below.release().map_err(|error| match error {
             Error::NotHeld => PyAssertionError::new_err("attempt to release recursive lock not owned by thread"),
             error => to_python(&error),

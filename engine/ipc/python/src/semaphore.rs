@@ -11,7 +11,7 @@ use pyo3::types::{PyInt, PyTuple};
 
 use crate::errors::to_python;
 use crate::origin::{self, Origin};
-use crate::patience::{patience, wait};
+use crate::patience::{Truth, patience, wait};
 use crate::run::{self, Below};
 
 /// As many permits as `multiprocessing` allows.
@@ -61,7 +61,8 @@ impl Semaphore {
     }
 
     #[inline]
-    fn acquire_with(&self, py: Python<'_>, patience: Patience) -> PyResult<bool> {
+    /// Acquires it; false: in vain.
+    pub fn acquire_with(&self, py: Python<'_>, patience: Patience) -> PyResult<bool> {
         let granted = wait(py, patience, |patience| self.below.acquire_raw(1, patience))?;
         if let Some(granted) = granted {
             self.orphaned.store(granted.orphaned, Ordering::Relaxed);
@@ -87,25 +88,20 @@ const EINVAL: i32 = 22;
 #[pymethods]
 impl Semaphore {
     #[new]
-    #[pyo3(signature = (value=None, *, ctx=None))]
+    #[pyo3(signature = (value=None, *, ctx=None), text_signature = "(value=1, *, ctx=None)")]
     fn new(py: Python<'_>, value: Option<&Bound<'_, PyAny>>, ctx: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let _ = ctx;
         Self::open(py, value, false)
     }
 
     /// Acquires a permit. ``False``: none is free, and ``timeout`` seconds have passed, or ``block`` is false.
-    #[pyo3(signature = (block=None, timeout=None))]
-    fn acquire(
-        &self,
-        py: Python<'_>,
-        block: Option<&Bound<'_, PyAny>>,
-        timeout: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<bool> {
-        self.acquire_with(py, patience(block, timeout)?)
+    #[pyo3(signature = (block=Truth(true), timeout=None), text_signature = "($self, block=True, timeout=None)")]
+    fn acquire(&self, py: Python<'_>, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+        self.acquire_with(py, patience(block.0, timeout)?)
     }
 
     /// Releases a permit, whoever has it. ``ValueError``: all are free, and the semaphore is bounded.
-    fn release(&self) -> PyResult<()> {
+    pub fn release(&self) -> PyResult<()> {
         self.below.release_any(1).map_err(|error| match error {
             Error::NotHeld => PyValueError::new_err("semaphore or lock released too many times"),
             error => to_python(&error),
@@ -156,7 +152,7 @@ pub struct BoundedSemaphore;
 #[pymethods]
 impl BoundedSemaphore {
     #[new]
-    #[pyo3(signature = (value=None, *, ctx=None))]
+    #[pyo3(signature = (value=None, *, ctx=None), text_signature = "(value=1, *, ctx=None)")]
     fn new(
         py: Python<'_>,
         value: Option<&Bound<'_, PyAny>>,
