@@ -51,7 +51,7 @@ fn guard(py: Python<'_>, work: impl FnOnce() -> PyResult<*mut PyObject>) -> *mut
 
 /// Calls the method that stands below, with whatever was passed.
 #[cold]
-fn call_full<'py>(full: &Full, this: &Bound<'py, PyAny>, arguments: Arguments) -> PyResult<*mut PyObject> {
+fn call_full(full: &Full, this: &Bound<'_, PyAny>, arguments: Arguments) -> PyResult<*mut PyObject> {
     let py = this.py();
     let full = full
         .get(py)
@@ -61,15 +61,15 @@ fn call_full<'py>(full: &Full, this: &Bound<'py, PyAny>, arguments: Arguments) -
     let by_position = usize::try_from(arguments.count).unwrap_or(0);
     let positional = std::iter::once(this.clone()).chain((0..by_position).map(at));
     let positional: Vec<Bound<'_, PyAny>> = positional.collect();
-    let named = PyDict::new(py);
+    let keywords = PyDict::new(py);
     if !arguments.names.is_null() {
         // SAFETY: it is a tuple, alive during the call.
         let names = unsafe { Borrowed::from_ptr(py, arguments.names) };
         for (index, name) in names.cast::<PyTuple>()?.iter().enumerate() {
-            named.set_item(name, at(by_position + index))?;
+            keywords.set_item(name, at(by_position + index))?;
         }
     }
-    let result = full.bind(py).call(PyTuple::new(py, positional)?, Some(&named))?;
+    let result = full.bind(py).call(PyTuple::new(py, positional)?, Some(&keywords))?;
     Ok(result.into_ptr())
 }
 

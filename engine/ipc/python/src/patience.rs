@@ -12,6 +12,7 @@ use crate::errors::to_python;
 const LOOK: Duration = Duration::from_millis(250);
 
 /// An argument of which only matters whether it is true.
+#[derive(Clone, Copy)]
 pub struct Truth(pub bool);
 
 impl FromPyObject<'_, '_> for Truth {

@@ -2,6 +2,10 @@
 //!
 //! Whatever is written is a pickle that any Python reads, of protocol 4.
 
+mod opcode;
+mod plain;
+mod reader;
+
 use std::cell::Cell;
 
 use crate::errors::NotAPickle;
@@ -9,24 +13,6 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
-
-/// The opcodes of Python's `pickletools` that are used here.
-mod opcode {
-    pub const PROTO: u8 = 0x80;
-    pub const STOP: u8 = b'.';
-    pub const NONE: u8 = b'N';
-    pub const TRUE: u8 = 0x88;
-    pub const FALSE: u8 = 0x89;
-    pub const INT1: u8 = b'K';
-    pub const INT2: u8 = b'M';
-    pub const INT4: u8 = b'J';
-    pub const FLOAT: u8 = b'G';
-    pub const BYTES1: u8 = b'C';
-    pub const BYTES4: u8 = b'B';
-    pub const BYTES8: u8 = 0x8e;
-}
-
-const HEAD: [u8; 2] = [opcode::PROTO, 4];
 
 /// A larger item is not copied to a buffer first.
 pub const SMALL_BYTES_MAX: usize = 4096;
@@ -47,11 +33,11 @@ pub enum Pickled<'py> {
 /// Writes an object to the buffer, which is empty.
 #[inline]
 pub fn write<'py>(object: &Bound<'py, PyAny>, buffer: &mut Vec<u8>) -> PyResult<Pickled<'py>> {
-    buffer.extend_from_slice(&HEAD);
+    buffer.extend_from_slice(&opcode::HEAD);
     if let Ok(bytes) = object.cast_exact::<PyBytes>() {
         return Ok(write_bytes(bytes, buffer));
     }
-    if write_scalar(object, buffer) {
+    if plain::write(object, buffer) && buffer.len() <= SMALL_BYTES_MAX {
         buffer.push(opcode::STOP);
         return Ok(Pickled::Buffered);
     }
@@ -109,42 +95,6 @@ fn write_bytes<'py>(bytes: &Bound<'py, PyBytes>, buffer: &mut Vec<u8>) -> Pickle
     }
 }
 
-/// False, with nothing written, when it is no short scalar.
-fn write_scalar(object: &Bound<'_, PyAny>, buffer: &mut Vec<u8>) -> bool {
-    if let Ok(number) = object.cast_exact::<PyInt>() {
-        return write_int(number, buffer);
-    }
-    if let Ok(number) = object.cast_exact::<PyFloat>() {
-        buffer.push(opcode::FLOAT);
-        buffer.extend_from_slice(&number.value().to_be_bytes());
-    } else if object.is_none() {
-        buffer.push(opcode::NONE);
-    } else if let Ok(truth) = object.cast_exact::<PyBool>() {
-        buffer.push(if truth.is_true() { opcode::TRUE } else { opcode::FALSE });
-    } else {
-        return false;
-    }
-    true
-}
-
-fn write_int(number: &Bound<'_, PyInt>, buffer: &mut Vec<u8>) -> bool {
-    let Ok(number) = number.extract::<i64>() else {
-        return false;
-    };
-    if let Ok(number) = u8::try_from(number) {
-        buffer.extend_from_slice(&[opcode::INT1, number]);
-    } else if let Ok(number) = u16::try_from(number) {
-        buffer.push(opcode::INT2);
-        buffer.extend_from_slice(&number.to_le_bytes());
-    } else if let Ok(number) = i32::try_from(number) {
-        buffer.push(opcode::INT4);
-        buffer.extend_from_slice(&number.to_le_bytes());
-    } else {
-        return false;
-    }
-    true
-}
-
 /// Whether an object consists of nothing but Python's own values, so that no reducer of `multiprocessing` has anything
 /// to do with it. False also where it would take long to know.
 fn is_plain(object: &Bound<'_, PyAny>, depth: u32, budget: &mut u32) -> bool {
@@ -195,8 +145,8 @@ fn forking_dumps<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes
 /// Reads a pickle.
 #[inline]
 pub fn read<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    if let Some(plain) = read_plain(py, bytes) {
-        return plain;
+    if let Some(value) = reader::read(py, bytes) {
+        return Ok(value);
     }
     loads(&PyBytes::new(py, bytes))
 }
@@ -210,27 +160,6 @@ pub fn loads<'py>(bytes: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
         ));
     }
     LOADS.import(bytes.py(), "pickle", "loads")?.call1((bytes,))
-}
-
-/// `None`: it is none of those that are written here.
-fn read_plain<'py>(py: Python<'py>, bytes: &[u8]) -> Option<PyResult<Bound<'py, PyAny>>> {
-    let inner = bytes.strip_prefix(&HEAD)?.strip_suffix(&[opcode::STOP])?;
-    let (code, rest) = inner.split_first()?;
-    Some(match (*code, rest) {
-        (opcode::BYTES1 | opcode::BYTES4 | opcode::BYTES8, _) => Ok(PyBytes::new(py, body_of_bytes(inner)?).into_any()),
-        (opcode::INT1, [one]) => int(py, i32::from(*one)),
-        (opcode::INT2, [one, two]) => int(py, i32::from(u16::from_le_bytes([*one, *two]))),
-        (opcode::INT4, [one, two, three, four]) => int(py, i32::from_le_bytes([*one, *two, *three, *four])),
-        (opcode::FLOAT, bytes) => Ok(PyFloat::new(py, f64::from_be_bytes(bytes.try_into().ok()?)).into_any()),
-        (opcode::NONE, []) => Ok(py.None().into_bound(py)),
-        (opcode::TRUE, []) => Ok(PyBool::new(py, true).to_owned().into_any()),
-        (opcode::FALSE, []) => Ok(PyBool::new(py, false).to_owned().into_any()),
-        _ => return None,
-    })
-}
-
-fn int(py: Python<'_>, number: i32) -> PyResult<Bound<'_, PyAny>> {
-    Ok(number.into_pyobject(py)?.into_any())
 }
 
 /// The bytes of an opcode for bytes, if it is all there is.
@@ -256,7 +185,7 @@ fn body_of_bytes(inner: &[u8]) -> Option<&[u8]> {
 
 /// The bytes of a large pickle that is nothing but bytes.
 pub fn large_bytes(pickle: &[u8]) -> Option<&[u8]> {
-    body_of_bytes(pickle.strip_prefix(&HEAD)?.strip_suffix(&[opcode::STOP])?)
+    body_of_bytes(pickle.strip_prefix(&opcode::HEAD)?.strip_suffix(&[opcode::STOP])?)
 }
 
 /// A buffer that is used again and again by one thread.

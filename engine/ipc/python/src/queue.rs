@@ -1,5 +1,6 @@
 //! `Queue`, `JoinableQueue` and `SimpleQueue`.
 
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use forkyard_ipc::channel::Place;
@@ -338,6 +339,11 @@ impl Queue {
     /// Does nothing: there is no thread to be joined.
     #[expect(clippy::unused_self, reason = "it is a method in Python")]
     fn cancel_join_thread(&self) {}
+
+    /// The descriptor of the queue's memory, to be handed to a program that does not come from ``multiprocessing``.
+    fn fileno(&self) -> i32 {
+        self.line.below.descriptor().as_raw_fd()
+    }
 
     /// The pids of the processes that wait for an object, for room, or in ``join()``.
     fn waiters(&self) -> Vec<u32> {

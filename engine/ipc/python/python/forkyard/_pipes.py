@@ -3,13 +3,14 @@
 import multiprocessing
 import os
 from multiprocessing.connection import Connection
+from typing import Any, Union
 
 from ._errors import NotDeclared, OutsideRun
 
 _ends = {}
 
 
-def Pipe(duplex=True):
+def Pipe(duplex: Union[bool, str] = True) -> Any:
     """Two connections; or, given the end of a pipe that the workflow declares, ``Pipe("talk.left")``, that end.
 
     The process must name that end under ``connects`` in the workflow.

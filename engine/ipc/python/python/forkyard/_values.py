@@ -2,18 +2,19 @@
 
 import ctypes
 from multiprocessing import sharedctypes
+from typing import Any
 
 from ._native import Cells
 
 
-def RawValue(typecode_or_type, *args):
+def RawValue(typecode_or_type: Any, *args: Any) -> Any:
     """A ``ctypes`` object in shared memory, without a lock."""
     obj = _shared(_type(typecode_or_type))
     obj.__init__(*args)
     return obj
 
 
-def RawArray(typecode_or_type, size_or_initializer):
+def RawArray(typecode_or_type: Any, size_or_initializer: Any) -> Any:
     """A ``ctypes`` array in shared memory, without a lock: of that size, all zero, or with these items."""
     kind = _type(typecode_or_type)
     if isinstance(size_or_initializer, int):
@@ -23,7 +24,7 @@ def RawArray(typecode_or_type, size_or_initializer):
     return obj
 
 
-def Value(typecode_or_type, *args, lock=True, ctx=None):
+def Value(typecode_or_type: Any, *args: Any, lock: Any = True, ctx: Any = None) -> Any:
     """A ``ctypes`` object in shared memory.
 
     ``lock`` guards each access: an ``RLock`` of its own, the one that is given, or, if it is ``False``, none. When a process
@@ -32,7 +33,7 @@ def Value(typecode_or_type, *args, lock=True, ctx=None):
     return _guarded(RawValue(typecode_or_type, *args), lock)
 
 
-def Array(typecode_or_type, size_or_initializer, *, lock=True, ctx=None):
+def Array(typecode_or_type: Any, size_or_initializer: Any, *, lock: Any = True, ctx: Any = None) -> Any:
     """A ``ctypes`` array in shared memory, of that size, all zero, or with these items; ``lock`` as in ``Value``."""
     return _guarded(RawArray(typecode_or_type, size_or_initializer), lock)
 
