@@ -9,6 +9,7 @@ mod harness;
 mod language;
 mod origin;
 mod pages;
+mod python;
 mod real;
 mod stop;
 mod tidy;
