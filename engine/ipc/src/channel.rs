@@ -180,6 +180,7 @@ impl Channel {
     }
 
     /// What it was made as.
+    #[inline]
     pub fn shape(&self) -> &Shape {
         &self.shape
     }
@@ -189,18 +190,22 @@ impl Channel {
         self.memory.file().as_fd()
     }
 
+    #[inline]
     pub(crate) fn memory(&self) -> &Memory {
         &self.memory
     }
 
+    #[inline]
     pub(crate) fn u32(&self, at: u64) -> Word32<'_> {
         self.memory.u32(at)
     }
 
+    #[inline]
     pub(crate) fn u64(&self, at: u64) -> Word64<'_> {
         self.memory.u64(at)
     }
 
+    #[inline]
     pub(crate) fn manner(&self) -> Manner {
         self.manner
     }

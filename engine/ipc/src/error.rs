@@ -10,12 +10,7 @@ use crate::channel::Kind;
 #[non_exhaustive]
 pub enum Error {
     /// The system refused something.
-    Io {
-        /// What was to be done, in words that follow "cannot".
-        what: &'static str,
-        /// Its reason.
-        error: io::Error,
-    },
+    Io(Box<Refused>),
     /// The file is no channel: too short, or its first bytes are something else.
     NotAChannel,
     /// The file was made by another version of this library.
@@ -66,12 +61,21 @@ pub enum Error {
     Interrupted,
 }
 
+/// What the system refused.
+#[derive(Debug)]
+pub struct Refused {
+    /// What was to be done, in words that follow "cannot".
+    pub what: &'static str,
+    /// Its reason.
+    pub error: io::Error,
+}
+
 impl Error {
     /// For `map_err`: what was to be done, in words that follow "cannot".
     pub(crate) fn io(what: &'static str) -> impl Fn(io::Error) -> Self {
         move |error| match error.raw_os_error() {
             Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG) => Self::NoSpace,
-            _ => Self::Io { what, error },
+            _ => Self::Io(Box::new(Refused { what, error })),
         }
     }
 
@@ -84,7 +88,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io { what, error } => write!(f, "cannot {what}: {error}"),
+            Self::Io(refused) => write!(f, "cannot {}: {}", refused.what, refused.error),
             Self::NotAChannel => f.write_str("the file is not a channel of a yard"),
             Self::Version { found } => write!(
                 f,
@@ -111,7 +115,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io { error, .. } => Some(error),
+            Self::Io(refused) => Some(&refused.error),
             Self::NotAChannel
             | Self::Version { .. }
             | Self::WrongKind { .. }

@@ -45,7 +45,7 @@ impl Memory {
     /// Maps the fixed part of a file, which must be as long at least.
     pub fn map(file: OwnedFd, fixed_bytes: u64) -> Result<Self, Error> {
         let length = length_of(&file)?;
-        if length < fixed_bytes {
+        if length < fixed_bytes || fixed_bytes < PAGE {
             return Err(Error::NotAChannel);
         }
         let fixed = map_shared(&file, 0, fixed_bytes)?;
@@ -88,15 +88,16 @@ impl Memory {
         unsafe { self.fixed.add(usize::try_from(at).unwrap_or(usize::MAX)) }
     }
 
-    /// Bytes of the fixed part, for items that are kept there. Who may touch them is for the caller to know.
+    /// A record of words in the fixed part.
     #[inline]
-    pub fn inline(&self, at: u64, length: u64) -> NonNull<u8> {
+    pub fn record(&self, at: u64) -> Record<'_> {
         assert!(
-            at.checked_add(length).is_some_and(|end| end <= self.fixed_bytes),
-            "bytes outside of the channel's fixed part"
+            at % RECORD == 0 && at < self.fixed_bytes,
+            "a record outside of the channel's fixed part"
         );
-        // SAFETY: inside the mapping, as just seen.
-        unsafe { self.fixed.add(usize::try_from(at).unwrap_or(usize::MAX)) }
+        // SAFETY: the fixed part is a whole number of pages, so that an aligned record that begins in it ends in it.
+        let base = unsafe { self.fixed.add(usize::try_from(at).unwrap_or(usize::MAX)) };
+        Record { base, memory: self }
     }
 
     /// A block of the arena: `offset` is a multiple of its length, a power of two. Who may touch it is for the
@@ -222,6 +223,46 @@ fn fallocate(file: &impl AsRawFd, mode: i32, from: u64, length: u64) -> io::Resu
         if error.kind() != io::ErrorKind::Interrupted {
             return Err(error);
         }
+    }
+}
+
+/// How long a [`Record`] is, in bytes: a line of the cache.
+pub const RECORD: u64 = 64;
+
+/// Some words of the fixed part that belong together; where it lies has been checked once for all of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    base: NonNull<u8>,
+    memory: &'a Memory,
+}
+
+impl<'a> Record<'a> {
+    /// A word of it, at an offset below its length.
+    #[inline]
+    pub fn u32(self, offset: u64) -> Word32<'a> {
+        // SAFETY: `place` is inside the mapping, which lives as long as the memory, and aligned; all access is atomic.
+        Word32(unsafe { AtomicU32::from_ptr(self.place(offset, 4).cast().as_ptr()) })
+    }
+
+    /// A double word of it.
+    #[inline]
+    pub fn u64(self, offset: u64) -> Word64<'a> {
+        // SAFETY: as in `u32`.
+        Word64(unsafe { AtomicU64::from_ptr(self.place(offset, 8).cast().as_ptr()) })
+    }
+
+    /// Its bytes from an offset on, for items that are kept there. Who may touch them is for the caller to know.
+    #[inline]
+    pub fn place(self, offset: u64, align: u64) -> NonNull<u8> {
+        assert!(offset % align == 0 && offset < RECORD, "outside of the record");
+        // SAFETY: inside the record, as just seen.
+        unsafe { self.base.add(usize::try_from(offset).unwrap_or(usize::MAX)) }
+    }
+
+    /// What it is a part of.
+    #[inline]
+    pub fn memory(self) -> &'a Memory {
+        self.memory
     }
 }
 

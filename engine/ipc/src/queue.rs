@@ -158,6 +158,7 @@ impl Queue {
         self.channel.clients()
     }
 
+    #[inline]
     fn table(&self) -> Table<'_> {
         Table::of(&self.channel)
     }
@@ -166,12 +167,14 @@ impl Queue {
 /// What it is and how it stands.
 impl Queue {
     /// How many items it holds; 0 is as many as the disk does.
+    #[inline]
     #[must_use]
     pub fn capacity(&self) -> u64 {
         self.channel.shape().first
     }
 
     /// The largest item, in bytes.
+    #[inline]
     #[must_use]
     pub fn max_item(&self) -> u64 {
         self.channel.shape().second

@@ -48,10 +48,12 @@ impl Gate {
         1 << self as u8
     }
 
+    #[inline]
     pub(super) fn turn(self, channel: &Channel) -> Word32<'_> {
         channel.u32(GATES + 8 * self as u64)
     }
 
+    #[inline]
     fn waiting(self, channel: &Channel) -> Word32<'_> {
         channel.u32(GATES + 8 * self as u64 + 4)
     }
@@ -136,6 +138,7 @@ impl Channel {
     /// attempt, when there is something left after it, opens the gate for the next.
     ///
     /// A host does not sleep: it gets `None`, and is rung when the gate opens.
+    #[inline]
     pub(crate) fn wait_at<T>(
         &self,
         gate: Gate,
@@ -176,7 +179,7 @@ impl Channel {
     }
 
     /// Where an engine watches over the processes, nobody else need look.
-    fn look_around(&self) -> Result<(), Error> {
+    pub(crate) fn look_around(&self) -> Result<(), Error> {
         if self.shape().hosted { Ok(()) } else { self.bury_dead() }
     }
 
@@ -215,14 +218,14 @@ impl Channel {
 
     /// Rings for the host, unless it has been rung for already and not looked.
     pub(crate) fn ring(&self) {
+        // Who has no bell must not say that it has rung.
+        let Some(bell) = &self.bell else { return };
         if self.u32(RUNG).swap(1, Ordering::AcqRel) != 0 {
             return;
         }
-        if let Some(bell) = &self.bell {
-            let one: u64 = 1;
-            // SAFETY: eight bytes are read from `one`. That the bell is full, or its host gone, is no matter.
-            unsafe { libc::write(bell.as_raw_fd(), (&raw const one).cast(), 8) };
-        }
+        let one: u64 = 1;
+        // SAFETY: eight bytes are read from `one`. That the bell is full, or its host gone, is no matter.
+        unsafe { libc::write(bell.as_raw_fd(), (&raw const one).cast(), 8) };
     }
 
     /// The host looks: whether it has been rung for since it looked last.

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::ItemId;
 use crate::channel::{Channel, Gate, OWN, Slot};
 use crate::error::Error;
-use crate::memory::{Word32, Word64};
+use crate::memory::{RECORD, Record, Word32, Word64};
 
 /// The first of the ready items; links are an index and 1, 0 is none.
 pub(super) const HEAD: u64 = OWN;
@@ -48,7 +48,7 @@ pub(super) const PUTTERS: Gate = Gate::Second;
 pub(super) const JOINERS: Gate = Gate::Third;
 
 /// The length of a descriptor.
-pub(super) const DESCRIPTOR: u64 = 64;
+pub(super) const DESCRIPTOR: u64 = RECORD;
 const STATE: u64 = 0;
 const NUMBER: u64 = 8;
 const LENGTH: u64 = 16;
@@ -121,6 +121,7 @@ const TAG_BITS: u64 = 0xff;
 const DELIVERIES_MAX: u32 = 0xff_ffff;
 
 impl Status {
+    #[inline]
     pub fn word(self) -> u64 {
         let (tag, slot) = match self.state {
             State::Free => (0, 0),
@@ -131,6 +132,7 @@ impl Status {
         tag | u64::from(self.deliveries.min(DELIVERIES_MAX)) << 8 | u64::from(slot) << 32
     }
 
+    #[inline]
     fn of(word: u64) -> Option<Self> {
         let slot = Slot::from_word(u32::try_from(word >> 32).ok()?);
         let state = match word & TAG_BITS {
@@ -201,7 +203,7 @@ impl<'a> Table<'a> {
     pub fn descriptor(self, index: u32) -> Descriptor<'a> {
         Descriptor {
             channel: self.channel,
-            at: self.at + u64::from(index) * DESCRIPTOR,
+            words: self.channel.memory().record(self.at + u64::from(index) * DESCRIPTOR),
         }
     }
 
@@ -227,6 +229,7 @@ impl<'a> Table<'a> {
         Ok(())
     }
 
+    #[inline]
     pub fn ending(self) -> Result<Ending, Error> {
         match self.get(ENDING) {
             0 => Ok(Ending::Open),
@@ -247,12 +250,13 @@ impl<'a> Table<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Descriptor<'a> {
     channel: &'a Channel,
-    at: u64,
+    words: Record<'a>,
 }
 
 impl Descriptor<'_> {
+    #[inline]
     pub fn status(self) -> Result<Status, Error> {
-        let word = self.channel.u64(self.at + STATE).load(Relaxed);
+        let word = self.words.u64(STATE).load(Relaxed);
         Status::of(word).ok_or_else(|| self.channel.damaged())
     }
 
@@ -260,41 +264,43 @@ impl Descriptor<'_> {
     #[inline]
     pub fn commit(self, state: State, deliveries: u32) {
         let status = Status { state, deliveries };
-        self.channel.u64(self.at + STATE).commit(status.word());
+        self.words.u64(STATE).commit(status.word());
     }
 
     #[inline]
     pub fn number(self) -> u64 {
-        self.channel.u64(self.at + NUMBER).load(Relaxed)
+        self.words.u64(NUMBER).load(Relaxed)
     }
 
     #[inline]
     pub fn set_number(self, number: u64) {
-        self.channel.u64(self.at + NUMBER).store(number, Relaxed);
+        self.words.u64(NUMBER).store(number, Relaxed);
     }
 
     #[inline]
     pub fn next(self) -> u32 {
-        self.channel.u32(self.at + NEXT).load(Relaxed)
+        self.words.u32(NEXT).load(Relaxed)
     }
 
     #[inline]
     pub fn set_next(self, link: u32) {
-        self.channel.u32(self.at + NEXT).store(link, Relaxed);
+        self.words.u32(NEXT).store(link, Relaxed);
     }
 
+    #[inline]
     pub fn previous(self) -> u32 {
-        self.channel.u32(self.at + PREVIOUS).load(Relaxed)
+        self.words.u32(PREVIOUS).load(Relaxed)
     }
 
+    #[inline]
     pub fn set_previous(self, link: u32) {
-        self.channel.u32(self.at + PREVIOUS).store(link, Relaxed);
+        self.words.u32(PREVIOUS).store(link, Relaxed);
     }
 
     /// Its block in the arena: where it begins, and its class; class 0 is none.
     #[inline]
     pub fn block(self) -> Result<(u64, u32), Error> {
-        let word = self.channel.u64(self.at + BLOCK).load(Relaxed);
+        let word = self.words.u64(BLOCK).load(Relaxed);
         let class = (word & 0x3f) as u32;
         if class > CLASS_MAX || class != 0 && class < CLASS_MIN {
             return Err(self.channel.damaged());
@@ -303,18 +309,18 @@ impl Descriptor<'_> {
     }
 
     pub fn set_block(self, offset: u64, class: u32) {
-        self.channel.u64(self.at + BLOCK).commit(offset | u64::from(class));
+        self.words.u64(BLOCK).commit(offset | u64::from(class));
     }
 
     #[inline]
     pub fn set_length(self, length: u64) {
-        self.channel.u64(self.at + LENGTH).store(length, Relaxed);
+        self.words.u64(LENGTH).store(length, Relaxed);
     }
 
     /// The item's length, if an item of this length can stand here.
     #[inline]
     pub fn length(self) -> Result<u64, Error> {
-        let length = self.channel.u64(self.at + LENGTH).load(Relaxed);
+        let length = self.words.u64(LENGTH).load(Relaxed);
         if length <= INLINE_BYTES || length <= 1 << self.block()?.1 {
             Ok(length)
         } else {
@@ -326,10 +332,10 @@ impl Descriptor<'_> {
     #[inline]
     pub fn place(self, length: u64) -> Result<ptr::NonNull<u8>, Error> {
         if length <= INLINE_BYTES {
-            return Ok(self.channel.memory().inline(self.at + INLINE, length));
+            return Ok(self.words.place(INLINE, 8));
         }
         let (offset, class) = self.block()?;
-        let place = self.channel.memory().block(offset, 1 << class);
+        let place = self.words.memory().block(offset, 1 << class);
         place.map_err(|_| self.channel.damaged())
     }
 

@@ -60,6 +60,7 @@ impl Queue {
     }
 
     /// The same for a slot that this process speaks for.
+    #[inline]
     pub fn put_as(&self, slot: Slot, item: &[u8], patience: Patience) -> Result<bool, Error> {
         self.check_length(item.len() as u64)?;
         if item.len() <= SMALL_BYTES_MAX {
@@ -108,6 +109,7 @@ impl Queue {
         Ok(put)
     }
 
+    #[inline]
     fn when_there_is_room<T>(
         &self,
         patience: Patience,
@@ -135,6 +137,7 @@ impl Queue {
             })
     }
 
+    #[inline]
     fn check_length(&self, length: u64) -> Result<(), Error> {
         let max = self.max_item();
         if length > max {
@@ -282,6 +285,7 @@ impl Table<'_> {
     }
 
     /// As many as there is room for, and as one latch should guard.
+    #[inline]
     fn put_batch<I: AsRef<[u8]>>(self, latched: &Latched<'_>, items: &[I]) -> Result<usize, Error> {
         let shape = self.channel.shape();
         let (mut count, mut bytes) = (0, 0);

@@ -86,6 +86,7 @@ impl Queue {
     }
 
     /// The same, appended to a buffer, which can be used again; false when there is none.
+    #[inline]
     pub fn get_into(&self, buffer: &mut Vec<u8>, patience: Patience) -> Result<bool, Error> {
         match self.get_or_take(buffer, patience)? {
             None => Ok(false),
@@ -99,6 +100,7 @@ impl Queue {
     }
 
     /// Copies a small item to the end of `buffer`; a large one is taken, so that it can be copied once to where it is wanted.
+    #[inline]
     pub fn get_or_take(&self, buffer: &mut Vec<u8>, patience: Patience) -> Result<Option<Got<'_>>, Error> {
         let me = self.channel.me()?;
         self.when_there_is_one(me, patience, |table, latched, index, deliveries| {
@@ -145,6 +147,7 @@ impl Queue {
         Ok(items)
     }
 
+    #[inline]
     fn when_there_is_one<T>(
         &self,
         slot: Slot,
@@ -186,6 +189,7 @@ impl Queue {
         }
     }
 
+    #[inline]
     fn taken(&self, table: Table<'_>, index: u32, handed: Handed) -> Result<Taken<'_>, Error> {
         let descriptor = table.descriptor(index);
         let length = descriptor.length()?;
@@ -456,6 +460,7 @@ impl Drop for Taken<'_> {
 
 impl Table<'_> {
     /// The first item of the line becomes the slot's.
+    #[inline]
     fn take(self, index: u32, slot: Slot, deliveries: u32) -> Result<Handed, Error> {
         let descriptor = self.descriptor(index);
         let deliveries = deliveries.saturating_add(1);
