@@ -7,7 +7,9 @@ use crate::crew::{CREW_MAX, Cores, Setup};
 /// What to do.
 #[derive(Debug)]
 pub enum Command {
-    /// Everything, as a table.
+    /// Everything for a moment, only to see that it adds up: what `cargo test` asks for.
+    Smoke,
+    /// Everything, as a table: what `cargo bench` asks for.
     All,
     /// Say what there is.
     List,
@@ -39,11 +41,12 @@ impl Options {
             size: 16,
         };
         let mut plain = Vec::new();
+        let mut measured = false;
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match word.as_str() {
-                // Cargo says so to every benchmark.
-                "--bench" => {}
+                // Cargo says so to a benchmark, unless it is run as a test.
+                "--bench" => measured = true,
                 "--processes" => setup.processes = number(word, words.next(), 1, CREW_MAX)?,
                 "--size" => setup.size = number(word, words.next(), 8, 1 << 30)?,
                 "--ms" => setup.time = Duration::from_millis(number(word, words.next(), 1, 600_000)? as u64),
@@ -52,7 +55,8 @@ impl Options {
             }
         }
         let command = match plain[..] {
-            [] => Command::All,
+            [] if measured => Command::All,
+            [] => Command::Smoke,
             ["list"] => Command::List,
             ["one", case, subject] => Command::One {
                 case: case.to_owned(),

@@ -20,13 +20,6 @@ impl<T: Sync> Shared<T> {
     }
 }
 
-impl<T> Shared<T> {
-    /// Where it is, for calls of C.
-    pub fn address(&self) -> *mut T {
-        self.at.as_ptr()
-    }
-}
-
 impl<T: Sync> Deref for Shared<T> {
     type Target = T;
 
