@@ -125,8 +125,8 @@ fn smoke(setup: &Setup) -> io::Result<()> {
             let time = Duration::from_millis(20);
             let setup = Setup {
                 processes,
-                size,
                 time,
+                size,
                 ..*setup
             };
             for (subject, measure) in case.subjects {
