@@ -13,6 +13,7 @@ use crate::face::face;
 use crate::futex;
 use crate::memory::Word32;
 use crate::patience::{Deadline, Patience};
+use crate::readiness::Readiness;
 
 const WORD: u64 = OWN;
 
@@ -91,11 +92,13 @@ impl Event {
 /// Setting and clearing.
 impl Event {
     /// Whether it is set.
+    #[must_use]
     pub fn is_set(&self) -> bool {
         self.says_set(self.word().load(Ordering::Acquire))
     }
 
     /// How often it was set when it was not, modulo 2²⁹.
+    #[must_use]
     pub fn settings(&self) -> u32 {
         self.word().load(Ordering::Acquire) / ONE
     }
@@ -188,7 +191,14 @@ impl Event {
         }
     }
 
+    /// A descriptor that is readable when it is set.
+    pub fn readiness(&self) -> Result<Readiness, Error> {
+        let event = self.clone();
+        Readiness::new(move |patience| event.wait_with(patience))
+    }
+
     /// The host wants to be rung when it is set; whether it is set now.
+    #[must_use]
     pub fn watch(&self) -> bool {
         self.leave_bit(WATCHED, |word| self.says_set(word)).is_none()
     }

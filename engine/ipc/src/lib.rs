@@ -11,8 +11,14 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("the yard stands on Linux: futex(2), pidfd_open(2), memfd_create(2)");
 
+pub mod barrier;
+pub mod cells;
 pub mod channel;
 pub mod client;
+pub mod condition;
+#[cfg(test)]
+mod deaths;
+mod directory;
 mod error;
 pub mod event;
 mod face;
@@ -22,6 +28,7 @@ pub mod lock;
 mod memory;
 mod patience;
 pub mod queue;
+mod readiness;
 pub mod semaphore;
 #[cfg(test)]
 mod steps;
@@ -30,9 +37,14 @@ mod trial;
 pub mod wire;
 pub mod yard;
 
+pub use barrier::Barrier;
+pub use cells::Cells;
+pub use condition::Condition;
+pub use directory::Yard;
 pub use error::Error;
 pub use event::Event;
 pub use lock::{Lock, LockGuard};
 pub use patience::Patience;
 pub use queue::Queue;
+pub use readiness::Readiness;
 pub use semaphore::{Semaphore, SemaphoreGuard};

@@ -112,17 +112,20 @@ impl Semaphore {
     }
 
     /// How many permits there are, held or free.
+    #[must_use]
     pub fn permits(&self) -> u32 {
         permits(&self.channel)
     }
 
     /// How many permits are free now.
+    #[must_use]
     pub fn free(&self) -> u32 {
         self.permits()
             .saturating_sub(self.channel.u32(TAKEN).load(Ordering::Acquire))
     }
 
     /// Who holds how many.
+    #[must_use]
     pub fn holders(&self) -> Vec<(Slot, u32)> {
         let held = |slot| (slot, held(&self.channel, slot).load(Ordering::Acquire));
         self.channel.slots().map(held).filter(|(_, held)| *held > 0).collect()
@@ -439,6 +442,7 @@ fn bury(channel: &Channel, slot: Slot, orphaned: bool) -> Result<(), Error> {
 
 impl SemaphoreGuard<'_> {
     /// A holder has died with its permits, and nobody was told before: what they guard may be half done.
+    #[must_use]
     pub fn orphaned(&self) -> bool {
         self.orphaned
     }

@@ -4,11 +4,11 @@
 //! when not, it takes the latch over, puts the words right (`Rules::mend`), and buries the dead.
 
 use std::cell::Cell;
-use std::hint;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::header::LATCH;
+use super::sleep::pause;
 use super::{Channel, Gate, Manner, Slot};
 use crate::error::Error;
 use crate::futex::{self, Slept};
@@ -18,7 +18,7 @@ use crate::memory::Word32;
 const CONTENDED: u32 = 1 << 31;
 
 /// How often it is looked at before sleeping: the sections are a hundred instructions long.
-const SPINS: u32 = 100;
+const SPINS: u32 = 8;
 
 /// How long to sleep before looking whether the owner lives.
 const SLICE: Duration = Duration::from_millis(1);
@@ -76,8 +76,8 @@ impl Channel {
     #[cold]
     fn latch_slowly(&self, me: Slot) -> Result<(), Error> {
         let word = self.latch_word();
-        for _ in 0..SPINS {
-            hint::spin_loop();
+        for round in 0..SPINS {
+            pause(round);
             if word.load(Ordering::Relaxed) == 0 && word.exchange(0, me.word()).is_ok() {
                 return Ok(());
             }

@@ -23,6 +23,9 @@ use crate::patience::Deadline;
 /// In the host's wishes: tell of processes that have come.
 pub(super) const CLIENTS: u32 = 1 << 8;
 
+/// A pause is never longer than `2^6` of the processor's.
+const PAUSE_DOUBLINGS: u32 = 6;
+
 /// Where an engine tells of deaths, this is only in case that it does not.
 const SLICE_HOSTED: Duration = Duration::from_millis(250);
 
@@ -239,12 +242,20 @@ impl Channel {
     }
 }
 
-/// Looks some times, until it may be soon.
-fn spin(spins: u32, soon: impl Fn() -> bool) {
-    for _ in 0..spins {
-        hint::spin_loop();
+/// Looks now and then, until it may be soon: ever more rarely, since each look takes the line of the cache away from the core that is
+/// about to bring what we wait for, and it brings the more at once the longer it is left alone.
+fn spin(rounds: u32, soon: impl Fn() -> bool) {
+    for round in 0..rounds {
+        pause(round);
         if soon() {
             return;
         }
+    }
+}
+
+/// A pause that doubles from round to round.
+pub(super) fn pause(round: u32) {
+    for _ in 0..1_u32 << round.min(PAUSE_DOUBLINGS) {
+        hint::spin_loop();
     }
 }

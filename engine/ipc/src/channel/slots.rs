@@ -209,7 +209,7 @@ impl Channel {
     }
 
     /// The process leaves in order.
-    pub(super) fn leave(&self, slot: Slot) -> Result<(), Error> {
+    pub(crate) fn leave(&self, slot: Slot) -> Result<(), Error> {
         let Some(life) = self.life(slot) else { return Ok(()) };
         let latched = self.latch_as(slot)?;
         (self.rules.bury)(self, slot, false)?;
