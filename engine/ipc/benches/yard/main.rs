@@ -69,6 +69,7 @@ const CASES: &[Case] = &[
         subjects: &[
             ("forkyard", queue::forkyard),
             ("forkyard-acknowledged", queue::acknowledged),
+            ("forkyard-acknowledged-batches", queue::acknowledged_batches),
             ("forkyard-batches", queue::batches),
             ("forkyard-in-place", queue::in_place),
             ("ring", queue::ring),

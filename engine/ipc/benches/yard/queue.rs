@@ -4,6 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use forkyard_ipc::channel::Place;
+use forkyard_ipc::queue::ItemId;
 use forkyard_ipc::{Patience, Queue};
 
 use crate::crew::{Setup, Tally, Worker, race};
@@ -128,6 +129,12 @@ fn put_one(queue: &Queue, source: &mut Source) {
     queue.put(source.next()).expect("the queue is open");
 }
 
+fn put_batch(queue: &Queue, source: &mut Source) {
+    let items: Vec<Vec<u8>> = (0..BATCH).map(|_| source.next().to_vec()).collect();
+    let count = queue.put_many(&items, Patience::Block).expect("the queue is open");
+    assert_eq!(count, BATCH, "all are put");
+}
+
 fn close(queue: &Queue) {
     queue.close().expect("a queue can be closed");
 }
@@ -169,14 +176,29 @@ pub fn acknowledged(setup: &Setup) -> io::Result<Outcome> {
     flow(setup, |source| put_one(&queue, source), get, || close(&queue))
 }
 
+/// Ours, put a hundred at a time, and as many taken, copied and acknowledged at a time.
+pub fn acknowledged_batches(setup: &Setup) -> io::Result<Outcome> {
+    let queue = our_queue(setup)?;
+    let get = |sink: &mut Sink, _: &mut Vec<u8>| {
+        let me = queue.channel().me().expect("there is a slot for each process");
+        let Some(items) = unless_closed(queue.take_many_as(me, BATCH, usize::MAX, Patience::Block)) else {
+            return false;
+        };
+        for item in &items {
+            sink.note(&item.bytes);
+        }
+        let names: Vec<ItemId> = items.iter().map(|item| item.item).collect();
+        queue
+            .ack_many_as(me, &names)
+            .expect("what was taken can be acknowledged");
+        true
+    };
+    flow(setup, |source| put_batch(&queue, source), get, || close(&queue))
+}
+
 /// Ours, a hundred items a call.
 pub fn batches(setup: &Setup) -> io::Result<Outcome> {
     let queue = our_queue(setup)?;
-    let put = |source: &mut Source| {
-        let items: Vec<Vec<u8>> = (0..BATCH).map(|_| source.next().to_vec()).collect();
-        let count = queue.put_many(&items, Patience::Block).expect("the queue is open");
-        assert_eq!(count, BATCH, "all are put");
-    };
     let get = |sink: &mut Sink, _: &mut Vec<u8>| {
         let Some(items) = unless_closed(queue.get_many(BATCH, Patience::Block)) else {
             return false;
@@ -186,7 +208,7 @@ pub fn batches(setup: &Setup) -> io::Result<Outcome> {
         }
         true
     };
-    flow(setup, put, get, || close(&queue))
+    flow(setup, |source| put_batch(&queue, source), get, || close(&queue))
 }
 
 /// Ours, written and read where the item stands, without copies: one word of it changes hands.
