@@ -152,4 +152,6 @@ def main(cases):
     except Missing as missing:
         print(missing, file=sys.stderr)
         sys.exit(SKIPPED)
+    except RuntimeError as error:
+        sys.exit(" / ".join(line.strip() for line in str(error).splitlines() if line.strip()))
     print(json.dumps(dict(case=options.case, subject=options.subject, **outcome)))

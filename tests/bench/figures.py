@@ -193,9 +193,10 @@ FIGURES = (
     ),
     Figure(
         "from the SIGKILL of a holder to the next one's lock",
-        (native("death", "forkyard"),),
+        (of_run("death", "forkyard-run"), native("death", "forkyard")),
         (native("death", "robust-mutex"), native("death", "flock")),
         shapes=((2, 16),),
+        cores=("free",),
         limits={"median_seconds": (0.005, 0.001), "longest_seconds": (0.005, 0.001)},
     ),
 )

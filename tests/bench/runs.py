@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import resource
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -30,8 +32,7 @@ def forkyard():
 
 def call(command, directory):
     """What a command writes, how long it takes, and its CPU time; it must succeed."""
-    program = os.path.dirname(os.environ.get("FORKYARD") or "")
-    environment = dict(os.environ, XDG_STATE_HOME=directory, PATH=f"{os.path.abspath(program)}:{os.environ['PATH']}")
+    environment = dict(os.environ, XDG_STATE_HOME=directory)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
     with subprocess.Popen(
@@ -52,7 +53,8 @@ def call(command, directory):
 
 
 def run(workflow):
-    """Runs a workflow; returns the words that its processes wrote last."""
+    """Runs a workflow, without a start and an end of its own being left out of the time; returns the words that its processes
+    wrote last."""
     with tempfile.TemporaryDirectory() as directory:
         with open(os.path.join(directory, "bench.yaml"), "w") as file:
             file.write(workflow)
@@ -64,19 +66,32 @@ def run(workflow):
 # Pools
 
 NATIVE_WORKER = "cat"
-PYTHON_WORKER = f"""exec {sys.executable} -uc '
-  import sys
-  for line in sys.stdin:
-      sys.stdout.write(line)
-      sys.stdout.flush()
-  '"""
+PYTHON_WORKER = f"""
+exec {sys.executable} -c '
+import sys
+for line in sys.stdin:
+    sys.stdout.write(line)
+    sys.stdout.flush()
+'
+"""
 
 
 def pool(worker, dispatch):
     def measure(setup):
-        # As many as take some time, so that the start of the workflow does not matter.
-        count = max(100, int(setup.seconds * (100_000 if dispatch == "async" else 20_000)))
-        workflow = f"""forkyard: 1
+        # As many as take some time, so that the start and the end of the run, which are counted, hardly matter.
+        count = 100
+        while True:
+            words, seconds, cpu = run(workflow_of_pool(worker, dispatch, count))
+            must_equal("answers and their sum", words, [str(count), str(count * (count + 1) // 2)])
+            if seconds >= setup.seconds:
+                return dict(operations=count, seconds=seconds, cpu_seconds=cpu)
+            count *= 4 if seconds < setup.seconds / 4 else 2
+
+    return measure
+
+
+def workflow_of_pool(worker, dispatch, count):
+    return f"""forkyard: 1
 queues:
   answers: {{}}
 pools:
@@ -86,18 +101,17 @@ pools:
     worker: persistent
     dispatch: {dispatch}
     run: |
-      {worker.strip().replace(chr(10), chr(10) + "    ")}
+      {indented(worker)}
     stdout: answers
 processes:
   sum:
     stdin: answers
     run: awk '{{ sum += $1 }} END {{ printf "%d %d", NR, sum }}'
 """
-        words, seconds, cpu = run(workflow)
-        must_equal("answers and their sum", words, [str(count), str(count * (count + 1) // 2)])
-        return dict(operations=count, seconds=seconds, cpu_seconds=cpu)
 
-    return measure
+
+def indented(script):
+    return script.strip().replace("\n", "\n      ")
 
 
 # Lines
@@ -143,9 +157,11 @@ def lines_by_shell(setup):
 def script_of_calls(setup, command):
     """Calls it from a shell again and again; says how often, and how many nanoseconds it took."""
     count = max(5, int(setup.seconds * 200))
-    return count, f"""began=$(date +%s%N); n=0
-      while [ $n -lt {count} ]; do {command} || exit 1; n=$((n + 1)); done
-      echo $(($(date +%s%N) - began))"""
+    return count, f"""
+began=$(date +%s%N); n=0
+while [ $n -lt {count} ]; do {command} || exit 1; n=$((n + 1)); done
+echo $(($(date +%s%N) - began))
+"""
 
 
 def calls_from_a_shell(setup, command):
@@ -156,7 +172,7 @@ def calls_from_a_shell(setup, command):
 
 
 def put_verb(setup):
-    count, script = script_of_calls(setup, "forkyard put queue x")
+    count, script = script_of_calls(setup, f"{forkyard()} put queue x")
     workflow = f"""forkyard: 1
 queues:
   queue: {{}}
@@ -164,7 +180,7 @@ processes:
   put:
     sends: queue
     run: |
-      {script}
+      {indented(script)}
   get:
     stdin: queue
     run: test $(wc -l) -eq {count}
@@ -173,11 +189,89 @@ processes:
     return dict(operations=count, seconds=int(words[0]) / 1e9, cpu_seconds=cpu)
 
 
+# Deaths
+
+DEATH = {
+    "holder": """
+import os, time, forkyard
+lock = forkyard.Lock("lock")
+lock.acquire()
+publish("holder", os.getpid())
+time.sleep(PATIENCE)
+""",
+    "waiter": """
+import time, forkyard
+when_there("holder")
+lock = forkyard.Lock("lock")
+publish("waiter", 0)
+lock.acquire()
+had = time.monotonic_ns()
+print(had - when_there("killed"))
+""",
+    "killer": """
+import os, signal, time
+holder = when_there("holder")
+when_there("waiter")
+# Long enough that the waiter has settled into its way of waiting.
+time.sleep(0.02)
+killed = time.monotonic_ns()
+os.kill(holder, signal.SIGKILL)
+publish("killed", killed)
+""",
+}
+
+# What these say to each other, by files.
+WORDS = """
+import os, time
+PATIENCE = 10
+
+def publish(name, number):
+    with open(name + ".new", "w") as file:
+        file.write(str(number))
+    os.rename(name + ".new", name)
+
+def when_there(name):
+    end = time.monotonic() + PATIENCE
+    while not os.path.exists(name):
+        if time.monotonic() > end:
+            raise SystemExit(name + " does not come")
+        time.sleep(0.001)
+    with open(name) as file:
+        return int(file.read())
+"""
+
+
+def death(setup):
+    """From the SIGKILL of a holder until the next one has the lock, in a run, whose engine sees to it."""
+    processes = "".join(
+        f"""  {name}:
+    acquires: lock
+    on_failure: {"ignore" if name == "holder" else "stop"}
+    run: |
+      exec {sys.executable} -c '{indented(WORDS + script)}
+      '
+"""
+        for name, script in DEATH.items()
+    )
+    workflow = f"forkyard: 1\nlocks:\n  lock: {{}}\nprocesses:\n{processes}"
+    if importlib.util.find_spec("forkyard") is None:
+        raise Missing("forkyard's package is not installed")
+    times, cpu = [], 0.0
+    began = time.monotonic()
+    while len(times) < 3 or time.monotonic() - began < setup.seconds:
+        words, _, used = run(workflow)
+        times.append(int(words[0]) / 1e9)
+        cpu += used
+    more = dict(median_seconds=statistics.median(times), longest_seconds=max(times))
+    return dict(operations=len(times), seconds=sum(times), cpu_seconds=cpu, **more)
+
+
 CASES = {
     "streamed": {"native": pool(NATIVE_WORKER, "async"), "python": pool(PYTHON_WORKER, "async")},
     "one-by-one": {"native": pool(NATIVE_WORKER, "sync"), "python": pool(PYTHON_WORKER, "sync")},
     "lines": {"forkyard": lines_by_queue, "shell": lines_by_shell},
     "shell": {"forkyard-put": put_verb},
+    "death": {"forkyard-run": death},
 }
 
 if __name__ == "__main__":

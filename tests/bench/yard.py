@@ -40,7 +40,7 @@ def main():
             continue
         for processes, size in figure.shapes[:1] if options.smoke else figure.shapes:
             for cores in figure.cores[:1] if options.smoke else figure.cores:
-                row = Row(figure, processes, size, cores)
+                row = Row(figure, processes, size, cores, () if options.ours else figure.peers)
                 row.measure(programs, options)
                 rows.append(row)
                 notes += [note for note in row.notes if note not in notes]
@@ -65,6 +65,7 @@ def read_options():
     parser.add_argument("--json", metavar="FILE", help="writes all numbers there")
     parser.add_argument("--markdown", metavar="FILE", help="writes the table there, too")
     parser.add_argument("--smoke", action="store_true", help="each but once and for a moment, only to see that it adds up")
+    parser.add_argument("--ours", action="store_true", help="without the peers")
     parser.add_argument("--native", metavar="PATH", help="the benchmark in Rust; built by cargo when not given; - for none")
     parser.add_argument("--forkyard", metavar="PATH", help="the program; built by cargo when not given; - for none")
     parser.add_argument("--python", metavar="PATH", help="the Python that has the packages (target/bench-peers, or this one)")
@@ -82,6 +83,9 @@ class Programs:
         self.python = options.python or (str(peers) if peers.exists() else sys.executable)
         self.native = options.native or built("--benches", "-p", "forkyard-ipc", "yard")
         self.forkyard = options.forkyard or built("--bins", "-p", "forkyard", "forkyard")
+
+    def environment(self):
+        return os.environ if self.forkyard == "-" else dict(os.environ, FORKYARD=self.forkyard)
 
     def command(self, subject):
         """`None` when there is no such program."""
@@ -108,12 +112,12 @@ def built(kind, option, package, name):
 class Row:
     """A figure with one shape on one set of cores: all outcomes of all subjects."""
 
-    def __init__(self, figure, processes, size, cores):
+    def __init__(self, figure, processes, size, cores, peers):
         self.figure = figure
         self.processes = processes
         self.size = size
         self.cores = cores
-        self.subjects = (*figure.ours, *figure.peers)
+        self.subjects = (*figure.ours, *peers)
         self.outcomes = {subject: [] for subject in self.subjects}
         self.notes = []
         self.wrong = False
@@ -143,7 +147,7 @@ class Row:
             return None
         command += ["--processes", str(self.processes), "--size", str(self.size)]
         command += ["--cores", self.cores, "--ms", str(milliseconds)]
-        code, out, err = call(command, dict(os.environ, FORKYARD=programs.forkyard))
+        code, out, err = call(command, programs.environment())
         if code == 0:
             return json.loads(out)
         last = err.strip().splitlines()[-1:] or ["it said nothing"]
@@ -166,8 +170,8 @@ class Row:
 
     def json(self):
         named = {subject.label: outcomes for subject, outcomes in self.outcomes.items()}
-        return dict(title=self.title, figure=self.figure.name, processes=self.processes, size=self.size,
-                    cores=self.cores, outcomes=named)  # fmt: skip
+        shape = dict(processes=self.processes, size=self.size, cores=self.cores)
+        return dict(title=self.title, figure=self.figure.name, **shape, outcomes=named)
 
 
 def size_text(size):
@@ -217,9 +221,16 @@ def version(*command):
 
 def packages(python):
     names = ("forkyard", "faster-fifo", "loky", "redis", "hiredis", "nats-py")
-    script = "import importlib.metadata as m\nfor it in " + repr(names) + ":\n try: print(it, m.version(it))\n except m.PackageNotFoundError: pass"
+    script = f"""
+from importlib.metadata import PackageNotFoundError, version
+for name in {names}:
+    try:
+        print(name, version(name))
+    except PackageNotFoundError:
+        pass
+"""
     found = subprocess.run([python, "-c", script], stdout=subprocess.PIPE, text=True)
-    return found.stdout.split("\n")[:-1]
+    return found.stdout.splitlines()
 
 
 def load():
