@@ -18,6 +18,9 @@ use crate::shared::Shared;
 /// never understated.
 const BLOCK: u64 = 16;
 
+/// The same when nobody else is there to be waited for.
+const BLOCK_ALONE: u64 = 256;
+
 /// What the lock guards: a number that only comes out right if no two were ever inside.
 #[derive(Debug, Default)]
 #[repr(align(64))]
@@ -42,15 +45,16 @@ impl Guarded {
 /// Every process calls `join` for its pair of acquire and release with something inside, and does it until the time is over.
 pub fn hold<P: FnMut(&Guarded)>(setup: &Setup, join: impl Fn(usize) -> P) -> io::Result<Outcome> {
     let guarded = Shared::new(Guarded::default())?;
+    let block = if setup.processes == 1 { BLOCK_ALONE } else { BLOCK };
     let race = race(setup, |worker| {
         let mut pair = join(worker.number);
         let mut tally = Tally::default();
         let mut looked = Instant::now();
         while !worker.is_over() {
-            for _ in 0..BLOCK {
+            for _ in 0..block {
                 pair(&guarded);
             }
-            tally.operations += BLOCK;
+            tally.operations += block;
             let now = Instant::now();
             tally.longest = tally.longest.max(now - looked);
             looked = now;
