@@ -10,8 +10,10 @@ import time
 
 from crew import Missing, Setup, Tally, fork, main, must_equal, race
 
-# So many pairs are done between two looks at the clock, whose cost is spread over them.
-BLOCK = 16
+# So many pairs are done between two looks at the clock, and one of them changes what the lock guards: Python is so slow at these
+# that they would hide the lock.
+BLOCK = 64
+BLOCK_ALONE = 512
 
 _NUMBER = struct.Struct("=q")
 _GUARDED = 2048  # where the number that a lock guards stands in the page of the crew
@@ -42,20 +44,22 @@ def faster_fifo():
 def hold(setup: Setup, join):
     """Every process has `join()` give it an acquire and a release, and calls them by turns."""
 
+    block = BLOCK_ALONE if setup.processes == 1 else BLOCK
+
     def work(worker):
         acquire, release = join()
         page = worker.page
         tally = Tally()
         looked = time.perf_counter()
         while not worker.is_over():
-            for _ in range(BLOCK - 1):
+            for _ in range(block - 1):
                 acquire()
                 release()
             acquire()
             (number,) = _NUMBER.unpack_from(page, _GUARDED)
             _NUMBER.pack_into(page, _GUARDED, number + 1)
             release()
-            tally.operations += BLOCK
+            tally.operations += block
             tally.sum = number + 1
             now = time.perf_counter()
             tally.longest = max(tally.longest, now - looked)
@@ -63,7 +67,7 @@ def hold(setup: Setup, join):
         return tally
 
     done = race(setup, work)
-    blocks = sum(tally.operations for tally in done.tallies) // BLOCK
+    blocks = sum(tally.operations for tally in done.tallies) // block
     must_equal("what the lock guards", max(tally.sum for tally in done.tallies), blocks)
     return done.outcome(longest_seconds=max(tally.longest for tally in done.tallies))
 
@@ -161,7 +165,8 @@ class Bytes:
     """Items of bytes, told apart by their first one."""
 
     def __init__(self, size):
-        self.items = [self.of(first, size) for first in _FIRSTS]
+        # Small ones are put many times between two looks at whether the time is over.
+        self.items = [self.of(first, size) for first in _FIRSTS] * (16 if size <= 1024 else 1)
         # Short, so that one that is left over is in nobody's way.
         self.last, self.end = self.of(_LAST, 1), self.of(_END, 1)
 
@@ -190,7 +195,7 @@ def flow(setup, queue, kinds, put=None, get=None):
             for item in items:
                 put(item)
             tally.operations += len(items)
-        tally.sum = tally.operations // len(items) * sum(_FIRSTS)
+        tally.sum = tally.operations // len(_FIRSTS) * sum(_FIRSTS)
         put(kinds.last)
         return tally
 
