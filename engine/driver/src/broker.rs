@@ -20,8 +20,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use crate::yard::{Held, Reply, Slot, Ticket, Yard};
 use forkyard_ipc::wire::{Answer, Ask, Why, WireError};
-use forkyard_ipc::yard::{Held, Reply, Slot, Ticket, Yard};
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -217,9 +217,9 @@ impl Broker {
             }
         }
         let Some(slot) = connection.speaker.slot() else { return };
-        for (queue, item) in connection.items {
+        for ((queue, _), item) in connection.items {
             // A slot that was let go has nothing left to give back.
-            let _returned = yard.give_back(slot, queue, item);
+            let _returned = yard.give_back(slot, queue, &[item]);
         }
     }
 

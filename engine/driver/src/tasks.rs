@@ -9,9 +9,9 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
+use crate::yard::ItemId;
 use forkyard_core::id::{PoolId, QueueId, TaskId};
 use forkyard_core::plan::{Framing, Plan, TaskSource, Work};
-use forkyard_ipc::yard::ItemId;
 
 use results::Results;
 pub use source::{Source, SourceError};

@@ -35,7 +35,6 @@ mod steps;
 #[cfg(test)]
 mod trial;
 pub mod wire;
-pub mod yard;
 
 pub use barrier::Barrier;
 pub use cells::Cells;
@@ -48,3 +47,8 @@ pub use patience::Patience;
 pub use queue::Queue;
 pub use readiness::Readiness;
 pub use semaphore::{Semaphore, SemaphoreGuard};
+
+/// The page for users is tested as the documentation of the crate is.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/howto/rust.md")]
+struct Page;

@@ -1,14 +1,14 @@
 //! Connections: accepted, read and written by tasks of their own, and what the broker knows of each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::yard::{ItemId, Slot, Ticket};
 use forkyard_ipc::wire::{Answer, Ask, Decoder, OVERHEAD_BYTES_MAX};
-use forkyard_ipc::yard::{ItemId, Slot, Ticket};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -38,8 +38,8 @@ pub(super) struct Connection {
     pub(super) speaker: Speaker,
     /// Its requests that wait in the yard, by their number.
     pub(super) parked: BTreeMap<u64, Ticket>,
-    /// What it has taken and not acknowledged, by queue.
-    pub(super) items: BTreeSet<(u32, ItemId)>,
+    /// What it has taken and not acknowledged, by queue and number.
+    pub(super) items: BTreeMap<(u32, u64), ItemId>,
     /// How long a payload its frames may have.
     limit: Arc<AtomicUsize>,
     cut: Option<oneshot::Sender<Cut>>,
@@ -151,7 +151,7 @@ async fn serve(id: ConnectionId, stream: UnixStream, inbox: mpsc::Sender<FromCli
         answers,
         speaker: Speaker::Unknown,
         parked: BTreeMap::new(),
-        items: BTreeSet::new(),
+        items: BTreeMap::new(),
         limit: Arc::clone(&limit),
         cut: Some(cut),
     };

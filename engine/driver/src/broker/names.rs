@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::yard::{Held, Slot, Station};
 use forkyard_core::id::{EventId, LockId, QueueId, SemaphoreId};
 use forkyard_core::plan::{Grant, Plan, Resource};
 use forkyard_ipc::wire::{Touch, Why};
-use forkyard_ipc::yard::{Held, Slot, Station};
 
 use super::requests::Refused;
 

@@ -1,8 +1,8 @@
 //! Requests, one after another: who asks, for what, and what the yard says.
 
+use crate::yard::{Handed, ItemId, Refusal, Reply, Request, Slot, Station, Ticket, Yard};
 use forkyard_ipc::channel::Kind;
-use forkyard_ipc::wire::{Answer, Ask, Touch, VERSION, Why};
-use forkyard_ipc::yard::{Handed, ItemId, Refusal, Reply, Request, Slot, Station, Ticket, Yard};
+use forkyard_ipc::wire::{self, Answer, Ask, Touch, VERSION, Why};
 
 use super::connection::{Outgoing, Speaker};
 use super::names::Names;
@@ -122,12 +122,12 @@ impl Broker {
                 })
             }
             Ask::Ack { name, item } => {
-                let queue = self.settle(names, from, &name, item)?;
-                done_or(yard.ack(slot, queue, item), &name)
+                let (queue, item) = self.settle(names, from, &name, item)?;
+                done_or(yard.ack(slot, queue, &[item]), &name)
             }
             Ask::Nack { name, item } => {
-                let queue = self.settle(names, from, &name, item)?;
-                done_or(yard.give_back(slot, queue, item), &name)
+                let (queue, item) = self.settle(names, from, &name, item)?;
+                done_or(yard.give_back(slot, queue, &[item]), &name)
             }
             Ask::Acquire { name, permits, block } => {
                 let (held, permits) = (names.held(slot, &name)?, some(permits)?);
@@ -241,9 +241,9 @@ impl Broker {
         match asked.wanted {
             Wanted::Take(queue) => match (item, self.connections.get_mut(&asked.connection)) {
                 (Some(item), Some(connection)) if sent => {
-                    connection.items.insert((queue, item));
+                    connection.items.insert((queue, item.number), item);
                 }
-                (Some(item), _) => undo(yard.give_back(asked.slot, queue, item)),
+                (Some(item), _) => undo(yard.give_back(asked.slot, queue, &[item])),
                 (None, _) => {}
             },
             Wanted::Hold(held, permits) if granted && !sent => undo(yard.release(asked.slot, held, permits)),
@@ -252,15 +252,13 @@ impl Broker {
     }
 
     /// The queue of an item that this connection has taken, which from now on it has no longer.
-    fn settle(&mut self, names: &Names, from: From, name: &str, item: ItemId) -> Result<u32, Refused> {
+    fn settle(&mut self, names: &Names, from: From, name: &str, item: wire::ItemId) -> Result<(u32, ItemId), Refused> {
         let queue = names.queue(from.slot, name, Touch::Get)?;
         let connection = self.connections.get_mut(&from.connection);
-        let had = connection.is_some_and(|connection| connection.items.remove(&(queue, item)));
-        if had {
-            Ok(queue)
-        } else {
-            Err(not_held(Refusal::NotHeld, name))
-        }
+        let taken = connection.and_then(|connection| connection.items.remove(&(queue, item.0)));
+        taken
+            .map(|item| (queue, item))
+            .ok_or_else(|| not_held(Refusal::NotHeld, name))
     }
 
     fn has_room_for_items(&self, id: ConnectionId) -> Result<(), Refused> {
@@ -362,7 +360,11 @@ fn undo(undone: Result<(), Refusal>) {
 fn answer(reply: Reply) -> Result<Answer, Refused> {
     match reply {
         Reply::Done => Ok(Answer::Done),
-        Reply::Item { id, bytes, deliveries } => Ok(Answer::Item { id, deliveries, bytes }),
+        Reply::Item { id, bytes, deliveries } => Ok(Answer::Item {
+            id: wire::ItemId(id.number),
+            deliveries,
+            bytes,
+        }),
         Reply::Granted { orphaned } => Ok(Answer::Granted { orphaned }),
         Reply::WouldBlock => Ok(Answer::WouldBlock),
         Reply::Closed => Ok(Answer::Closed),
@@ -373,5 +375,6 @@ fn answer(reply: Reply) -> Result<Answer, Refused> {
         )),
         Reply::TooMany { permits: 1 } => Err((Why::TooMany, "there is only one to be held".to_owned())),
         Reply::TooMany { permits } => Err((Why::TooMany, format!("there are only {permits} permits"))),
+        Reply::Failed(trouble) => Err((Why::Unable, trouble.to_string())),
     }
 }

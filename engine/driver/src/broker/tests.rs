@@ -6,8 +6,8 @@ mod world;
 
 use std::time::Duration;
 
+use crate::yard::{Change, Slot};
 use forkyard_ipc::client::{Client, ClientError, Granted, Patience};
-use forkyard_ipc::yard::{Change, Slot};
 
 use world::World;
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::yard::ItemId;
 use forkyard_core::id::{ProcessId, QueueId, TaskId};
 use forkyard_core::machine::Exit;
-use forkyard_ipc::yard::ItemId;
 use tokio::sync::oneshot;
 
 use super::lives::Tries;

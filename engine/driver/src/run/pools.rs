@@ -3,10 +3,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::yard::{Reply, Request, Slot};
 use forkyard_core::id::{PoolId, ProcessId, QueueId, TaskId};
 use forkyard_core::machine::Input;
 use forkyard_core::plan::{Framing, WorkerKind};
-use forkyard_ipc::yard::{Reply, Request, Slot};
 
 use super::asks::Ask;
 use super::turn::Run;
@@ -76,7 +76,7 @@ impl Run {
             // Taken in the very moment when no more were wanted.
             (Reply::Item { id, .. }, _) => {
                 if let Some(queue) = self.source_queue(pool) {
-                    self.give_back(slot, queue, id);
+                    self.give_back(slot, queue, &[id]);
                 }
             }
             (Reply::Closed, Source::Queue(_)) => {
@@ -84,8 +84,15 @@ impl Run {
                 tasks.credit = 0;
                 self.inputs.push_back(Input::SourceEnded { pool });
             }
+            (Reply::Failed(trouble), Source::Queue(_)) => {
+                tasks.source = Source::Ended;
+                tasks.credit = 0;
+                self.failures.insert(pool, trouble.to_string().into());
+                self.inputs.push_back(Input::SourceFailed { pool });
+            }
             (
                 Reply::Closed
+                | Reply::Failed(_)
                 | Reply::Done
                 | Reply::Granted { .. }
                 | Reply::WouldBlock
@@ -170,7 +177,7 @@ impl Run {
         let slot = self.pool_slot(pool);
         let item = self.pools.of(pool).get_mut(task).and_then(|task| task.item.take());
         if let (Some(item), Some(queue)) = (item, self.source_queue(pool)) {
-            self.acknowledge(slot, queue, item);
+            self.acknowledge(slot, queue, &[item]);
         }
     }
 

@@ -118,7 +118,7 @@ fn what_is_taken_and_not_acknowledged_comes_back_to_its_place() {
     let look = |queue: &Queue, _| {
         queue.channel().bury_dead().expect("it is whole");
         let returned = queue.counts().expect("it is whole").returned;
-        let handed_out: Vec<u32> = std::iter::from_fn(|| Some(queue.try_take().ok()??))
+        let handed_out: Vec<u32> = std::iter::from_fn(|| queue.try_take().ok()?)
             .map(|taken| {
                 let deliveries = taken.deliveries();
                 taken.ack().expect("it is held");
