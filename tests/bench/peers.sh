@@ -13,8 +13,7 @@ skipped() {
 
 for server in redis-server nats-server; do
     command -v "$server" >/dev/null && continue
-    # Only the program is wanted, not a server that runs all the time.
-    RUNLEVEL=1 apt-get install -y --no-install-recommends "$server" >/dev/null || skipped "$server (apt-get as root installs it)"
+    apt-get install -y --no-install-recommends "$server" >/dev/null || skipped "$server (apt-get as root installs it)"
 done
 
 [ -x "$peers/bin/python" ] || "$python" -m venv "$peers"
