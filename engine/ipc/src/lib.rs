@@ -13,19 +13,28 @@ compile_error!("the yard stands on Linux: futex(2), pidfd_open(2), memfd_create(
 
 pub mod channel;
 pub mod client;
+#[cfg(test)]
+mod deaths;
 mod error;
+pub mod event;
+mod face;
 mod futex;
 mod life;
 pub mod lock;
 mod memory;
 mod patience;
 pub mod queue;
+pub mod semaphore;
 #[cfg(test)]
 mod steps;
+#[cfg(test)]
+mod trial;
 pub mod wire;
 pub mod yard;
 
 pub use error::Error;
+pub use event::Event;
 pub use lock::{Lock, LockGuard};
 pub use patience::Patience;
 pub use queue::Queue;
+pub use semaphore::{Semaphore, SemaphoreGuard};

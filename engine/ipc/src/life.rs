@@ -3,6 +3,7 @@
 //! A process is named by its pid together with the time of its start: pids come again, the pair does not (within the
 //! 497 days after which 32 bits of clock ticks repeat).
 
+use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -138,6 +139,25 @@ fn first_stamp(word: &AtomicU32) -> u32 {
     pid
 }
 
+/// The kernel's number of this thread, never 0. Like [`stamp`], it is another one in a forked child.
+#[inline]
+pub fn thread() -> u32 {
+    thread_local! {
+        static KNOWN: Cell<(u32, u32)> = const { Cell::new((0, 0)) };
+    }
+    let stamp = stamp();
+    match KNOWN.get() {
+        (of, thread) if of == stamp => thread,
+        _ => {
+            // SAFETY: the call takes no arguments.
+            let thread = unsafe { libc::syscall(libc::SYS_gettid) };
+            let thread = u32::try_from(thread).unwrap_or(stamp);
+            KNOWN.set((stamp, thread));
+            thread
+        }
+    }
+}
+
 /// A page of this process alone; `None` when the system has no such pages.
 fn wiped_on_fork() -> Option<&'static AtomicU32> {
     let length = usize::try_from(PAGE).ok()?;
@@ -188,5 +208,13 @@ mod tests {
         assert!(Life::own().is_alive());
         assert_eq!(stamp(), stamp());
         assert_ne!(stamp(), 0);
+    }
+
+    #[test]
+    fn threads_have_different_numbers() {
+        let ours = thread();
+        assert_eq!(thread(), ours);
+        let theirs = std::thread::spawn(thread).join().expect("it does not panic");
+        assert_ne!(theirs, ours);
     }
 }

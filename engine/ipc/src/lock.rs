@@ -5,21 +5,23 @@
 //! the word instead of a 1). A waiter that has waited for some time makes the lock *fair*: from then on only those who have slept
 //! get it, in the order in which they came to sleep, until one of them has it (the idea is that of Go's `sync.Mutex`).
 
-use std::os::fd::{BorrowedFd, OwnedFd};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::channel::{Attachment, Channel, Client, Kind, Nap, OWN, Place, Rules, Shape, Slot};
+use crate::channel::{Channel, Kind, Manner, Nap, OWN, Place, Rules, Shape, Slot};
 use crate::error::Error;
+use crate::face::face;
 use crate::futex;
+use crate::life;
 use crate::memory::Word32;
 use crate::patience::{Deadline, Patience};
 
 const WORD: u64 = OWN;
-/// How often the owner must release it besides once.
+/// Of a reentrant lock: how often the owner must release it besides once.
 const DEPTH: u64 = OWN + 8;
+/// Of a reentrant lock: the thread of the owner that has it; 0 while it is free, and when the owner is held for as a whole.
+const THREAD: u64 = OWN + 12;
 
 /// Somebody sleeps for it.
 const CONTENDED: u32 = 1 << 31;
@@ -33,6 +35,9 @@ const OWNER: u32 = 0xffff;
 
 /// How often a taken lock is looked at before sleeping.
 const SPINS: u32 = 60;
+
+/// How often who only tries yields to those who have slept, when the lock is free for them.
+const YIELDS: u32 = 50;
 
 /// Who has waited so long asks for fairness.
 const UNFAIR_MAX: Duration = Duration::from_millis(1);
@@ -74,8 +79,10 @@ pub struct Granted {
     pub orphaned: bool,
 }
 
+face!(Lock);
+
 impl Lock {
-    /// Makes a lock. Reentrant: its owner, a process, may acquire it again, and releases it as often.
+    /// Makes a lock. Reentrant: the thread that has it may acquire it again, and releases it as often.
     pub fn create(place: &Place<'_>, reentrant: bool) -> Result<Self, Error> {
         Self::make(place, reentrant, Shape::new(Kind::Lock))
     }
@@ -87,35 +94,17 @@ impl Lock {
             strict: !reentrant,
             ..shape
         };
-        let channel = Channel::create(place, shape, &RULES)?;
+        Self::over(Channel::create(place, shape, &RULES)?)
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "other kinds refuse what is too small for them")]
+    fn over(channel: Arc<Channel>) -> Result<Self, Error> {
         Ok(Self { channel })
     }
 
-    /// Opens a lock that is there.
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        let channel = Channel::open(path, &RULES)?;
-        Ok(Self { channel })
-    }
-
-    /// Maps a lock whose descriptor was inherited or passed.
-    pub fn from_fd(fd: OwnedFd) -> Result<Self, Error> {
-        Self::attach(Attachment::of(fd))
-    }
-
-    /// Maps a lock that was handed over.
-    pub fn attach(attachment: Attachment) -> Result<Self, Error> {
-        let channel = Channel::attach_as(attachment, &RULES)?;
-        Ok(Self { channel })
-    }
-
-    /// What it shares with all channels.
-    pub fn channel(&self) -> &Arc<Channel> {
-        &self.channel
-    }
-
-    /// Its descriptor, to be passed or inherited.
-    pub fn descriptor(&self) -> BorrowedFd<'_> {
-        self.channel.descriptor()
+    /// The lock that another kind of channel has besides.
+    pub(crate) const fn inside(channel: Arc<Channel>) -> Self {
+        Self { channel }
     }
 
     /// Whether its owner may acquire it again.
@@ -129,9 +118,22 @@ impl Lock {
         (owner != 0).then(|| Slot::from_word(owner))
     }
 
-    /// Who uses it, owner and waiters among them.
-    pub fn clients(&self) -> Vec<Client> {
-        self.channel.clients()
+    /// How often the caller has it: 0 when another process has it or, if it is reentrant, another thread.
+    pub fn depth(&self) -> Result<u32, Error> {
+        let me = self.channel.me()?;
+        Ok(match (self.owner() == Some(me), self.is_reentrant()) {
+            (false, _) => 0,
+            (true, false) => 1,
+            (true, true) if self.is_thread_of_owner() => {
+                self.channel.u32(DEPTH).load(Ordering::Relaxed).saturating_add(1)
+            }
+            (true, true) => 0,
+        })
+    }
+
+    /// Whether an owner has died with it and nobody who acquired it since has been told.
+    pub fn is_orphaned(&self) -> bool {
+        self.word().load(Ordering::Acquire) & ORPHANED != 0
     }
 
     fn word(&self) -> Word32<'_> {
@@ -171,17 +173,44 @@ impl Lock {
     }
 
     /// The same for a slot that this process speaks for.
+    ///
+    /// A host does not wait: it gets `None`, and is rung when it may try again.
     #[inline]
     pub fn acquire_as(&self, me: Slot, patience: Patience) -> Result<Option<Granted>, Error> {
         match self.word().exchange(0, me.word()) {
-            Ok(_) => Ok(Some(Granted { orphaned: false })),
+            Ok(_) => {
+                self.note_thread();
+                Ok(Some(Granted { orphaned: false }))
+            }
             Err(_) => self.acquire_slowly(me, patience),
         }
     }
 
+    /// The slot has it now: so has this thread.
+    #[inline]
+    fn note_thread(&self) {
+        if self.is_reentrant() {
+            self.channel.u32(THREAD).store(self.thread(), Ordering::Relaxed);
+        }
+    }
+
+    /// How this thread is named in the word. A host holds for others as a whole.
+    fn thread(&self) -> u32 {
+        match self.channel.manner() {
+            Manner::Client => life::thread(),
+            Manner::Host => 0,
+        }
+    }
+
+    /// Asked when this process has it. Another thread of it may be about to change the word, but never to our name.
+    fn is_thread_of_owner(&self) -> bool {
+        self.channel.u32(THREAD).load(Ordering::Relaxed) == self.thread()
+    }
+
     #[cold]
     fn acquire_slowly(&self, me: Slot, patience: Patience) -> Result<Option<Granted>, Error> {
-        if self.is_reentrant() && self.word().load(Ordering::Acquire) & OWNER == me.word() {
+        if self.is_reentrant() && self.word().load(Ordering::Acquire) & OWNER == me.word() && self.is_thread_of_owner()
+        {
             self.channel.u32(DEPTH).add(1);
             return Ok(Some(Granted { orphaned: false }));
         }
@@ -193,13 +222,25 @@ impl Lock {
                 }
             }
         }
-        if let Some(granted) = self.take_free(me, 0, false) {
-            return Ok(Some(granted));
+        let taken = self.take_free(me, 0, false).map(Ok).or_else(|| {
+            let outcome = match (self.channel.manner(), patience) {
+                (Manner::Host, _) => Ok(self.take_or_watch(me)),
+                (Manner::Client, Patience::Try) => self.try_after_sleepers(me),
+                (Manner::Client, Patience::Block | Patience::For(_)) => {
+                    let outcome = self.acquire_asleep(me, Deadline::of(patience));
+                    if !matches!(outcome, Ok(Some(_))) {
+                        // Whoever still waits asks for it again; nobody else may be kept out for our sake.
+                        self.word().clear_bits(FAIR);
+                    }
+                    outcome
+                }
+            };
+            outcome.transpose()
+        });
+        if let Some(Ok(_)) = taken {
+            self.note_thread();
         }
-        match patience {
-            Patience::Try => Ok(self.watch_or_take(me)),
-            Patience::Block | Patience::For(_) => self.acquire_asleep(me, Deadline::of(patience)),
-        }
+        taken.transpose()
     }
 
     /// Takes it if nobody has it; `None` otherwise.
@@ -218,17 +259,36 @@ impl Lock {
     }
 
     /// For a host, which does not wait: it is rung when the lock is free.
-    fn watch_or_take(&self, me: Slot) -> Option<Granted> {
-        if self.channel.manner() != crate::channel::Manner::Host {
-            return None;
-        }
+    fn take_or_watch(&self, me: Slot) -> Option<Granted> {
         loop {
             let word = self.word().load(Ordering::Acquire);
             if word & OWNER == 0 {
-                return self.take_free(me, 0, true);
-            }
-            if self.word().exchange(word, word | WATCHED | FAIR).is_ok() {
+                if let Some(granted) = self.take_free(me, 0, true) {
+                    return Some(granted);
+                }
+            } else if self.word().exchange(word, word | WATCHED | FAIR).is_ok() {
                 return None;
+            }
+        }
+    }
+
+    /// For who only tries. A free lock that is kept for those who have slept goes to them if they come soon; they may
+    /// have died or been stopped. Nobody else looks after a dead owner if all only try.
+    fn try_after_sleepers(&self, me: Slot) -> Result<Option<Granted>, Error> {
+        let mut yields = 0;
+        loop {
+            let owner = self.word().load(Ordering::Acquire) & OWNER;
+            if owner != 0 {
+                if self.channel.shape().hosted || owner == me.word() || !self.look_after(owner)? {
+                    return Ok(None);
+                }
+            }
+            if let Some(granted) = self.take_free(me, 0, yields == YIELDS) {
+                return Ok(Some(granted));
+            }
+            if yields < YIELDS {
+                yields += 1;
+                std::thread::yield_now();
             }
         }
     }
@@ -250,27 +310,39 @@ impl Lock {
                 continue;
             }
             rounds += 1;
-            let slice = self.channel.slice(true, rounds);
+            // A free lock is kept for those who have slept, which we have after this: not for long.
+            let slice = if word & OWNER == 0 {
+                UNFAIR_MAX
+            } else {
+                self.channel.slice(true, rounds)
+            };
             match self.channel.sleep(self.word(), announced, deadline, slice)? {
                 Nap::Woken => {}
-                Nap::Sliced => self.look_after(word & OWNER)?,
+                Nap::Sliced => {
+                    if !self.channel.shape().hosted {
+                        self.look_after(word & OWNER)?;
+                    }
+                }
                 Nap::Over => return Ok(None),
             }
         }
     }
 
-    /// Whether the owner lives; if not, the lock is freed.
-    fn look_after(&self, owner: u32) -> Result<(), Error> {
+    /// Whether the owner has died; the lock has been freed then.
+    fn look_after(&self, owner: u32) -> Result<bool, Error> {
         match self.channel.slot(owner)? {
-            Some(owner) if !self.channel.is_alive(owner) => self.channel.bury(owner),
-            Some(_) | None => Ok(()),
+            Some(owner) if self.channel.has_died(owner) => {
+                self.channel.bury(owner)?;
+                Ok(true)
+            }
+            Some(_) | None => Ok(false),
         }
     }
 
     /// Releases it.
     ///
     /// # Errors
-    /// `NotHeld` when this process has not acquired it.
+    /// `NotHeld` when this process has not acquired it or, if it is reentrant, this thread.
     pub fn release(&self) -> Result<(), Error> {
         self.release_as(self.channel.me()?)
     }
@@ -289,33 +361,76 @@ impl Lock {
         if self.word().load(Ordering::Acquire) & OWNER != me.word() {
             return Err(Error::NotHeld);
         }
-        let depth = self.channel.u32(DEPTH);
-        if self.is_reentrant() && depth.load(Ordering::Relaxed) > 0 {
-            depth.add(u32::MAX);
-            return Ok(());
+        if self.is_reentrant() {
+            if !self.is_thread_of_owner() {
+                return Err(Error::NotHeld);
+            }
+            let depth = self.channel.u32(DEPTH);
+            if depth.load(Ordering::Relaxed) > 0 {
+                depth.add(u32::MAX);
+                return Ok(());
+            }
         }
-        self.free(me, 0);
+        self.free(me);
         Ok(())
     }
 
-    /// Releases it for whoever has it: what `multiprocessing` allows.
+    /// Releases it for whoever has it, as `multiprocessing` allows; a reentrant one only for the caller.
     ///
     /// # Errors
-    /// `NotHeld` when nobody has it.
+    /// `NotHeld` when nobody has it or, if it is reentrant, another thread.
     pub fn release_any(&self) -> Result<(), Error> {
-        let owner = self.owner().ok_or(Error::NotHeld)?;
-        self.release_slowly(owner)
+        if self.is_reentrant() {
+            return self.release();
+        }
+        self.free(self.owner().ok_or(Error::NotHeld)?);
+        Ok(())
+    }
+
+    /// Gives it up whole, however often it was acquired: how often, to be given to [`resume`](Self::resume).
+    pub(crate) fn give_up(&self) -> Result<u32, Error> {
+        let me = self.channel.me()?;
+        let depth = self.depth()?.checked_sub(1).ok_or(Error::NotHeld)?;
+        if self.is_reentrant() {
+            self.channel.u32(DEPTH).store(0, Ordering::Relaxed);
+        }
+        self.free(me);
+        Ok(depth)
+    }
+
+    /// Has it again as before. That an owner has died meanwhile is not told here but to the next one.
+    pub(crate) fn resume(&self, depth: u32) -> Result<(), Error> {
+        let me = self.channel.me()?;
+        let orphaned = loop {
+            match self.acquire_as(me, Patience::Block) {
+                Ok(Some(granted)) => break granted.orphaned,
+                // Whoever waits at a condition has the lock afterwards, whatever signals come.
+                Ok(None) | Err(Error::Interrupted) => {}
+                Err(error) => return Err(error),
+            }
+        };
+        if orphaned {
+            self.word().set_bits(ORPHANED);
+        }
+        if depth > 0 {
+            self.channel.u32(DEPTH).store(depth, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Makes it free if the slot still has it, and wakes the next.
-    fn free(&self, owner: Slot, orphaned: u32) {
+    fn free(&self, owner: Slot) {
+        if self.is_reentrant() {
+            // Before it is free, since the next owner may be another thread of ours.
+            self.channel.u32(THREAD).store(0, Ordering::Relaxed);
+        }
         loop {
             let word = self.word().load(Ordering::Acquire);
             if word & OWNER != owner.word() {
                 return;
             }
             // Who sleeps must find a word that bars the others when it is to be fair.
-            let left = word & (FAIR | if word & FAIR != 0 { CONTENDED } else { 0 }) | orphaned | word & ORPHANED;
+            let left = word & (FAIR | ORPHANED) | if word & FAIR != 0 { word & CONTENDED } else { 0 };
             if self.word().exchange(word, left).is_err() {
                 continue;
             }
@@ -330,28 +445,23 @@ impl Lock {
     }
 }
 
-/// The owner's word is the one thing it can leave behind.
-fn bury(channel: &Channel, slot: Slot, orphaned: bool) -> Result<(), Error> {
+/// The owner's word is the one thing it can leave behind. All who sleep are woken: the dead one may have been woken in their
+/// stead, or have been about to wake one. Nobody is kept out any more, since it may have been the dead one who asked for that.
+pub(crate) fn bury(channel: &Channel, slot: Slot, orphaned: bool) -> Result<(), Error> {
     let word = channel.u32(WORD);
-    let seen = word.load(Ordering::Acquire);
-    if seen & OWNER != slot.word() {
-        // It may have been woken to take the lock, and not have come to it.
-        if seen & CONTENDED != 0 || seen & OWNER == 0 {
-            futex::wake(word, i32::MAX);
-        }
-        return Ok(());
-    }
-    // Nobody else changes the depth as long as the word is the dead one's.
-    channel.u32(DEPTH).store(0, Ordering::Release);
     loop {
         let seen = word.load(Ordering::Acquire);
-        if seen & OWNER != slot.word() {
-            return Ok(());
-        }
-        let left = seen & (FAIR | CONTENDED) | if orphaned { ORPHANED } else { seen & ORPHANED };
+        let left = if seen & OWNER == slot.word() {
+            // Nobody else changes these as long as the word is the dead one's.
+            channel.u32(DEPTH).store(0, Ordering::Relaxed);
+            channel.u32(THREAD).store(0, Ordering::Relaxed);
+            if orphaned { ORPHANED } else { seen & ORPHANED }
+        } else {
+            seen & !FAIR
+        };
         if word.exchange(seen, left).is_ok() {
             futex::wake(word, i32::MAX);
-            if seen & WATCHED != 0 {
+            if seen & WATCHED != 0 && left & OWNER == 0 {
                 channel.ring();
             }
             return Ok(());
@@ -372,3 +482,6 @@ impl Drop for LockGuard<'_> {
         let _ = self.lock.release();
     }
 }
+
+#[cfg(test)]
+mod tests;

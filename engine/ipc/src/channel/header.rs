@@ -193,12 +193,18 @@ impl Shape {
     }
 }
 
-/// Writes the header of a new file and gives it the length of its fixed part. Its slots have a place on the disk, its
-/// body is for its kind to provide.
+/// Writes the header of a new file and gives it the length of its fixed part, which has a place on the disk, so that
+/// writing to it cannot fail. The body of a queue is for the queue to provide: it may be long and mostly unused.
 pub(super) fn write(file: &File, shape: &Shape) -> Result<(), Error> {
     let what = "make the channel's file";
     file.set_len(shape.fixed_bytes()).map_err(Error::io(what))?;
-    memory::provide(file, 0, shape.body_at())?;
+    let provided = match shape.kind {
+        Kind::Queue => shape.body_at(),
+        Kind::Lock | Kind::Semaphore | Kind::Event | Kind::Barrier | Kind::Condition | Kind::Cells => {
+            shape.fixed_bytes()
+        }
+    };
+    memory::provide(file, 0, provided)?;
     file.write_all_at(&shape.to_bytes(), 0).map_err(Error::io(what))
 }
 

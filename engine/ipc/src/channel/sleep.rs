@@ -182,7 +182,7 @@ impl Channel {
     }
 
     /// Where an engine watches over the processes, nobody else need look.
-    fn look_around(&self) -> Result<(), Error> {
+    pub(crate) fn look_around(&self) -> Result<(), Error> {
         if self.shape().hosted { Ok(()) } else { self.bury_dead() }
     }
 
@@ -221,14 +221,14 @@ impl Channel {
 
     /// Rings for the host, unless it has been rung for already and not looked.
     pub(crate) fn ring(&self) {
+        // Who has no bell must not say that it has rung.
+        let Some(bell) = &self.bell else { return };
         if self.u32(RUNG).swap(1, Ordering::AcqRel) != 0 {
             return;
         }
-        if let Some(bell) = &self.bell {
-            let one: u64 = 1;
-            // SAFETY: eight bytes are read from `one`. That the bell is full, or its host gone, is no matter.
-            unsafe { libc::write(bell.as_raw_fd(), (&raw const one).cast(), 8) };
-        }
+        let one: u64 = 1;
+        // SAFETY: eight bytes are read from `one`. That the bell is full, or its host gone, is no matter.
+        unsafe { libc::write(bell.as_raw_fd(), (&raw const one).cast(), 8) };
     }
 
     /// The host looks: whether it has been rung for since it looked last.

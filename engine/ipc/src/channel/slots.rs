@@ -106,8 +106,9 @@ impl Channel {
                 continue;
             };
             if !self.has_latch(slot) && self.life_word(slot).exchange(before.word(), life.word()).is_ok() {
-                self.describe(slot, party);
                 let latched = self.latch_as(slot)?;
+                // Under the latch, since whoever buries the dead one at this moment wipes its description.
+                self.describe(slot, party);
                 (self.rules.bury)(self, slot, true)?;
                 latched.wake_all(self);
                 return Ok(slot);
@@ -160,6 +161,24 @@ impl Channel {
         dead
     }
 
+    /// Whether the process of a slot has died, at one system call for each look but the first. Of a slot that nobody has: no.
+    pub(crate) fn has_died(&self, slot: Slot) -> bool {
+        let Some(life) = self.life(slot) else { return false };
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((.., pidfd)) = watch.seen.iter().find(|seen| (seen.0, seen.1) == (slot, life)) {
+            return life::has_ended(pidfd);
+        }
+        match life.watch() {
+            Ok(Some(pidfd)) => {
+                watch.seen.retain(|(seen, ..)| *seen != slot);
+                watch.seen.push((slot, life, pidfd));
+                false
+            }
+            Ok(None) => true,
+            Err(_no_descriptor) => !life.is_alive(),
+        }
+    }
+
     /// Whether the process of a slot lives. Of a slot that nobody has: no.
     pub(crate) fn is_alive(&self, slot: Slot) -> bool {
         self.life(slot).is_some_and(Life::is_alive)
@@ -190,7 +209,7 @@ impl Channel {
     }
 
     /// The process leaves in order.
-    pub(super) fn leave(&self, slot: Slot) -> Result<(), Error> {
+    pub(crate) fn leave(&self, slot: Slot) -> Result<(), Error> {
         let Some(life) = self.life(slot) else { return Ok(()) };
         let latched = self.latch_as(slot)?;
         (self.rules.bury)(self, slot, false)?;
