@@ -108,7 +108,9 @@ impl Channel {
         shape.check()?;
         match place {
             Place::File(path) => {
-                let beside = path.with_extension("new");
+                // Another process may make the same; one of our number that was killed here may have left its file.
+                let beside = path.with_extension(format!("{}.new", std::process::id()));
+                let _ = fs::remove_file(&beside);
                 let file = OpenOptions::new()
                     .read(true)
                     .write(true)
@@ -136,13 +138,7 @@ impl Channel {
 
     /// Opens a channel that is there.
     pub fn open(path: &Path, rules: &'static Rules) -> Result<Arc<Self>, Error> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK)
-            .open(path)
-            .map_err(Error::io("open the channel's file"))?;
-        Self::attach(file.into(), rules)
+        Self::attach(open(path)?, rules)
     }
 
     /// Maps a channel whose descriptor has been inherited or passed.
@@ -275,6 +271,21 @@ impl Drop for Channel {
             let _ = self.leave(Slot::from_word((me & 0xffff_ffff) as u32));
         }
     }
+}
+
+/// Which kind of channel a file is.
+pub fn kind_of(path: &Path) -> Result<Kind, Error> {
+    Ok(header::read(&open(path)?)?.kind)
+}
+
+fn open(path: &Path) -> Result<OwnedFd, Error> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(path)
+        .map_err(Error::io("open the channel's file"))?;
+    Ok(file.into())
 }
 
 fn memory_file() -> Result<OwnedFd, Error> {

@@ -33,6 +33,8 @@ pub enum Error {
         /// How many that is.
         slots: u32,
     },
+    /// Another user owns the yard's directory, or may write to it.
+    Stranger,
     /// An option makes no sense; the text says which and what it may be.
     Nonsense(&'static str),
     /// The item is larger than the queue takes.
@@ -98,6 +100,7 @@ impl fmt::Display for Error {
             Self::WrongKind { found, wanted } => write!(f, "the channel is {found}, not {wanted}"),
             Self::Damaged => f.write_str("the channel is damaged: a process has overwritten its memory"),
             Self::TooManyClients { slots } => write!(f, "the channel has room for {slots} processes at once, not more"),
+            Self::Stranger => f.write_str("the yard's directory is not, or not only, for this user to write to"),
             Self::Nonsense(what) => f.write_str(what),
             Self::TooLarge { max } => write!(f, "the item is larger than the queue's limit of {max} bytes"),
             Self::TooMany { permits } => write!(f, "there are only {permits} permits"),
@@ -121,6 +124,7 @@ impl std::error::Error for Error {
             | Self::WrongKind { .. }
             | Self::Damaged
             | Self::TooManyClients { .. }
+            | Self::Stranger
             | Self::Nonsense(_)
             | Self::TooLarge { .. }
             | Self::TooMany { .. }

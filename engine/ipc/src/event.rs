@@ -13,6 +13,7 @@ use crate::face::face;
 use crate::futex;
 use crate::memory::Word32;
 use crate::patience::{Deadline, Patience};
+use crate::readiness::Readiness;
 
 const WORD: u64 = OWN;
 
@@ -186,6 +187,12 @@ impl Event {
                 Nap::Over => return Ok(false),
             }
         }
+    }
+
+    /// A descriptor that is readable when it is set.
+    pub fn readiness(&self) -> Result<Readiness, Error> {
+        let event = self.clone();
+        Readiness::new(move |patience| event.wait_with(patience))
     }
 
     /// The host wants to be rung when it is set; whether it is set now.

@@ -15,6 +15,7 @@ pub mod channel;
 pub mod client;
 #[cfg(test)]
 mod deaths;
+mod directory;
 mod error;
 pub mod event;
 mod face;
@@ -24,6 +25,7 @@ pub mod lock;
 mod memory;
 mod patience;
 pub mod queue;
+mod readiness;
 pub mod semaphore;
 #[cfg(test)]
 mod steps;
@@ -32,9 +34,11 @@ mod trial;
 pub mod wire;
 pub mod yard;
 
+pub use directory::Yard;
 pub use error::Error;
 pub use event::Event;
 pub use lock::{Lock, LockGuard};
 pub use patience::Patience;
 pub use queue::Queue;
+pub use readiness::Readiness;
 pub use semaphore::{Semaphore, SemaphoreGuard};

@@ -92,7 +92,7 @@ impl Memory {
     #[inline]
     pub fn record(&self, at: u64) -> Record<'_> {
         assert!(
-            at % RECORD == 0 && at < self.fixed_bytes,
+            at.is_multiple_of(RECORD) && at < self.fixed_bytes,
             "a record outside of the channel's fixed part"
         );
         // SAFETY: the fixed part is a whole number of pages, so that an aligned record that begins in it ends in it.
@@ -254,7 +254,7 @@ impl<'a> Record<'a> {
     /// Its bytes from an offset on, for items that are kept there. Who may touch them is for the caller to know.
     #[inline]
     pub fn place(self, offset: u64, align: u64) -> NonNull<u8> {
-        assert!(offset % align == 0 && offset < RECORD, "outside of the record");
+        assert!(offset.is_multiple_of(align) && offset < RECORD, "outside of the record");
         // SAFETY: inside the record, as just seen.
         unsafe { self.base.add(usize::try_from(offset).unwrap_or(usize::MAX)) }
     }

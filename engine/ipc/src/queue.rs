@@ -13,17 +13,17 @@ mod take;
 #[cfg(test)]
 mod tests;
 
-use std::os::fd::{BorrowedFd, OwnedFd};
-use std::path::Path;
 use std::sync::Arc;
 
 use layout::{ENDING, Ending, GETTERS, JOINERS, PUTTERS, READY, RESERVED, TAKEN, Table, table_bytes};
 pub use put::Reservation;
 pub use take::{Got, Taken, TakenItem};
 
-use crate::channel::{Attachment, Attempt, Channel, Client, Kind, Place, Rules, Shape};
+use crate::channel::{Attempt, Channel, Gate, Kind, Latched, Place, Rules, Shape};
 use crate::error::Error;
+use crate::face::face;
 use crate::patience::{Deadline, Patience};
+use crate::readiness::Readiness;
 
 /// Items up to this length are copied under the latch; longer ones get a place first and are copied then.
 const SMALL_BYTES_MAX: usize = 4096;
@@ -92,7 +92,9 @@ pub struct Queue {
     channel: Arc<Channel>,
 }
 
-/// Making and opening.
+face!(Queue);
+
+/// Making.
 impl Queue {
     /// Makes a queue for `capacity` items (0: as many as the disk holds) of up to `max_item` bytes each.
     ///
@@ -117,45 +119,12 @@ impl Queue {
         Ok(Self { channel })
     }
 
-    /// Opens a queue that is there.
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        Self::of(Channel::open(path, &RULES)?)
-    }
-
-    /// Maps a queue whose descriptor was inherited or passed.
-    pub fn from_fd(fd: OwnedFd) -> Result<Self, Error> {
-        Self::of(Channel::attach(fd, &RULES)?)
-    }
-
-    /// The same for somebody who is more than a client on his own.
-    pub fn attach(attachment: Attachment) -> Result<Self, Error> {
-        Self::of(Channel::attach_as(attachment, &RULES)?)
-    }
-
-    fn of(channel: Arc<Channel>) -> Result<Self, Error> {
+    fn over(channel: Arc<Channel>) -> Result<Self, Error> {
         let shape = channel.shape();
         if shape.body != table_bytes(shape.first) || shape.second > ITEM_BYTES_MAX {
             return Err(channel.damaged());
         }
         Ok(Self { channel })
-    }
-
-    /// What it shares with all channels.
-    #[must_use]
-    pub fn channel(&self) -> &Arc<Channel> {
-        &self.channel
-    }
-
-    /// Its descriptor, to be passed or inherited.
-    #[must_use]
-    pub fn descriptor(&self) -> BorrowedFd<'_> {
-        self.channel.descriptor()
-    }
-
-    /// Who uses it.
-    #[must_use]
-    pub fn clients(&self) -> Vec<Client> {
-        self.channel.clients()
     }
 
     #[inline]
@@ -249,18 +218,57 @@ impl Queue {
 
     /// False when there was something all the time.
     pub fn join_with(&self, patience: Patience) -> Result<bool, Error> {
-        let table = self.table();
-        let soon = || table.is_done();
-        let joined = self
-            .channel
-            .wait_at(JOINERS, Deadline::of(patience), SPINS, soon, |latched| {
-                if table.is_done() {
-                    latched.open(&self.channel, JOINERS);
-                    return Ok(Attempt::Done(()));
-                }
-                let on_somebody = table.get(TAKEN) > 0 || table.get(RESERVED) > 0;
-                Ok(Attempt::Wait { on_somebody })
-            })?;
-        Ok(joined.is_some())
+        self.wait_until(JOINERS, patience, nothing_is_left)
     }
+}
+
+/// Waiting without doing anything.
+impl Queue {
+    /// Waits until an item is there, or never will be: getting will not have to wait, unless others are faster. False when the
+    /// patience is at its end.
+    pub fn wait_for_item(&self, patience: Patience) -> Result<bool, Error> {
+        self.wait_until(GETTERS, patience, |table| {
+            table.get(READY) > 0 || table.get(ENDING) != 0
+        })
+    }
+
+    /// Waits until there is room, or never will be: the same for putting.
+    pub fn wait_for_room(&self, patience: Patience) -> Result<bool, Error> {
+        let capacity = self.capacity();
+        self.wait_until(PUTTERS, patience, |table| {
+            table.has_room(capacity) || table.get(ENDING) != 0
+        })
+    }
+
+    /// A descriptor that is readable when [`Queue::wait_for_item`] would not have to wait.
+    pub fn item_readiness(&self) -> Result<Readiness, Error> {
+        let queue = self.clone();
+        Readiness::new(move |patience| queue.wait_for_item(patience))
+    }
+
+    /// A descriptor that is readable when [`Queue::wait_for_room`] would not have to wait.
+    pub fn room_readiness(&self) -> Result<Readiness, Error> {
+        let queue = self.clone();
+        Readiness::new(move |patience| queue.wait_for_room(patience))
+    }
+
+    /// Who was woken, and only looked, opens the gate for the next.
+    fn wait_until(&self, gate: Gate, patience: Patience, is_so: impl Fn(Table<'_>) -> bool) -> Result<bool, Error> {
+        let table = self.table();
+        let look = |latched: &Latched<'_>| {
+            if is_so(table) {
+                latched.open(&self.channel, gate);
+                return Ok(Attempt::Done(()));
+            }
+            let on_somebody = table.get(TAKEN) > 0 || table.get(RESERVED) > 0;
+            Ok(Attempt::Wait { on_somebody })
+        };
+        let deadline = Deadline::of(patience);
+        let waited = self.channel.wait_at(gate, deadline, SPINS, || is_so(table), look)?;
+        Ok(waited.is_some())
+    }
+}
+
+fn nothing_is_left(table: Table<'_>) -> bool {
+    table.is_done()
 }

@@ -29,21 +29,7 @@ fn item(length: usize, seed: usize) -> Vec<u8> {
 #[test]
 fn items_of_all_lengths_come_out_as_they_went_in() {
     let queue = queue(0);
-    let lengths = [
-        0,
-        1,
-        24,
-        25,
-        63,
-        64,
-        65,
-        4095,
-        4096,
-        4097,
-        65_536,
-        1 << 20,
-        MAX as usize,
-    ];
+    let lengths = [0, 1, 24, 25, 63, 64, 65, 4095, 4096, 4097, 65_536, 1 << 20, LARGEST];
     for round in 0..2 {
         for (seed, length) in lengths.into_iter().enumerate() {
             queue.put(&item(length, seed + round)).expect("it is put");
