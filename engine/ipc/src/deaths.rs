@@ -51,6 +51,16 @@ impl Victim {
         self.wait()
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        let id = libc::id_t::try_from(self.0).expect("a pid is positive");
+        let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        // SAFETY: all zeros is a value of that struct.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        // SAFETY: the kernel writes to `info`, which outlives the call, and so fills what is read then.
+        unsafe { libc::waitid(libc::P_PID, id, &raw mut info, flags) == 0 && info.si_pid() != 0 }
+    }
+
     /// Waits until it has ended.
     pub fn wait(self) -> End {
         let mut status = 0;

@@ -92,11 +92,13 @@ impl Event {
 /// Setting and clearing.
 impl Event {
     /// Whether it is set.
+    #[must_use]
     pub fn is_set(&self) -> bool {
         self.says_set(self.word().load(Ordering::Acquire))
     }
 
     /// How often it was set when it was not, modulo 2²⁹.
+    #[must_use]
     pub fn settings(&self) -> u32 {
         self.word().load(Ordering::Acquire) / ONE
     }
@@ -196,6 +198,7 @@ impl Event {
     }
 
     /// The host wants to be rung when it is set; whether it is set now.
+    #[must_use]
     pub fn watch(&self) -> bool {
         self.leave_bit(WATCHED, |word| self.says_set(word)).is_none()
     }

@@ -11,8 +11,11 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("the yard stands on Linux: futex(2), pidfd_open(2), memfd_create(2)");
 
+pub mod barrier;
+pub mod cells;
 pub mod channel;
 pub mod client;
+pub mod condition;
 #[cfg(test)]
 mod deaths;
 mod directory;
@@ -35,6 +38,9 @@ pub mod wire;
 pub mod yard;
 
 pub use directory::Yard;
+pub use barrier::Barrier;
+pub use cells::Cells;
+pub use condition::Condition;
 pub use error::Error;
 pub use event::Event;
 pub use lock::{Lock, LockGuard};

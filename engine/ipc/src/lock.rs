@@ -108,11 +108,13 @@ impl Lock {
     }
 
     /// Whether its owner may acquire it again.
+    #[must_use]
     pub fn is_reentrant(&self) -> bool {
         !self.channel.shape().strict
     }
 
     /// Who has it.
+    #[must_use]
     pub fn owner(&self) -> Option<Slot> {
         let owner = self.word().load(Ordering::Acquire) & OWNER;
         (owner != 0).then(|| Slot::from_word(owner))
@@ -121,17 +123,18 @@ impl Lock {
     /// How often the caller has it: 0 when another process has it or, if it is reentrant, another thread.
     pub fn depth(&self) -> Result<u32, Error> {
         let me = self.channel.me()?;
-        Ok(match (self.owner() == Some(me), self.is_reentrant()) {
-            (false, _) => 0,
-            (true, false) => 1,
-            (true, true) if self.is_thread_of_owner() => {
-                self.channel.u32(DEPTH).load(Ordering::Relaxed).saturating_add(1)
-            }
-            (true, true) => 0,
+        if self.owner() != Some(me) {
+            return Ok(0);
+        }
+        Ok(match (self.is_reentrant(), self.is_thread_of_owner()) {
+            (false, _) => 1,
+            (true, true) => self.channel.u32(DEPTH).load(Ordering::Relaxed).saturating_add(1),
+            (true, false) => 0,
         })
     }
 
     /// Whether an owner has died with it and nobody who acquired it since has been told.
+    #[must_use]
     pub fn is_orphaned(&self) -> bool {
         self.word().load(Ordering::Acquire) & ORPHANED != 0
     }
@@ -278,10 +281,8 @@ impl Lock {
         let mut yields = 0;
         loop {
             let owner = self.word().load(Ordering::Acquire) & OWNER;
-            if owner != 0 {
-                if self.channel.shape().hosted || owner == me.word() || !self.look_after(owner)? {
-                    return Ok(None);
-                }
+            if owner != 0 && (self.channel.shape().hosted || owner == me.word() || !self.look_after(owner)?) {
+                return Ok(None);
             }
             if let Some(granted) = self.take_free(me, 0, yields == YIELDS) {
                 return Ok(Some(granted));
@@ -471,6 +472,7 @@ pub(crate) fn bury(channel: &Channel, slot: Slot, orphaned: bool) -> Result<(), 
 
 impl LockGuard<'_> {
     /// The holder before has died with the lock: what it guards may be half done.
+    #[must_use]
     pub fn orphaned(&self) -> bool {
         self.orphaned
     }

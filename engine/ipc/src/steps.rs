@@ -6,12 +6,10 @@ use std::cell::Cell;
 thread_local! {
     /// How many steps this thread may still take; `None` is any number.
     static LEFT: Cell<Option<u64>> = const { Cell::new(None) };
-    static TAKEN: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Before an access.
 pub fn pass() {
-    TAKEN.set(TAKEN.get() + 1);
     match LEFT.get() {
         None => {}
         Some(0) => die(),
@@ -27,11 +25,6 @@ pub fn kill_after(steps: u64) {
 /// It is done: this thread may take as many steps as it likes.
 pub fn live() {
     LEFT.set(None);
-}
-
-/// How many steps this thread has taken.
-pub fn taken() -> u64 {
-    TAKEN.get()
 }
 
 fn die() -> ! {

@@ -7,10 +7,10 @@ use crate::channel::{Channel, Kind, Place, Shape};
 use crate::patience::Patience;
 use crate::{Event, Lock, Semaphore};
 
-/// Few slots, so that there are few steps.
+/// Few slots, so that there are few steps: for us, who dies, and who repairs or waits.
 fn small(kind: Kind) -> Shape {
     Shape {
-        slots: 4,
+        slots: 3,
         ..Shape::new(kind)
     }
 }
@@ -211,7 +211,11 @@ fn a_claim_dies_with_its_owner() {
 #[test]
 fn who_sleeps_for_permits_gets_them_though_nobody_comes_to_wake_him() {
     for step in 0.. {
-        let semaphore = semaphore();
+        let four = Shape {
+            slots: 4,
+            ..Shape::new(Kind::Semaphore)
+        };
+        let semaphore = Semaphore::make(&Place::Memory, 5, false, four).expect("there is memory");
         semaphore.channel().me().expect("there are slots");
         let (holder, few, many) = (semaphore.clone(), semaphore.clone(), semaphore.clone());
         let (mut told, tell) = std::io::pipe().expect("there are descriptors left");

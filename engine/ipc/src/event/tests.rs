@@ -20,9 +20,9 @@ fn it_is_made_set_or_not_and_is_what_the_last_one_made_it() {
         assert_eq!(other.is_set(), first);
         for set in [true, true, false, false, true] {
             if set {
-                event.set()
+                event.set();
             } else {
-                event.clear()
+                event.clear();
             }
             assert_eq!(other.is_set(), set);
             assert_eq!(other.wait_with(Patience::Try).expect("it is whole"), set);

@@ -127,7 +127,8 @@ fn a_claim_that_is_not_renewed_lapses() {
     let theirs = other(&permits);
     let me = theirs.channel().me().expect("claimed");
     let held = permits.acquire(1).expect("it is whole");
-    theirs.join_crowd(2, theirs.claim_of(me), Instant::now() - UNCLAIMED_MAX);
+    let long_ago = Instant::now().checked_sub(UNCLAIMED_MAX).expect("the clock has run");
+    theirs.join_crowd(2, theirs.claim_of(me), long_ago, Patience::Block);
     assert!(permits.try_acquire(1).expect("it is whole").is_none(), "it is claimed");
     permits.channel().u64(LEASE).store(clock() - 1, Ordering::SeqCst);
     assert!(permits.try_acquire(1).expect("it is whole").is_some());
