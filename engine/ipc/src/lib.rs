@@ -37,10 +37,10 @@ mod trial;
 pub mod wire;
 pub mod yard;
 
-pub use directory::Yard;
 pub use barrier::Barrier;
 pub use cells::Cells;
 pub use condition::Condition;
+pub use directory::Yard;
 pub use error::Error;
 pub use event::Event;
 pub use lock::{Lock, LockGuard};
