@@ -38,12 +38,16 @@ pub fn done(answer: Result<(), ClientError>) -> Result<u8, Failure> {
 /// What went wrong, in words, with its exit code.
 pub fn failure(error: &ClientError) -> Failure {
     let exit = match error {
-        ClientError::OutsideRun | ClientError::UnknownToken(_) | ClientError::NotDeclared(_) => exit::UNDECLARED,
+        ClientError::OutsideRun
+        | ClientError::UnknownToken(_)
+        | ClientError::NotDeclared(_)
+        | ClientError::NoSuchName(_)
+        | ClientError::WrongKind(_) => exit::UNDECLARED,
         ClientError::NotHeld(_) | ClientError::TooLarge(_) | ClientError::Closed | ClientError::Broken => {
             exit::NOT_DONE
         }
         ClientError::TooMany(_) => exit::INVALID,
-        ClientError::RunEnded | ClientError::Protocol(_) | ClientError::Io(_) => exit::UNABLE,
+        ClientError::RunEnded | ClientError::Unable(_) | ClientError::Protocol(_) | ClientError::Io(_) => exit::UNABLE,
     };
     let message = match error {
         ClientError::OutsideRun => {
@@ -78,6 +82,9 @@ mod tests {
         let words = || "x".to_owned();
         let cases = [
             (ClientError::NotDeclared(words()), 3),
+            (ClientError::NoSuchName(words()), 3),
+            (ClientError::WrongKind(words()), 3),
+            (ClientError::Unable(words()), 3),
             (ClientError::UnknownToken(words()), 3),
             (ClientError::RunEnded, 3),
             (ClientError::NotHeld(words()), 1),

@@ -20,14 +20,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use forkyard_ipc::wire::{Answer, Frame, Why, WireError};
+use forkyard_ipc::wire::{Answer, Ask, Why, WireError};
 use forkyard_ipc::yard::{Held, Reply, Slot, Ticket, Yard};
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::alarm::Alarm;
-use connection::Connection;
+use connection::{Connection, Outgoing};
 pub use names::Names;
 
 /// More connections than this are closed as they come.
@@ -59,9 +59,19 @@ pub struct FromClient {
 #[derive(Debug)]
 enum What {
     Opened(Connection),
-    Frame(Frame),
-    Malformed(WireError),
+    Asked(Asked),
+    Malformed { request: u64, error: WireError },
     Closed,
+}
+
+/// A request of a client.
+#[derive(Debug)]
+struct Asked {
+    /// Its number, by which its answer is known.
+    request: u64,
+    ask: Ask,
+    /// How many bytes of its item were thrown away, being over the limit.
+    cut: usize,
 }
 
 /// A client wants to see the processes of the run; the answer is [`Broker::reply_table`].
@@ -130,9 +140,9 @@ impl Broker {
                 self.connections.insert(connection, opened);
                 None
             }
-            What::Frame(frame) => self.understand(yard, names, connection, &frame),
-            What::Malformed(error) => {
-                self.refuse_and_end(yard, connection, 0, Why::Protocol, error.to_string());
+            What::Asked(asked) => self.understand(yard, names, connection, asked),
+            What::Malformed { request, error } => {
+                self.refuse_and_end(yard, connection, request, Why::Protocol, error.to_string());
                 None
             }
             What::Closed => {
@@ -160,7 +170,7 @@ impl Broker {
 
     /// Answers a [`TableWanted`] with the text of the table.
     pub fn reply_table(&mut self, yard: &mut Yard, wanted: TableWanted, json: Vec<u8>) {
-        self.send(yard, wanted.connection, wanted.request, &Answer::Table(json));
+        self.send(yard, wanted.connection, wanted.request, Answer::Table(json));
     }
 
     /// The slot's process has ended: its connections are told and closed. To be called with
@@ -183,7 +193,7 @@ impl Broker {
                     yard,
                     id,
                     request,
-                    &Answer::Refused {
+                    Answer::Refused {
                         why: Why::Ended,
                         message: message.to_owned(),
                     },
@@ -214,13 +224,20 @@ impl Broker {
     }
 
     /// True when the answer is on its way; else the client is (or now becomes) one that has gone.
-    fn send(&mut self, yard: &mut Yard, id: ConnectionId, request: u64, answer: &Answer) -> bool {
+    fn send(&mut self, yard: &mut Yard, id: ConnectionId, request: u64, answer: Answer) -> bool {
+        let outgoing = Outgoing {
+            request,
+            answer,
+            descriptors: None,
+        };
+        self.send_out(yard, id, outgoing)
+    }
+
+    fn send_out(&mut self, yard: &mut Yard, id: ConnectionId, outgoing: Outgoing) -> bool {
         let Some(connection) = self.connections.get(&id) else {
             return false;
         };
-        let sent = answer
-            .encode(request)
-            .is_ok_and(|frame| connection.answers.try_send(frame).is_ok());
+        let sent = connection.answers.try_send(outgoing).is_ok();
         if !sent {
             tracing::debug!(?id, "a client that does not read its answers is cut off");
             self.forget(yard, id);
@@ -230,7 +247,7 @@ impl Broker {
 
     /// Refuses, and closes the connection once the client has been told.
     fn refuse_and_end(&mut self, yard: &mut Yard, id: ConnectionId, request: u64, why: Why, message: String) {
-        self.send(yard, id, request, &Answer::Refused { why, message });
+        self.send(yard, id, request, Answer::Refused { why, message });
         self.end(yard, id);
     }
 

@@ -24,6 +24,7 @@
 //! ```
 
 mod connection;
+mod descriptors;
 mod error;
 mod item;
 #[cfg(test)]
@@ -38,7 +39,8 @@ use connection::Connection;
 pub use error::ClientError;
 pub use item::Item;
 
-use crate::wire::{Answer, Ask, VERSION};
+use crate::channel::{Attachment, Manner};
+use crate::wire::{Answer, Ask, Touch, VERSION};
 
 /// How long to wait for what cannot be had at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +105,8 @@ impl Client {
         Self::over(stream, token)
     }
 
-    fn over(stream: UnixStream, token: &str) -> Result<Self, ClientError> {
+    /// The same, over a connection that is there already.
+    pub fn over(stream: UnixStream, token: &str) -> Result<Self, ClientError> {
         let mut client = Self {
             connection: Connection::new(stream),
         };
@@ -196,6 +199,31 @@ impl Client {
         }
     }
 
+    /// Is handed a channel of the run, to use it from now on without the engine in between: pass it to
+    /// [`Queue::attach`](crate::Queue::attach) and its like.
+    ///
+    /// What is held or taken by it belongs to this program, not to its connection here.
+    ///
+    /// # Errors
+    /// [`ClientError::NotDeclared`] when the process has not declared that touch.
+    pub fn attach(&mut self, name: &str, touch: Touch) -> Result<Attachment, ClientError> {
+        let ask = Ask::Attach {
+            name: name.to_owned(),
+            touch,
+        };
+        let answer = self.ask(&ask, Patience::Block)?;
+        let Some(Answer::Channel { party, kind: _ }) = answer else {
+            return Err(unexpected(&answer));
+        };
+        let [file, bell] = self.connection.take_descriptors()?;
+        Ok(Attachment {
+            file,
+            manner: Manner::Client,
+            party,
+            bell: Some(bell),
+        })
+    }
+
     /// Something that is done at once.
     fn order(&mut self, ask: &Ask) -> Result<(), ClientError> {
         let answer = self.ask(ask, Patience::Block)?;
@@ -218,7 +246,9 @@ impl Client {
             Patience::For(time) => self.connection.receive_within(request, time)?,
         };
         match answer {
-            Answer::Done | Answer::Item { .. } | Answer::Granted { .. } | Answer::Table(_) => Ok(Some(answer)),
+            Answer::Done | Answer::Item { .. } | Answer::Granted { .. } | Answer::Table(_) | Answer::Channel { .. } => {
+                Ok(Some(answer))
+            }
             Answer::WouldBlock => Ok(None),
             Answer::Closed => Err(ClientError::Closed),
             Answer::Broken => Err(ClientError::Broken),

@@ -116,9 +116,20 @@ pub fn at_every_two_steps<T>(
     act: impl Fn(&T),
     look: impl Fn(&T, End),
 ) {
+    at_two_steps(1, make, channel, act, look);
+}
+
+/// The same where a repair has many steps: of these only every `stride`-th, beginning with another one each time.
+pub fn at_two_steps<T>(
+    stride: u64,
+    make: impl Fn() -> T,
+    channel: impl Fn(&T) -> &Arc<Channel>,
+    act: impl Fn(&T),
+    look: impl Fn(&T, End),
+) {
     for first in 0.. {
         let mut end = End::Done;
-        for second in 0.. {
+        for second in (0..).map(|round| first % stride + round * stride) {
             let subject = make();
             let of_it = channel(&subject);
             of_it.me().expect("there are slots");

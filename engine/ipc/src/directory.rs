@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::channel::{self, Kind, Place};
 use crate::error::Error;
-use crate::{Event, Lock, Queue, Semaphore};
+use crate::{Barrier, Cells, Condition, Event, Lock, Queue, Semaphore};
 
 /// The longest name of a channel, in bytes.
 const NAME_BYTES_MAX: usize = 64;
@@ -155,6 +155,36 @@ impl Yard {
     pub fn event(&self, name: &str) -> Result<Event, Error> {
         Event::open(&self.place(name)?)
     }
+
+    /// Makes a barrier: [`Barrier::create`].
+    pub fn create_barrier(&self, name: &str, parties: u32) -> Result<Barrier, Error> {
+        Barrier::create(&Place::File(&self.place(name)?), parties)
+    }
+
+    /// Opens a barrier.
+    pub fn barrier(&self, name: &str) -> Result<Barrier, Error> {
+        Barrier::open(&self.place(name)?)
+    }
+
+    /// Makes a condition: [`Condition::create`].
+    pub fn create_condition(&self, name: &str) -> Result<Condition, Error> {
+        Condition::create(&Place::File(&self.place(name)?))
+    }
+
+    /// Opens a condition.
+    pub fn condition(&self, name: &str) -> Result<Condition, Error> {
+        Condition::open(&self.place(name)?)
+    }
+
+    /// Makes shared values: [`Cells::create`].
+    pub fn create_cells(&self, name: &str, bytes: u64) -> Result<Cells, Error> {
+        Cells::create(&Place::File(&self.place(name)?), bytes)
+    }
+
+    /// Opens shared values.
+    pub fn cells(&self, name: &str) -> Result<Cells, Error> {
+        Cells::open(&self.place(name)?)
+    }
 }
 
 fn is_name(name: &str) -> bool {
@@ -186,6 +216,9 @@ mod tests {
         yard.create_semaphore("seats", 3, true).expect("it is made");
         yard.create_event("go-on", true).expect("it is made");
         yard.create_queue("jobs", 1, 1).expect("it is made");
+        yard.create_barrier("start", 2).expect("it is made");
+        yard.create_condition("changed").expect("it is made");
+        yard.create_cells("totals", 8).expect("it is made");
         fs::write(place.join("notes"), "no channel").expect("it is written");
 
         let there = Yard::open(&place).expect("it is there");
@@ -201,11 +234,17 @@ mod tests {
         drop(guard);
         assert!(there.event("go-on").expect("it is there").is_set());
         assert_eq!(there.semaphore("seats").expect("it is there").free(), 3);
+        assert_eq!(there.barrier("start").expect("it is there").parties(), 2);
+        there.condition("changed").expect("it is there");
+        assert_eq!(there.cells("totals").expect("it is there").len(), 8);
         let expected = [
+            ("changed", Kind::Condition),
             ("door", Kind::Lock),
             ("go-on", Kind::Event),
             ("jobs", Kind::Queue),
             ("seats", Kind::Semaphore),
+            ("start", Kind::Barrier),
+            ("totals", Kind::Cells),
         ];
         let found = there.channels().expect("it is read");
         assert_eq!(found, expected.map(|(name, kind)| (name.to_owned(), kind)));

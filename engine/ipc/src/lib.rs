@@ -48,3 +48,8 @@ pub use patience::Patience;
 pub use queue::Queue;
 pub use readiness::Readiness;
 pub use semaphore::{Semaphore, SemaphoreGuard};
+
+/// The page for users is tested as the documentation of the crate is.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/howto/rust.md")]
+struct Page;

@@ -15,6 +15,8 @@
 //! [`Ask::Hello`], and waits for its answer before it sends more: what a frame may hold depends on who
 //! speaks. Each but [`Ask::Cancel`] is answered by exactly one [`Answer`].
 //!
+//! [`Answer::Channel`] comes with two descriptors (`SCM_RIGHTS`) at its first byte: the channel's file, and its bell.
+//!
 //! All here is pure: bytes in, values out, whatever the bytes are.
 
 mod answer;
@@ -23,12 +25,14 @@ mod fields;
 mod frame;
 #[cfg(test)]
 mod tests;
+mod touch;
 
 use std::fmt;
 
 pub use answer::{Answer, Why};
 pub use ask::Ask;
 pub use frame::{Decoder, Frame};
+pub use touch::Touch;
 
 /// The version of this protocol, said in [`Ask::Hello`].
 pub const VERSION: u32 = 1;

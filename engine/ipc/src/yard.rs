@@ -8,6 +8,7 @@
 //! mistake of the caller and panics.
 
 mod event;
+mod handed;
 mod lock;
 mod queue;
 mod semaphore;
@@ -16,6 +17,7 @@ mod tests;
 mod waiting;
 
 use event::Event;
+pub use handed::{Handed, Station};
 use lock::Lock;
 use queue::Queue;
 pub use queue::QueueCounts;

@@ -1,18 +1,21 @@
 //! Connections: accepted, read and written by tasks of their own, and what the broker knows of each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use forkyard_ipc::wire::{Decoder, OVERHEAD_BYTES_MAX, WireError};
+use forkyard_ipc::wire::{Answer, Ask, Decoder, OVERHEAD_BYTES_MAX};
 use forkyard_ipc::yard::{ItemId, Slot, Ticket};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::{ANSWERS_MAX, CONNECTIONS_MAX, ConnectionId, FromClient, What};
+use super::{ANSWERS_MAX, Asked, CONNECTIONS_MAX, ConnectionId, FromClient, What};
 use crate::alarm::Alarm;
 
 /// A connection begins to read in chunks of so many bytes: most clients say little, and there may be many.
@@ -31,7 +34,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// that was told to [`Connection::end`].
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) answers: mpsc::Sender<Vec<u8>>,
+    pub(super) answers: mpsc::Sender<Outgoing>,
     pub(super) speaker: Speaker,
     /// Its requests that wait in the yard, by their number.
     pub(super) parked: BTreeMap<u64, Ticket>,
@@ -40,6 +43,16 @@ pub(super) struct Connection {
     /// How long a payload its frames may have.
     limit: Arc<AtomicUsize>,
     cut: Option<oneshot::Sender<Cut>>,
+}
+
+/// An answer on its way.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    /// The number of the request.
+    pub(super) request: u64,
+    pub(super) answer: Answer,
+    /// What travels with it: a channel's file and its bell.
+    pub(super) descriptors: Option<[OwnedFd; 2]>,
 }
 
 /// For whom a client speaks.
@@ -165,15 +178,14 @@ async fn read(id: ConnectionId, mut stream: OwnedReadHalf, limit: &AtomicUsize, 
     let mut chunk = vec![0; CHUNK_BYTES_MIN];
     while let Ok(length @ 1..) = stream.read(&mut chunk).await {
         decoder.feed(&chunk[..length]);
-        if let Err(error) = pass_on(id, &mut decoder, limit, inbox).await {
+        decoder.set_limit(limit.load(Ordering::Relaxed));
+        while let Some(what) = next(&mut decoder) {
+            let is_last = matches!(what, What::Malformed { .. });
             // When the turn loop has gone the connection goes with it.
-            let _told = inbox
-                .send(FromClient {
-                    connection: id,
-                    what: What::Malformed(error),
-                })
-                .await;
-            return std::future::pending().await;
+            let _told = inbox.send(FromClient { connection: id, what }).await;
+            if is_last {
+                return std::future::pending().await;
+            }
         }
         if length == chunk.len() && length < CHUNK_BYTES_MAX {
             chunk.resize(length * 4, 0);
@@ -181,35 +193,60 @@ async fn read(id: ConnectionId, mut stream: OwnedReadHalf, limit: &AtomicUsize, 
     }
 }
 
-async fn pass_on(
-    id: ConnectionId,
-    decoder: &mut Decoder,
-    limit: &AtomicUsize,
-    inbox: &mpsc::Sender<FromClient>,
-) -> Result<(), WireError> {
-    decoder.set_limit(limit.load(Ordering::Relaxed));
-    while let Some(frame) = decoder.next_frame()? {
-        // When the turn loop has gone, reading ends with the connection.
-        let _told = inbox
-            .send(FromClient {
-                connection: id,
-                what: What::Frame(frame),
-            })
-            .await;
-    }
-    Ok(())
+/// The next request that is there whole.
+fn next(decoder: &mut Decoder) -> Option<What> {
+    let malformed = |request| move |error| What::Malformed { request, error };
+    let frame = match decoder.next_frame() {
+        Ok(frame) => frame?,
+        Err(error) => return Some(malformed(0)(error)),
+    };
+    let (request, cut) = (frame.request, frame.cut);
+    let asked = Ask::decode(&frame).map(|ask| What::Asked(Asked { request, ask, cut }));
+    Some(asked.unwrap_or_else(malformed(request)))
 }
 
 /// Writes answers until there will be no more, or the client reads none.
-async fn write(mut stream: OwnedWriteHalf, mut answers: mpsc::Receiver<Vec<u8>>) {
-    while let Some(mut bytes) = answers.recv().await {
-        while bytes.len() < WRITE_BYTES
-            && let Ok(next) = answers.try_recv()
-        {
-            bytes.extend(next);
+pub(super) async fn write(mut stream: OwnedWriteHalf, mut answers: mpsc::Receiver<Outgoing>) {
+    while let Some(first) = answers.recv().await {
+        let mut bytes = Vec::new();
+        let mut next = Some(first);
+        while let Some(outgoing) = next {
+            let Ok(frame) = outgoing.answer.encode(outgoing.request) else {
+                return;
+            };
+            if let Some(descriptors) = outgoing.descriptors {
+                if stream.write_all(&bytes).await.is_err() || hand_out(&mut stream, &frame, &descriptors).await.is_err()
+                {
+                    return;
+                }
+                bytes.clear();
+            } else if bytes.is_empty() {
+                bytes = frame;
+            } else {
+                bytes.extend(frame);
+            }
+            next = if bytes.len() < WRITE_BYTES {
+                answers.try_recv().ok()
+            } else {
+                None
+            };
         }
         if stream.write_all(&bytes).await.is_err() {
             return;
         }
     }
+}
+
+/// Writes a frame with descriptors at its first byte.
+async fn hand_out(stream: &mut OwnedWriteHalf, frame: &[u8], descriptors: &[OwnedFd; 2]) -> io::Result<()> {
+    let numbers = descriptors.each_ref().map(AsRawFd::as_raw_fd);
+    let socket: &UnixStream = stream.as_ref();
+    let once = || {
+        let parts = [IoSlice::new(frame)];
+        let rights = [ControlMessage::ScmRights(&numbers)];
+        let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+        sendmsg::<()>(socket.as_raw_fd(), &parts, &rights, flags, None).map_err(io::Error::from)
+    };
+    let sent = socket.async_io(Interest::WRITABLE, once).await?;
+    stream.write_all(&frame[sent..]).await
 }

@@ -5,7 +5,10 @@ use std::fmt;
 
 use forkyard_core::id::{EventId, LockId, QueueId, SemaphoreId};
 use forkyard_core::plan::{Grant, Plan, Resource};
-use forkyard_ipc::yard::{Held, Slot};
+use forkyard_ipc::wire::{Touch, Why};
+use forkyard_ipc::yard::{Held, Slot, Station};
+
+use super::requests::Refused;
 
 /// From this similarity on (Jaro and Winkler's, 1 is equal) a name is taken for a misspelling.
 const SIMILAR: f64 = 0.8;
@@ -38,16 +41,6 @@ enum Channel {
     Pipe,
     Process,
     Pool,
-}
-
-/// What a client wants with a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Touch {
-    Put,
-    Get,
-    Hold,
-    Set,
-    Wait,
 }
 
 impl Names {
@@ -89,7 +82,7 @@ impl Names {
     }
 
     /// The queue of that name, for a process that may put or get there.
-    pub(super) fn queue(&self, slot: Slot, name: &str, touch: Touch) -> Result<u32, String> {
+    pub(super) fn queue(&self, slot: Slot, name: &str, touch: Touch) -> Result<u32, Refused> {
         let channel = self.channel(name)?;
         let Channel::Queue(queue) = channel else {
             return Err(wrong_kind(name, channel, touch));
@@ -100,7 +93,7 @@ impl Names {
     }
 
     /// The lock or semaphore of that name, for a process that may acquire it.
-    pub(super) fn held(&self, slot: Slot, name: &str) -> Result<Held, String> {
+    pub(super) fn held(&self, slot: Slot, name: &str) -> Result<Held, Refused> {
         let channel = self.channel(name)?;
         let (held, resource) = match channel {
             Channel::Lock(lock) => (Held::Lock(lock), Resource::Lock(LockId(lock))),
@@ -114,7 +107,7 @@ impl Names {
     }
 
     /// The event of that name, for a process that may set it or wait for it.
-    pub(super) fn event(&self, slot: Slot, name: &str, touch: Touch) -> Result<u32, String> {
+    pub(super) fn event(&self, slot: Slot, name: &str, touch: Touch) -> Result<u32, Refused> {
         let channel = self.channel(name)?;
         let Channel::Event(event) = channel else {
             return Err(wrong_kind(name, channel, touch));
@@ -124,13 +117,28 @@ impl Names {
         Ok(event)
     }
 
-    fn channel(&self, name: &str) -> Result<Channel, String> {
+    /// The channel of that name, for a process that has declared that touch.
+    pub(super) fn station(&self, slot: Slot, name: &str, touch: Touch) -> Result<Station, Refused> {
+        Ok(match touch {
+            Touch::Put | Touch::Get => Station::Queue(self.queue(slot, name, touch)?),
+            Touch::Hold => match self.held(slot, name)? {
+                Held::Lock(lock) => Station::Lock(lock),
+                Held::Semaphore(semaphore) => Station::Semaphore(semaphore),
+            },
+            Touch::Set | Touch::Wait => Station::Event(self.event(slot, name, touch)?),
+        })
+    }
+
+    fn channel(&self, name: &str) -> Result<Channel, Refused> {
         self.channels.get(name).copied().ok_or_else(|| {
             let nearest = self
                 .nearest(name)
                 .map(|nearest| format!("; did you mean `{nearest}`?"))
                 .unwrap_or_default();
-            format!("there is no `{}` in this workflow{nearest}", name.escape_debug())
+            (
+                Why::NoSuchName,
+                format!("there is no `{}` in this workflow{nearest}", name.escape_debug()),
+            )
         })
     }
 
@@ -145,16 +153,17 @@ impl Names {
         Some(nearest)
     }
 
-    fn declared(&self, slot: Slot, name: &str, touch: Touch, grant: Grant) -> Result<(), String> {
+    fn declared(&self, slot: Slot, name: &str, touch: Touch, grant: Grant) -> Result<(), Refused> {
         let Some(process) = self.processes.get(slot.0 as usize) else {
-            return Err("the workflow has no such process".to_owned());
+            return Err((Why::UnknownToken, "the workflow has no such process".to_owned()));
         };
         if process.grants.contains(&grant) {
             return Ok(());
         }
         let (at, key) = (&process.declared_at, touch.key());
-        Err(format!(
-            "{at} has not declared that it {touch} `{name}`: add `{key}: [{name}]` to {at}"
+        Err((
+            Why::NotDeclared,
+            format!("{at} has not declared that it {touch} `{name}`: add `{key}: [{name}]` to {at}"),
         ))
     }
 }
@@ -196,7 +205,7 @@ fn declared_at(name: &str, is_worker: bool) -> String {
     format!("{kind} `{}`", base(name))
 }
 
-fn wrong_kind(name: &str, channel: Channel, touch: Touch) -> String {
+fn wrong_kind(name: &str, channel: Channel, touch: Touch) -> Refused {
     let takes = match touch {
         Touch::Put => "items are put into a queue",
         Touch::Get => "items are got from a queue",
@@ -204,32 +213,7 @@ fn wrong_kind(name: &str, channel: Channel, touch: Touch) -> String {
         Touch::Set => "only an event is set and cleared",
         Touch::Wait => "only an event is waited for",
     };
-    format!("`{name}` is {channel}; {takes}")
-}
-
-impl Touch {
-    /// The key of the language that declares it.
-    const fn key(self) -> &'static str {
-        match self {
-            Self::Put => "sends",
-            Self::Get => "receives",
-            Self::Hold => "acquires",
-            Self::Set => "sets",
-            Self::Wait => "waits",
-        }
-    }
-}
-
-impl fmt::Display for Touch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Put => "puts into",
-            Self::Get => "gets from",
-            Self::Hold => "acquires",
-            Self::Set => "sets or clears",
-            Self::Wait => "waits for",
-        })
-    }
+    (Why::WrongKind, format!("`{name}` is {channel}; {takes}"))
 }
 
 impl fmt::Display for Channel {

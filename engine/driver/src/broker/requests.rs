@@ -1,11 +1,12 @@
 //! Requests, one after another: who asks, for what, and what the yard says.
 
-use forkyard_ipc::wire::{Answer, Ask, Frame, VERSION, Why};
-use forkyard_ipc::yard::{ItemId, Refusal, Reply, Request, Slot, Ticket, Yard};
+use forkyard_ipc::channel::Kind;
+use forkyard_ipc::wire::{Answer, Ask, Touch, VERSION, Why};
+use forkyard_ipc::yard::{Handed, ItemId, Refusal, Reply, Request, Slot, Station, Ticket, Yard};
 
-use super::connection::Speaker;
-use super::names::{Names, Touch};
-use super::{Broker, ConnectionId, PARKED_MAX, Parked, TableWanted, UNACKNOWLEDGED_MAX, Wanted};
+use super::connection::{Outgoing, Speaker};
+use super::names::Names;
+use super::{Asked, Broker, ConnectionId, PARKED_MAX, Parked, TableWanted, UNACKNOWLEDGED_MAX, Wanted};
 
 /// Whose request it is.
 #[derive(Clone, Copy)]
@@ -25,6 +26,8 @@ enum Step {
         wanted: Wanted,
         block: bool,
     },
+    /// The channel is handed out.
+    HandOut(Kind, Handed),
     /// The caller knows the table.
     Table,
     /// No answer is due.
@@ -32,7 +35,7 @@ enum Step {
 }
 
 /// Why a request is refused, and the words for it.
-type Refused = (Why, String);
+pub(super) type Refused = (Why, String);
 
 impl Broker {
     pub(super) fn understand(
@@ -40,17 +43,10 @@ impl Broker {
         yard: &mut Yard,
         names: &Names,
         id: ConnectionId,
-        frame: &Frame,
+        asked: Asked,
     ) -> Option<TableWanted> {
         let speaker = self.connections.get(&id)?.speaker;
-        let request = frame.request;
-        let ask = match Ask::decode(frame) {
-            Ok(ask) => ask,
-            Err(error) => {
-                self.refuse_and_end(yard, id, request, Why::Protocol, error.to_string());
-                return None;
-            }
-        };
+        let Asked { request, ask, cut } = asked;
         match speaker {
             Speaker::Unknown => {
                 self.greet(yard, names, id, request, ask);
@@ -66,7 +62,7 @@ impl Broker {
                     yard,
                     id,
                     request,
-                    &Answer::Refused {
+                    Answer::Refused {
                         why: Why::UnknownToken,
                         message,
                     },
@@ -79,7 +75,7 @@ impl Broker {
                     request,
                     slot,
                 };
-                let step = self.step(yard, names, from, ask, frame.cut);
+                let step = self.step(yard, names, from, ask, cut);
                 self.carry_out(yard, from, step)
             }
         }
@@ -95,7 +91,7 @@ impl Broker {
                 if let Some(slot) = speaker.slot() {
                     connection.allow(names.largest_item(slot));
                 }
-                self.send(yard, id, request, &Answer::Done);
+                self.send(yard, id, request, Answer::Done);
             }
             Err((why, message)) => self.refuse_and_end(yard, id, request, why, message),
         }
@@ -106,7 +102,7 @@ impl Broker {
         let slot = from.slot;
         match ask {
             Ask::Put { name, item, block } => {
-                let queue = undeclared(names.queue(slot, &name, Touch::Put))?;
+                let queue = names.queue(slot, &name, Touch::Put)?;
                 if cut > 0 {
                     return answer(yard.refuse(queue)).map(Step::Answer);
                 }
@@ -117,7 +113,7 @@ impl Broker {
                 })
             }
             Ask::Get { name, block } => {
-                let queue = undeclared(names.queue(slot, &name, Touch::Get))?;
+                let queue = names.queue(slot, &name, Touch::Get)?;
                 self.has_room_for_items(from.connection)?;
                 Ok(Step::Ask {
                     request: Request::Take { queue },
@@ -134,7 +130,7 @@ impl Broker {
                 done_or(yard.give_back(slot, queue, item), &name)
             }
             Ask::Acquire { name, permits, block } => {
-                let (held, permits) = (undeclared(names.held(slot, &name))?, some(permits)?);
+                let (held, permits) = (names.held(slot, &name)?, some(permits)?);
                 let request = Request::Acquire { held, permits };
                 Ok(Step::Ask {
                     request,
@@ -143,11 +139,11 @@ impl Broker {
                 })
             }
             Ask::Release { name, permits } => {
-                let (held, permits) = (undeclared(names.held(slot, &name))?, some(permits)?);
+                let (held, permits) = (names.held(slot, &name)?, some(permits)?);
                 done_or(yard.release(slot, held, permits), &name)
             }
             Ask::Wait { name, block } => {
-                let event = undeclared(names.event(slot, &name, Touch::Wait))?;
+                let event = names.event(slot, &name, Touch::Wait)?;
                 Ok(Step::Ask {
                     request: Request::Wait { event },
                     wanted: Wanted::Event,
@@ -155,11 +151,11 @@ impl Broker {
                 })
             }
             Ask::Set { name } => {
-                yard.set(undeclared(names.event(slot, &name, Touch::Set))?);
+                yard.set(names.event(slot, &name, Touch::Set)?);
                 Ok(DONE)
             }
             Ask::Clear { name } => {
-                yard.clear(undeclared(names.event(slot, &name, Touch::Set))?);
+                yard.clear(names.event(slot, &name, Touch::Set)?);
                 Ok(DONE)
             }
             Ask::Cancel { request } => {
@@ -167,6 +163,7 @@ impl Broker {
                 Ok(Step::Nothing)
             }
             Ask::Ps => Ok(Step::Table),
+            Ask::Attach { name, touch } => hand_out(yard, slot, names.station(slot, &name, touch)?),
             Ask::Hello { .. } => Err((Why::Protocol, "a client says hello once".to_owned())),
         }
     }
@@ -179,7 +176,7 @@ impl Broker {
         } = from;
         match step {
             Ok(Step::Answer(answer)) => {
-                self.send(yard, connection, number, &answer);
+                self.send(yard, connection, number, answer);
             }
             Ok(Step::Ask { request, wanted, block }) => {
                 let asked = Parked {
@@ -196,9 +193,17 @@ impl Broker {
                     request: number,
                 });
             }
+            Ok(Step::HandOut(kind, Handed { file, bell, party })) => {
+                let outgoing = Outgoing {
+                    request: number,
+                    answer: Answer::Channel { party, kind },
+                    descriptors: Some([file, bell]),
+                };
+                self.send_out(yard, connection, outgoing);
+            }
             Ok(Step::Nothing) => {}
             Err((why, message)) => {
-                self.send(yard, connection, number, &Answer::Refused { why, message });
+                self.send(yard, connection, number, Answer::Refused { why, message });
             }
         }
         None
@@ -232,7 +237,7 @@ impl Broker {
         };
         let granted = matches!(reply, Reply::Granted { .. });
         let answer = answer(reply).unwrap_or_else(|(why, message)| Answer::Refused { why, message });
-        let sent = self.send(yard, asked.connection, asked.request, &answer);
+        let sent = self.send(yard, asked.connection, asked.request, answer);
         match asked.wanted {
             Wanted::Take(queue) => match (item, self.connections.get_mut(&asked.connection)) {
                 (Some(item), Some(connection)) if sent => {
@@ -248,7 +253,7 @@ impl Broker {
 
     /// The queue of an item that this connection has taken, which from now on it has no longer.
     fn settle(&mut self, names: &Names, from: From, name: &str, item: ItemId) -> Result<u32, Refused> {
-        let queue = undeclared(names.queue(from.slot, name, Touch::Get))?;
+        let queue = names.queue(from.slot, name, Touch::Get)?;
         let connection = self.connections.get_mut(&from.connection);
         let had = connection.is_some_and(|connection| connection.items.remove(&(queue, item)));
         if had {
@@ -280,7 +285,7 @@ impl Broker {
         if yard.cancel(ticket) {
             connection.parked.remove(&request);
             self.parked.remove(&ticket);
-            self.send(yard, id, request, &Answer::WouldBlock);
+            self.send(yard, id, request, Answer::WouldBlock);
         }
     }
 }
@@ -313,8 +318,17 @@ fn speaker(names: &Names, ask: Ask) -> Result<Speaker, Refused> {
     names.slot(&token).map(Speaker::Process).ok_or_else(stranger)
 }
 
-fn undeclared<T>(resolved: Result<T, String>) -> Result<T, Refused> {
-    resolved.map_err(|message| (Why::NotDeclared, message))
+fn hand_out(yard: &Yard, slot: Slot, station: Station) -> Result<Step, Refused> {
+    let kind = match station {
+        Station::Queue(_) => Kind::Queue,
+        Station::Lock(_) => Kind::Lock,
+        Station::Semaphore(_) => Kind::Semaphore,
+        Station::Event(_) => Kind::Event,
+    };
+    let handed = yard.hand_out(slot, station);
+    handed
+        .map(|handed| Step::HandOut(kind, handed))
+        .map_err(|error| (Why::Unable, format!("the channel cannot be handed out: {error}")))
 }
 
 fn some(permits: u32) -> Result<u32, Refused> {

@@ -1,5 +1,6 @@
 //! The broker at a real socket, with the real client and with whatever else may connect.
 
+mod attach;
 mod misuse;
 mod world;
 

@@ -66,7 +66,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const fn of(word: u32) -> Option<Self> {
+    pub(crate) const fn of(word: u32) -> Option<Self> {
         Some(match word {
             1 => Self::Queue,
             2 => Self::Lock,

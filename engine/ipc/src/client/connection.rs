@@ -1,10 +1,11 @@
 //! The client's end of the socket: a request goes out, its answer comes in.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use super::ClientError;
+use super::{ClientError, descriptors};
 use crate::wire::{Answer, Ask, Decoder, PAYLOAD_BYTES_MAX};
 
 /// So many bytes are read at once.
@@ -16,6 +17,8 @@ pub(super) struct Connection {
     decoder: Decoder,
     chunk: Vec<u8>,
     requests: u64,
+    /// What came with the last answer.
+    descriptors: Vec<OwnedFd>,
 }
 
 impl Connection {
@@ -25,12 +28,14 @@ impl Connection {
             decoder: Decoder::new(PAYLOAD_BYTES_MAX),
             chunk: vec![0; READ_BYTES],
             requests: 0,
+            descriptors: Vec::new(),
         }
     }
 
     /// The number of the request, by which its answer is known.
     pub(super) fn send(&mut self, ask: &Ask) -> Result<u64, ClientError> {
         self.requests += 1;
+        self.descriptors.clear();
         let frame = ask.encode(self.requests)?;
         self.stream.write_all(&frame).map_err(ClientError::of_io)?;
         Ok(self.requests)
@@ -69,6 +74,16 @@ impl Connection {
         }
     }
 
+    /// The two that came with the last answer.
+    pub(super) fn take_descriptors(&mut self) -> Result<[OwnedFd; 2], ClientError> {
+        <[OwnedFd; 2]>::try_from(std::mem::take(&mut self.descriptors)).map_err(|came| {
+            ClientError::Protocol(format!(
+                "two descriptors are due with a channel, and {} came",
+                came.len()
+            ))
+        })
+    }
+
     fn next_answer(&mut self, request: u64) -> Result<Option<Answer>, ClientError> {
         let Some(frame) = self.decoder.next_frame()? else {
             return Ok(None);
@@ -84,7 +99,7 @@ impl Connection {
 
     /// Reads what is there, once; a time-out is for the caller to notice.
     fn read_more(&mut self) -> Result<(), ClientError> {
-        match self.stream.read(&mut self.chunk) {
+        match descriptors::receive(&self.stream, &mut self.chunk, &mut self.descriptors) {
             Ok(0) => Err(ClientError::RunEnded),
             Ok(length) => {
                 self.decoder.feed(&self.chunk[..length]);

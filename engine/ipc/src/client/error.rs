@@ -15,6 +15,10 @@ pub enum ClientError {
     UnknownToken(String),
     /// The process has not declared that it does this; the text names the missing line of YAML.
     NotDeclared(String),
+    /// There is no such name in the workflow; the text has the nearest there is.
+    NoSuchName(String),
+    /// The name is that of another kind of thing.
+    WrongKind(String),
     /// What is to be released or acknowledged is not held.
     NotHeld(String),
     /// The item is larger than the queue's `max_item`.
@@ -25,6 +29,8 @@ pub enum ClientError {
     Closed,
     /// The queue has no receivers any more.
     Broken,
+    /// The engine cannot do it now: it is out of descriptors, memory or disk.
+    Unable(String),
     /// Client and engine do not understand each other.
     Protocol(String),
     /// The socket cannot be used.
@@ -49,12 +55,15 @@ impl ClientError {
     pub(super) fn of_refusal(why: Why, message: String) -> Self {
         match why {
             Why::NotDeclared => Self::NotDeclared(message),
+            Why::NoSuchName => Self::NoSuchName(message),
+            Why::WrongKind => Self::WrongKind(message),
             Why::TooLarge => Self::TooLarge(message),
             Why::TooMany => Self::TooMany(message),
             Why::NotHeld => Self::NotHeld(message),
             Why::UnknownToken => Self::UnknownToken(message),
             Why::Protocol => Self::Protocol(message),
             Why::Ended => Self::RunEnded,
+            Why::Unable => Self::Unable(message),
         }
     }
 }
@@ -74,9 +83,12 @@ impl fmt::Display for ClientError {
             Self::RunEnded => f.write_str("the run has ended"),
             Self::UnknownToken(message)
             | Self::NotDeclared(message)
+            | Self::NoSuchName(message)
+            | Self::WrongKind(message)
             | Self::NotHeld(message)
             | Self::TooLarge(message)
-            | Self::TooMany(message) => f.write_str(message),
+            | Self::TooMany(message)
+            | Self::Unable(message) => f.write_str(message),
             Self::Closed => f.write_str("the queue is closed: all its senders have ended"),
             Self::Broken => f.write_str("the queue is broken: all its receivers have ended"),
             Self::Protocol(message) => write!(f, "the engine of the run is not understood: {message}"),

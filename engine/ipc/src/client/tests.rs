@@ -6,7 +6,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{Client, ClientError, Granted, Patience};
-use crate::wire::{Answer, Ask, Decoder, Why};
+use crate::channel::Kind;
+use crate::wire::{Answer, Ask, Decoder, Touch, Why};
 use crate::yard::ItemId;
 
 /// The engine's end: it checks what it is asked, and answers as it is told.
@@ -191,6 +192,27 @@ fn an_answer_to_another_question_is_an_error() {
     });
     assert!(matches!(client.ps(), Err(ClientError::Protocol(_))));
     assert!(matches!(client.set("go"), Err(ClientError::Protocol(_))));
+    engine.join().expect("the script was followed");
+}
+
+#[test]
+fn a_channel_without_its_descriptors_is_an_error() {
+    let (mut client, engine) = client(|engine| {
+        let attach = Ask::Attach {
+            name: "report".to_owned(),
+            touch: Touch::Hold,
+        };
+        let channel = Answer::Channel {
+            party: 2,
+            kind: Kind::Lock,
+        };
+        engine.expect(&attach, &channel);
+    });
+    let refused = client.attach("report", Touch::Hold).expect_err("none came");
+    assert_eq!(
+        refused.to_string(),
+        "the engine of the run is not understood: two descriptors are due with a channel, and 0 came"
+    );
     engine.join().expect("the script was followed");
 }
 

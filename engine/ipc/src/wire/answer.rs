@@ -2,6 +2,7 @@
 
 use super::fields::{Reader, Writer};
 use super::{Frame, OVERHEAD_BYTES_MAX, WireError};
+use crate::channel::Kind;
 use crate::yard::ItemId;
 
 /// An answer of the engine.
@@ -38,13 +39,24 @@ pub enum Answer {
     },
     /// The processes of the run, as JSON.
     Table(Vec<u8>),
+    /// The channel asked for: its file and its bell are the two descriptors that come with this frame.
+    Channel {
+        /// Which process this is, in the slots of the channel.
+        party: u32,
+        /// What it is.
+        kind: Kind,
+    },
 }
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// The process has not declared in the workflow that it does this, or there is no such name.
+    /// The process has not declared in the workflow that it does this.
     NotDeclared,
+    /// There is no such name in the workflow.
+    NoSuchName,
+    /// The name is that of another kind of thing.
+    WrongKind,
     /// The item is larger than the queue's `max_item`.
     TooLarge,
     /// More permits were asked for than there are.
@@ -57,6 +69,8 @@ pub enum Why {
     Protocol,
     /// The process this client speaks for has ended, or the run has.
     Ended,
+    /// The engine cannot do it now: it is out of descriptors, memory or disk.
+    Unable,
 }
 
 mod operation {
@@ -68,6 +82,7 @@ mod operation {
     pub const BROKEN: u8 = 70;
     pub const REFUSED: u8 = 71;
     pub const TABLE: u8 = 72;
+    pub const CHANNEL: u8 = 73;
 }
 
 impl Answer {
@@ -89,6 +104,10 @@ impl Answer {
                 frame.rest(message.as_bytes());
             }
             Self::Table(json) => frame.rest(json),
+            Self::Channel { party, kind } => {
+                frame.u32(*party);
+                frame.u32(*kind as u32);
+            }
             Self::Done | Self::Granted { .. } | Self::WouldBlock | Self::Closed | Self::Broken => {}
         }
         frame.finish()
@@ -126,6 +145,11 @@ impl Answer {
                 Self::Refused { why, message }
             }
             operation::TABLE => Self::Table(fields.rest().to_vec()),
+            operation::CHANNEL => {
+                let party = fields.u32()?;
+                let kind = Kind::of(fields.u32()?).ok_or(WireError::Excess)?;
+                Self::Channel { party, kind }
+            }
             other => return Err(WireError::Operation(other)),
         };
         fields.end()?;
@@ -142,6 +166,7 @@ impl Answer {
             Self::Broken => operation::BROKEN,
             Self::Refused { .. } => operation::REFUSED,
             Self::Table(_) => operation::TABLE,
+            Self::Channel { .. } => operation::CHANNEL,
         }
     }
 
@@ -149,20 +174,28 @@ impl Answer {
         match self {
             Self::Item { bytes, .. } | Self::Table(bytes) => bytes.len() + OVERHEAD_BYTES_MAX,
             Self::Refused { message, .. } => message.len() + OVERHEAD_BYTES_MAX,
-            Self::Done | Self::Granted { .. } | Self::WouldBlock | Self::Closed | Self::Broken => 0,
+            Self::Done
+            | Self::Granted { .. }
+            | Self::WouldBlock
+            | Self::Closed
+            | Self::Broken
+            | Self::Channel { .. } => 8,
         }
     }
 }
 
 impl Why {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::NotDeclared,
+        Self::NoSuchName,
+        Self::WrongKind,
         Self::TooLarge,
         Self::TooMany,
         Self::NotHeld,
         Self::UnknownToken,
         Self::Protocol,
         Self::Ended,
+        Self::Unable,
     ];
 
     fn of(number: u32) -> Option<Self> {

@@ -1,7 +1,7 @@
 //! What a client asks.
 
 use super::fields::{Reader, Writer};
-use super::{Frame, OVERHEAD_BYTES_MAX, WireError};
+use super::{Frame, OVERHEAD_BYTES_MAX, Touch, WireError};
 use crate::yard::ItemId;
 
 /// A request of a client. Names are those of the workflow.
@@ -85,6 +85,13 @@ pub enum Ask {
     },
     /// The processes of the run: `Table`.
     Ps,
+    /// Be handed a channel, to use it without the engine: `Channel`.
+    Attach {
+        /// The queue, lock, semaphore or event.
+        name: String,
+        /// What for.
+        touch: Touch,
+    },
 }
 
 mod operation {
@@ -100,6 +107,7 @@ mod operation {
     pub const CLEAR: u8 = 10;
     pub const CANCEL: u8 = 11;
     pub const PS: u8 = 12;
+    pub const ATTACH: u8 = 13;
 }
 
 impl Ask {
@@ -135,6 +143,10 @@ impl Ask {
                 frame.text(name)?;
             }
             Self::Cancel { request } => frame.u64(*request),
+            Self::Attach { name, touch } => {
+                frame.u32(*touch as u32);
+                frame.text(name)?;
+            }
             Self::Ps => {}
         }
         frame.finish()
@@ -201,6 +213,13 @@ impl Ask {
             operation::CLEAR => Self::Clear { name: fields.text()? },
             operation::CANCEL => Self::Cancel { request: fields.u64()? },
             operation::PS => Self::Ps,
+            operation::ATTACH => {
+                let touch = Touch::of(fields.u32()?).ok_or(WireError::Excess)?;
+                Self::Attach {
+                    touch,
+                    name: fields.text()?,
+                }
+            }
             other => return Err(WireError::Operation(other)),
         };
         fields.end()?;
@@ -224,6 +243,7 @@ impl Ask {
             Self::Clear { .. } => operation::CLEAR,
             Self::Cancel { .. } => operation::CANCEL,
             Self::Ps => operation::PS,
+            Self::Attach { .. } => operation::ATTACH,
         }
     }
 
@@ -240,6 +260,7 @@ impl Ask {
             | Self::Set { .. }
             | Self::Clear { .. }
             | Self::Cancel { .. }
+            | Self::Attach { .. }
             | Self::Ps => false,
         }
     }

@@ -1,6 +1,7 @@
 //! What is written is read again, in whatever pieces; whatever else comes is an error and no panic.
 
-use super::{Answer, Ask, Decoder, Frame, HEADER_BYTES, OVERHEAD_BYTES_MAX, PAYLOAD_BYTES_MAX, Why, WireError};
+use super::{Answer, Ask, Decoder, Frame, HEADER_BYTES, OVERHEAD_BYTES_MAX, PAYLOAD_BYTES_MAX, Touch, Why, WireError};
+use crate::channel::Kind;
 use crate::yard::ItemId;
 
 fn asks() -> Vec<Ask> {
@@ -49,6 +50,10 @@ fn asks() -> Vec<Ask> {
         Ask::Clear { name: String::new() },
         Ask::Cancel { request: 7 },
         Ask::Ps,
+        Ask::Attach {
+            name: name(),
+            touch: Touch::Hold,
+        },
     ]
 }
 
@@ -66,6 +71,10 @@ fn answers() -> Vec<Answer> {
         Answer::Closed,
         Answer::Broken,
         Answer::Table(b"[]".to_vec()),
+        Answer::Channel {
+            party: 3,
+            kind: Kind::Lock,
+        },
     ];
     answers.extend(Why::ALL.map(|why| Answer::Refused {
         why,
@@ -213,6 +222,9 @@ fn what_is_no_request_is_refused() {
         (frame(3, 0, b"\xff\xff"), WireError::LongText),
         (frame(4, 0, b"1234567"), WireError::Short),
         (frame(12, 1, b""), WireError::Excess),
+        (frame(13, 0, b"\x00\x00\x00\x00\x01\x00q"), WireError::Excess),
+        (frame(13, 0, b"\x06\x00\x00\x00\x01\x00q"), WireError::Excess),
+        (frame(13, 1, b"\x01\x00\x00\x00\x01\x00q"), WireError::Excess),
     ] {
         assert_eq!(Ask::decode(&frame), Err(error), "{frame:?}");
     }
@@ -227,6 +239,7 @@ fn what_is_no_answer_is_refused() {
         (frame(66, 0, b"12345678901"), WireError::Short),
         (frame(71, 0, b"\xff\x00\x00\x00no"), WireError::Excess),
         (frame(71, 0, b"\x00\x00\x00\x00\xff"), WireError::Text),
+        (frame(73, 0, b"\x01\x00\x00\x00\x63\x00\x00\x00"), WireError::Excess),
     ] {
         assert_eq!(Answer::decode(&frame), Err(error), "{frame:?}");
     }

@@ -77,7 +77,7 @@ async fn what_is_none_of_the_protocol_is_refused_and_closed() {
     .concat();
     for (bytes, told) in [
         (
-            b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
+            [0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0].to_vec(),
             "a frame has more in it than it should",
         ),
         (vec![255; 16], "a frame is too long"),
