@@ -10,6 +10,10 @@ check:
 repeat N="100":
     FORKYARD_REPEAT={{ N }} cargo test --test integration -- origin:: real::
 
+# Kills processes that use the channels of a yard, wherever they are, so many in all, and looks whether everything adds up.
+stress KILLS="10000" SEED="1":
+    FORKYARD_KILLS={{ KILLS }} FORKYARD_SEED={{ SEED }} cargo test --release -p forkyard-ipc --test stress
+
 # Formats everything.
 format:
     cargo fmt --all
