@@ -64,6 +64,8 @@ impl Run {
             Some(Exit::Signal(_)) => false,
             None => true,
         };
+        // What has reached a client of the process before it ended does not go back.
+        self.broker.look(&mut self.yard);
         if in_order {
             self.yard.let_go(slot);
         } else {
