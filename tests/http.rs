@@ -218,7 +218,9 @@ forkyard get q --timeout 30s",
         return;
     };
     run.exit(0);
-    assert_eq!(run.said("p"), ["409", "once"]);
+    let said = run.said("p");
+    // In between the shell may say that somebody was killed.
+    assert_eq!((said.first(), said.last()), (Some(&"409"), Some(&"once")));
 }
 
 /// The validator of OpenAPI documents, and schemathesis, which makes up requests from the page.
