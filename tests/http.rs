@@ -223,7 +223,7 @@ forkyard get q --timeout 30s",
     assert_eq!((said.first(), said.last()), (Some(&"409"), Some(&"once")));
 }
 
-/// The validator of OpenAPI documents, and schemathesis, which makes up requests from the page.
+/// Tools of others: a validator of such pages, and one that makes up requests from them.
 #[test]
 fn the_page_is_valid_and_the_server_is_as_it_says() {
     if !is_here("python3") {
