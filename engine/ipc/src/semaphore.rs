@@ -20,7 +20,7 @@ use crate::face::face;
 use crate::life;
 use crate::lock::Granted;
 use crate::memory::{PAGE, Word32};
-use crate::patience::{Deadline, Patience, clock};
+use crate::patience::{Deadline, Patience, clock, has_passed};
 
 /// True: how many permits there are beyond those at first.
 const RAISED: u64 = OWN;
@@ -297,7 +297,7 @@ impl Semaphore {
             return;
         }
         let claims = self.channel.u64(CLAIM);
-        let patient = is_host || since.elapsed() >= UNCLAIMED_MAX;
+        let patient = is_host || has_passed(since, UNCLAIMED_MAX);
         let holds = claims.load(Ordering::Relaxed) == claim;
         if holds || patient && self.claimed_by_others(claim) == 0 {
             // Nobody's as long as its words change.
