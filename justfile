@@ -21,3 +21,8 @@ format:
 # Throws mutated workflows at the reader, the checks and the plan; needs a nightly toolchain and cargo-fuzz.
 fuzz SECONDS="600":
     cd tests/fuzz && cargo +nightly fuzz run --fuzz-dir . language -- -max_total_time={{ SECONDS }} -timeout=10 -max_len=4096 -dict=language.dict
+
+# Measures queues, locks and the like beside multiprocessing, Redis and others, and prints a table; takes about 20 minutes.
+bench-yard *OPTIONS:
+    tests/bench/peers.sh
+    python3 tests/bench/yard.py --json target/bench-yard.json --markdown target/bench-yard.md {{ OPTIONS }}

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
-use crate::channel::{Attempt, Channel, Gate, Kind, Latched, Manner, OWN, Place, Rules, Shape, Slot};
+use crate::channel::{Attempt, Channel, Gate, Kind, Latched, Manner, OWN, Place, Rules, Shape, Slot, pause, spins};
 use crate::error::Error;
 use crate::face::face;
 use crate::life;
@@ -45,7 +45,7 @@ const MODEST: u32 = 1;
 const MANY: u32 = 2;
 
 /// How often it is looked at before sleeping.
-const SPINS: u32 = 60;
+const SPINS: u32 = 8;
 
 /// Who has waited so long claims what is free.
 const UNCLAIMED_MAX: Duration = Duration::from_millis(1);
@@ -121,6 +121,7 @@ impl Semaphore {
     }
 
     /// How many permits are free now.
+    #[must_use]
     pub fn free(&self) -> u32 {
         self.bulk_free() + tokens::count(&self.channel, None)
     }
@@ -138,6 +139,7 @@ impl Semaphore {
     }
 
     /// Who holds how many.
+    #[must_use]
     pub fn holders(&self) -> Vec<(Slot, u32)> {
         let held = |slot| (slot, self.held_by(slot));
         self.channel.slots().map(held).filter(|(_, held)| *held > 0).collect()
@@ -207,6 +209,9 @@ impl Semaphore {
                 permits: self.permits(),
             });
         }
+        if permits == 1 && patience != Patience::Try && self.take_soon(me) {
+            return Ok(Some(self.told()));
+        }
         let claim = self.claim_of(me);
         let began = Cell::new(None);
         let attempt = |latched: &Latched<'_>| {
@@ -233,6 +238,14 @@ impl Semaphore {
             self.withdraw(claim)?;
         }
         outcome
+    }
+
+    /// Looks for a token some times, without the latch.
+    fn take_soon(&self, me: Slot) -> bool {
+        (0..spins(SPINS)).any(|round| {
+            pause(round);
+            self.channel.u64(CLAIM).load(Ordering::Relaxed) == 0 && tokens::take(&self.channel, me)
+        })
     }
 
     /// Takes so many permits if they are free to us.
