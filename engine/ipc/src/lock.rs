@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::channel::{Channel, Kind, Manner, Nap, OWN, Place, Rules, Shape, Slot};
+use crate::channel::{Channel, Kind, Manner, Nap, OWN, Place, Rules, Shape, Slot, spins};
 use crate::error::Error;
 use crate::face::face;
 use crate::futex;
 use crate::life;
 use crate::memory::Word32;
-use crate::patience::{Deadline, Patience};
+use crate::patience::{Deadline, Patience, has_passed};
 
 const WORD: u64 = OWN;
 /// Of a reentrant lock: how often the owner must release it besides once.
@@ -218,7 +218,7 @@ impl Lock {
             return Ok(Some(Granted { orphaned: false }));
         }
         if patience != Patience::Try {
-            for _ in 0..SPINS {
+            for _ in 0..spins(SPINS) {
                 std::hint::spin_loop();
                 if self.word().load(Ordering::Relaxed) == 0 {
                     break;
@@ -305,7 +305,7 @@ impl Lock {
                 }
                 continue;
             }
-            let fair = if began.elapsed() >= UNFAIR_MAX { FAIR } else { 0 };
+            let fair = if has_passed(began, UNFAIR_MAX) { FAIR } else { 0 };
             let announced = word | CONTENDED | fair;
             if announced != word && self.word().exchange(word, announced).is_err() {
                 continue;

@@ -245,12 +245,22 @@ impl Channel {
 /// Looks now and then, until it may be soon: ever more rarely, since each look takes the line of the cache away from the core that is
 /// about to bring what we wait for, and it brings the more at once the longer it is left alone.
 fn spin(rounds: u32, soon: impl Fn() -> bool) {
-    for round in 0..rounds {
+    for round in 0..spins(rounds) {
         pause(round);
         if soon() {
             return;
         }
     }
+}
+
+/// How often to look at a word before sleeping; where processes are simulated, looking is of no use.
+#[inline]
+pub(crate) fn spins(rounds: u32) -> u32 {
+    #[cfg(test)]
+    if crate::simulation::is_running() {
+        return 0;
+    }
+    rounds
 }
 
 /// A pause that doubles from round to round.
