@@ -1,6 +1,7 @@
 //! The tests on the real binary, the workflows, the pages and the rules of the code: one program of many modules.
 
 mod bad_input;
+mod benchmarks;
 mod check;
 mod cli;
 mod docs;
@@ -9,6 +10,7 @@ mod harness;
 mod language;
 mod origin;
 mod pages;
+mod python;
 mod real;
 mod stop;
 mod tidy;

@@ -32,7 +32,7 @@ const PARTIES_MAX: u32 = 1 << 20;
 const COUNT_BITS: u32 = 24;
 
 /// How often it is looked at before sleeping.
-const SPINS: u32 = 60;
+const SPINS: u32 = 8;
 
 static RULES: Rules = Rules {
     kind: Kind::Barrier,
@@ -143,7 +143,7 @@ impl Barrier {
         match self.meet(arrival, patience) {
             Ok(true) => Ok(arrival.index),
             Ok(false) => {
-                self.fail(arrival)?;
+                self.give_up(arrival)?;
                 // It may have come about in the last moment.
                 if self.meet(arrival, Patience::Try)? {
                     Ok(arrival.index)
@@ -152,14 +152,14 @@ impl Barrier {
                 }
             }
             Err(Error::Interrupted) => {
-                self.fail(arrival)?;
+                self.give_up(arrival)?;
                 Err(Error::Interrupted)
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Says that we are here. To be followed by [`meet`](Self::meet), or by [`abort`](Self::abort) if nobody will come to that.
+    /// Says that we are here. To be followed by [`meet`](Self::meet), or by [`give_up`](Self::give_up).
     ///
     /// # Errors
     /// `BrokenBarrier`; `Nonsense` for a host, which must not wait.
@@ -217,8 +217,8 @@ impl Barrier {
         self.channel.u64(GENERATION).load(Ordering::Acquire) != arrival.generation
     }
 
-    /// Gives up a meeting that is not over.
-    fn fail(&self, arrival: Arrival) -> Result<(), Error> {
+    /// Gives up: breaks the barrier, unless that meeting is over. Of a meeting that has come about meanwhile, nothing changes.
+    pub fn give_up(&self, arrival: Arrival) -> Result<(), Error> {
         let latched = self.channel.latch()?;
         if !self.is_over(arrival) {
             self.break_it(&latched);

@@ -1,5 +1,7 @@
 //! Requests, one after another: who asks, for what, and what the yard says.
 
+use std::collections::BTreeMap;
+
 use crate::yard::{Handed, ItemId, Refusal, Reply, Request, Slot, Station, Ticket, Yard};
 use forkyard_ipc::channel::Kind;
 use forkyard_ipc::wire::{self, Answer, Ask, Touch, VERSION, Why};
@@ -46,7 +48,12 @@ impl Broker {
         asked: Asked,
     ) -> Option<TableWanted> {
         let speaker = self.connections.get(&id)?.speaker;
-        let Asked { request, ask, cut } = asked;
+        let Asked {
+            request,
+            ask,
+            cut,
+            kind,
+        } = asked;
         match speaker {
             Speaker::Unknown => {
                 self.greet(yard, names, id, request, ask);
@@ -75,7 +82,9 @@ impl Broker {
                     request,
                     slot,
                 };
-                let step = self.step(yard, names, from, ask, cut);
+                let step = names
+                    .expect(kind, &ask)
+                    .and_then(|()| self.step(yard, names, from, ask, cut));
                 self.carry_out(yard, from, step)
             }
         }
@@ -114,7 +123,7 @@ impl Broker {
             }
             Ask::Get { name, block } => {
                 let queue = names.queue(slot, &name, Touch::Get)?;
-                self.has_room_for_items(from.connection)?;
+                self.has_room_for_items(from)?;
                 Ok(Step::Ask {
                     request: Request::Take { queue },
                     wanted: Wanted::Take(queue),
@@ -246,23 +255,29 @@ impl Broker {
                 (Some(item), _) => undo(yard.give_back(asked.slot, queue, &[item])),
                 (None, _) => {}
             },
-            Wanted::Hold(held, permits) if granted && !sent => undo(yard.release(asked.slot, held, permits)),
+            Wanted::Hold(held, permits) if granted => match self.connections.get_mut(&asked.connection) {
+                Some(connection) if sent => connection.granted(held, permits),
+                Some(_) | None => undo(yard.release(asked.slot, held, permits)),
+            },
             Wanted::Put | Wanted::Hold(..) | Wanted::Event => {}
         }
     }
 
-    /// The queue of an item that this connection has taken, which from now on it has no longer.
+    /// The queue of an item that this connection has taken, or its process has kept; from now on they have it no longer.
     fn settle(&mut self, names: &Names, from: From, name: &str, item: wire::ItemId) -> Result<(u32, ItemId), Refused> {
         let queue = names.queue(from.slot, name, Touch::Get)?;
         let connection = self.connections.get_mut(&from.connection);
-        let taken = connection.and_then(|connection| connection.items.remove(&(queue, item.0)));
-        taken
+        let theirs = connection.map(|connection| &mut connection.items);
+        let mut held = theirs.into_iter().chain(self.kept.get_mut(&from.slot));
+        held.find_map(|items| items.remove(&(queue, item.0)))
             .map(|item| (queue, item))
             .ok_or_else(|| not_held(Refusal::NotHeld, name))
     }
 
-    fn has_room_for_items(&self, id: ConnectionId) -> Result<(), Refused> {
-        let taken = self.connections.get(&id).map_or(0, |connection| connection.items.len());
+    fn has_room_for_items(&self, from: From) -> Result<(), Refused> {
+        let connection = self.connections.get(&from.connection);
+        let kept = self.kept.get(&from.slot).map_or(0, BTreeMap::len);
+        let taken = kept + connection.map_or(0, |connection| connection.items.len());
         if taken < UNACKNOWLEDGED_MAX {
             return Ok(());
         }

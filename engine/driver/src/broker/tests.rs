@@ -1,6 +1,7 @@
 //! The broker at a real socket, with the real client and with whatever else may connect.
 
 mod attach;
+mod http;
 mod misuse;
 mod world;
 

@@ -66,6 +66,8 @@ impl Run {
         };
         let broker = &mut self.broker;
         self.yard.with(|yard| {
+            // What has reached a client of the process before it ended does not go back.
+            broker.look(yard);
             if in_order {
                 yard.let_go(slot);
             } else {

@@ -77,14 +77,14 @@ pub enum Happening {
         /// What, without its last newline.
         result: Vec<u8>,
     },
-    /// What a persistent worker answered.
-    Answer {
+    /// What a persistent worker answered to the first of its tasks.
+    Answers {
         /// Who.
         process: ProcessId,
         /// In which life.
         attempt: u32,
-        /// What; `None` when it was too large to be taken in.
-        line: Option<Vec<u8>>,
+        /// What, to each; `None` when it was too large to be taken in.
+        lines: Vec<Option<Vec<u8>>>,
     },
     /// The engine cannot do its work any more.
     Fault {

@@ -194,6 +194,10 @@ impl Run {
                 self.act(action);
             }
         }
+        if let Err((pool, error)) = self.pools.flush() {
+            let name = &self.plan.pools[pool.index()].name;
+            self.fault(format!("the results of pool `{name}` cannot be written: {error}").into());
+        }
         if let Err(error) = self.herald.flush() {
             self.fault(format!("the records of the run cannot be written: {error}").into());
         }
@@ -317,7 +321,11 @@ impl Run {
                 refused,
             } => self.oversized(process, queue, refused),
             Happening::Result { process, result } => self.result(process, result),
-            Happening::Answer { process, attempt, line } => self.answered(process, attempt, line),
+            Happening::Answers {
+                process,
+                attempt,
+                lines,
+            } => self.answered(process, attempt, lines),
             Happening::Fault { reason } => self.fault(reason),
         }
     }

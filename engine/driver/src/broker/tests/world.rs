@@ -98,6 +98,7 @@ impl World {
 
     /// The slot's process is killed.
     pub fn died(&mut self, slot: Slot) {
+        self.broker.look(&mut self.yard);
         self.yard.died(slot);
         self.broker.hang_up(&mut self.yard, slot);
         self.pass_on_replies();
@@ -122,7 +123,8 @@ impl World {
         self.pass_on_replies();
     }
 
-    fn pass_on_replies(&mut self) {
+    /// Passes on what the yard has to say.
+    pub fn pass_on_replies(&mut self) {
         loop {
             let replies = self.yard.replies();
             if replies.is_empty() {
