@@ -10,6 +10,10 @@ check:
 repeat N="100":
     FORKYARD_REPEAT={{ N }} cargo test --test integration -- origin:: real::
 
+# Kills processes that use the channels of a yard, wherever they are, so many in all, and looks whether everything adds up.
+stress KILLS="10000" SEED="1":
+    FORKYARD_KILLS={{ KILLS }} FORKYARD_SEED={{ SEED }} cargo test --release -p forkyard-ipc --test stress
+
 # Formats everything.
 format:
     cargo fmt --all
@@ -17,3 +21,8 @@ format:
 # Throws mutated workflows at the reader, the checks and the plan; needs a nightly toolchain and cargo-fuzz.
 fuzz SECONDS="600":
     cd tests/fuzz && cargo +nightly fuzz run --fuzz-dir . language -- -max_total_time={{ SECONDS }} -timeout=10 -max_len=4096 -dict=language.dict
+
+# Measures queues, locks and the like beside multiprocessing, Redis and others, and prints a table; takes about 20 minutes.
+bench-yard *OPTIONS:
+    tests/bench/peers.sh
+    python3 tests/bench/yard.py --json target/bench-yard.json --markdown target/bench-yard.md {{ OPTIONS }}

@@ -1,6 +1,7 @@
 //! The tests on the real binary, the workflows, the pages and the rules of the code: one program of many modules.
 
 mod bad_input;
+mod benchmarks;
 mod check;
 mod cli;
 mod docs;

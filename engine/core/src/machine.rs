@@ -32,6 +32,7 @@ use std::sync::Arc;
 use crate::id::{EventId, PoolId, ProcessId};
 use crate::plan::{Dependency, Plan};
 use crate::time::Time;
+pub use crew::AHEAD_MAX;
 use crew::Crew;
 pub use message::*;
 use process::Process;
@@ -177,7 +178,7 @@ impl Machine {
             Input::SourceEnded { pool } => self.source_ended(pool),
             Input::SourceFailed { pool } => self.source_failed(pool),
             Input::Answered { process, attempt } => self.answered(process, attempt),
-            Input::Unfit { process, attempt } => self.unfit(process, attempt),
+            Input::Unfit { process, attempt, task } => self.unfit(process, attempt, task),
             Input::Delivered { pool, task } => self.delivered(pool, task),
             Input::Wake => self.wake(),
             Input::Interrupt { signal } => self.interrupt(signal),

@@ -6,10 +6,16 @@
 //! has not declared is refused. Requests that have to wait are parked in the yard under tickets of
 //! the broker's own (the highest bit is set), and answered by [`Broker::answered`].
 //!
+//! Programs that speak frames ([`forkyard_ipc::wire`]) and those that speak HTTP ([`http`]) come to the same socket;
+//! what they ask is the same from here on.
+//!
 //! A hold belongs to the slot and survives the connection; requests that wait, and items that were
-//! taken and not acknowledged, belong to the connection and end with it.
+//! taken and not acknowledged, belong to the connection and end with it. Over HTTP an item that was to be kept belongs
+//! to the slot, once it has reached the client.
 
 mod connection;
+mod delivery;
+mod http;
 mod names;
 mod requests;
 #[cfg(test)]
@@ -20,14 +26,16 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use forkyard_ipc::channel::Kind;
 use forkyard_ipc::wire::{Answer, Ask, Why, WireError};
-use forkyard_ipc::yard::{Held, Reply, Slot, Ticket, Yard};
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::alarm::Alarm;
-use connection::{Connection, Outgoing};
+use crate::yard::{Held, Reply, Slot, Ticket, Yard};
+use connection::{Connection, Door, Items, Outgoing};
+use delivery::Delivered;
 pub use names::Names;
 
 /// More connections than this are closed as they come.
@@ -39,7 +47,7 @@ pub const ANSWERS_MAX: usize = 1024;
 /// So many requests of one connection may wait in the yard.
 pub const PARKED_MAX: usize = 64;
 
-/// So many items may be taken by one connection and not acknowledged.
+/// So many items may be taken by one connection, or kept over HTTP by one process, and not acknowledged.
 pub const UNACKNOWLEDGED_MAX: usize = 1024;
 
 /// Tickets of the broker have this bit set; whoever else asks the yard leaves it clear.
@@ -60,7 +68,12 @@ pub struct FromClient {
 enum What {
     Opened(Connection),
     Asked(Asked),
-    Malformed { request: u64, error: WireError },
+    Malformed {
+        request: u64,
+        error: WireError,
+    },
+    /// Something has reached a client; what, the broker looks up.
+    Delivered,
     Closed,
 }
 
@@ -72,6 +85,8 @@ struct Asked {
     ask: Ask,
     /// How many bytes of its item were thrown away, being over the limit.
     cut: usize,
+    /// What the name must be, when the client has said so.
+    kind: Option<Kind>,
 }
 
 /// A client wants to see the processes of the run; the answer is [`Broker::reply_table`].
@@ -109,6 +124,10 @@ pub struct Broker {
     connections: BTreeMap<ConnectionId, Connection>,
     parked: BTreeMap<Ticket, Parked>,
     tickets: u64,
+    /// What has reached clients over HTTP.
+    delivered: mpsc::UnboundedReceiver<Delivered>,
+    /// What processes have taken over HTTP and not acknowledged.
+    kept: BTreeMap<Slot, Items>,
 }
 
 impl Broker {
@@ -121,19 +140,23 @@ impl Broker {
     pub fn bind(socket: &Path, inbox: mpsc::Sender<FromClient>, alarm: &Alarm) -> io::Result<Self> {
         let listener = UnixListener::bind(socket)?;
         fs::set_permissions(socket, fs::Permissions::from_mode(0o600))?;
-        let accepting = tokio::spawn(connection::accept(listener, inbox, alarm.clone())).abort_handle();
+        let (door, delivered) = Door::new(inbox);
+        let accepting = tokio::spawn(connection::accept(listener, door, alarm.clone())).abort_handle();
         Ok(Self {
             socket: socket.to_owned(),
             accepting,
             connections: BTreeMap::new(),
             parked: BTreeMap::new(),
             tickets: TICKET_BIT,
+            delivered,
+            kept: BTreeMap::new(),
         })
     }
 
     /// Does what a client asks, or parks it. What becomes possible by it, for this client or others, is in
     /// the yard's replies and changes, which the caller collects and passes on until there are none.
     pub fn handle(&mut self, yard: &mut Yard, names: &Names, from: FromClient) -> Option<TableWanted> {
+        self.look(yard);
         let FromClient { connection, what } = from;
         match what {
             What::Opened(opened) => {
@@ -145,6 +168,8 @@ impl Broker {
                 self.refuse_and_end(yard, connection, request, Why::Protocol, error.to_string());
                 None
             }
+            // Looked at already.
+            What::Delivered => None,
             What::Closed => {
                 self.forget(yard, connection);
                 None
@@ -203,6 +228,7 @@ impl Broker {
         }
         // The yard has forgotten these, or is about to: no reply will come for them.
         self.parked.retain(|_, parked| parked.slot != slot);
+        self.kept.remove(&slot);
     }
 
     /// The connection has ended: its requests are withdrawn and its items go back.
@@ -217,9 +243,12 @@ impl Broker {
             }
         }
         let Some(slot) = connection.speaker.slot() else { return };
-        for (queue, item) in connection.items {
+        for (held, permits) in connection.grants {
+            let _released = yard.release(slot, held, permits);
+        }
+        for ((queue, _), item) in connection.items {
             // A slot that was let go has nothing left to give back.
-            let _returned = yard.give_back(slot, queue, item);
+            let _returned = yard.give_back(slot, queue, &[item]);
         }
     }
 

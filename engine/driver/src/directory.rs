@@ -8,6 +8,7 @@
 //!   records.jsonl           one JSON object a line
 //!   logs/<process>.log      what the process wrote, byte by byte
 //!   results/<pool>.jsonl    what the tasks of a pool gave
+//!   yard/<name>             a file for each queue, lock, semaphore and event; gone after an orderly end
 //!   socket                  for the verbs
 //!   bin/forkyard            this program, for the PATH of the processes
 //! ```
@@ -52,7 +53,7 @@ impl RunDirectory {
         private_folder(state)?;
         private_folder(&runs)?;
         let (id, path) = fresh_folder(&runs)?;
-        for folder in ["logs", "results", "bin"] {
+        for folder in ["logs", "results", "yard", "bin"] {
             DirBuilder::new().mode(0o700).create(path.join(folder))?;
         }
         symlink(std::env::current_exe()?, path.join("bin").join("forkyard"))?;
@@ -125,6 +126,12 @@ impl RunDirectory {
     #[must_use]
     pub fn results(&self, pool: &str) -> PathBuf {
         self.path.join("results").join(format!("{pool}.jsonl"))
+    }
+
+    /// The folder of the channels, each a file of its name.
+    #[must_use]
+    pub fn yard(&self) -> PathBuf {
+        self.path.join("yard")
     }
 
     /// The records.

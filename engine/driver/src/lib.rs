@@ -19,3 +19,4 @@ pub mod table;
 pub mod tasks;
 pub mod tree;
 mod words;
+pub mod yard;

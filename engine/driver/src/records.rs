@@ -1,9 +1,10 @@
 //! Records as JSON: names instead of ids, one object a record, the same in `records.jsonl` and `run --json`.
 
-use forkyard_core::id::{PoolId, ProcessId, QueueId};
+use forkyard_core::id::{PoolId, ProcessId, QueueId, TaskId};
 use forkyard_core::machine::{Because, Record};
 use forkyard_core::plan::{Dependency, Plan};
 use forkyard_core::time::Time;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::news::News;
@@ -64,6 +65,39 @@ pub fn to_json(news: &News, plan: &Plan, run: &str) -> Value {
             "left": left,
         }),
     }
+}
+
+/// Appends the same as a line. There may be millions of tasks: their end is written by a shorter way.
+pub fn write(news: &News, plan: &Plan, run: &str, lines: &mut Vec<u8>) {
+    // To write into memory cannot fail.
+    let _ = match *news {
+        News::Record {
+            at,
+            record: Record::TaskDone { pool, task, process },
+            pid: None,
+            reason: None,
+        } => serde_json::to_writer(
+            &mut *lines,
+            &TaskDone {
+                at,
+                pool: pool_name(plan, pool),
+                process: process_name(plan, process),
+                record: "task_done",
+                task,
+            },
+        ),
+        _ => serde_json::to_writer(&mut *lines, &to_json(news, plan, run)),
+    };
+    lines.push(b'\n');
+}
+
+#[derive(Serialize)]
+struct TaskDone<'a> {
+    at: Time,
+    pool: &'a str,
+    process: &'a str,
+    record: &'static str,
+    task: TaskId,
 }
 
 fn record_to_json(at: Time, record: &Record, pid: Option<i32>, reason: Option<&str>) -> Map<String, Value> {

@@ -33,13 +33,13 @@ use std::sync::Arc;
 
 use forkyard_core::machine::Verdict;
 use forkyard_core::plan::{self, Plan};
-use forkyard_ipc::yard::{Layout, LockKind, QueueLimits};
 use tokio::task::LocalSet;
 
 pub use error::RunError;
 pub use happening::{Happening, PumpId};
 
 use crate::directory::RunDirectory;
+use crate::yard::{Layout, LockKind, QueueLimits};
 use crate::{news, signals, spawner, tree};
 use turn::Run;
 
@@ -108,8 +108,9 @@ const PROCESS_DESCRIPTORS: u64 = 8;
 /// the processes the limits that are returned, those before. `None`: they are as they were.
 fn raise_open_files(plan: &Plan) -> Option<(u64, u64)> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let channels = (plan.processes.len() as u64) * PROCESS_DESCRIPTORS + 2 * plan.pipes.len() as u64;
-    let needed = OWN_DESCRIPTORS + channels;
+    let ends = (plan.processes.len() as u64) * PROCESS_DESCRIPTORS + 2 * plan.pipes.len() as u64;
+    let channels = plan.queues.len() + plan.locks.len() + plan.semaphores.len() + plan.events.len();
+    let needed = OWN_DESCRIPTORS + ends + channels as u64;
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
         if soft >= needed.min(hard) {
             return Ok(None);
@@ -136,11 +137,17 @@ fn layout(plan: &Plan) -> Layout {
             LockKind::Plain
         }
     };
+    let queue = |queue: &plan::Queue| (queue.name.clone(), limits(queue));
+    let lock = |lock: &plan::Lock| (lock.name.clone(), kind(lock));
+    let semaphore = |semaphore: &plan::Semaphore| (semaphore.name.clone(), semaphore.permits);
+    let event = |event: &plan::Event| (event.name.clone(), event.set);
+    let slots = plan.processes.len() + plan.pools.len() + 1;
     Layout {
-        queues: plan.queues.iter().map(limits).collect(),
-        locks: plan.locks.iter().map(kind).collect(),
-        semaphores: plan.semaphores.iter().map(|semaphore| semaphore.permits).collect(),
-        events: plan.events.iter().map(|event| event.set).collect(),
+        slots: u32::try_from(slots).unwrap_or(u32::MAX),
+        queues: plan.queues.iter().map(queue).collect(),
+        locks: plan.locks.iter().map(lock).collect(),
+        semaphores: plan.semaphores.iter().map(semaphore).collect(),
+        events: plan.events.iter().map(event).collect(),
     }
 }
 

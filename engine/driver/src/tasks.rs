@@ -9,9 +9,9 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
+use crate::yard::ItemId;
 use forkyard_core::id::{PoolId, QueueId, TaskId};
 use forkyard_core::plan::{Framing, Plan, TaskSource, Work};
-use forkyard_ipc::yard::ItemId;
 
 use results::Results;
 pub use source::{Source, SourceError};
@@ -96,6 +96,19 @@ impl Pools {
             .expect("only pools with work have tasks")
     }
 
+    /// Writes down what came of the tasks that have left since the last time; says which pool's results could not be written.
+    ///
+    /// # Errors
+    /// When a disk is full, say.
+    pub fn flush(&mut self) -> Result<(), (PoolId, io::Error)> {
+        for (index, tasks) in self.pools.iter_mut().enumerate() {
+            if let Some(tasks) = tasks {
+                tasks.kept.flush().map_err(|error| (PoolId::at(index), error))?;
+            }
+        }
+        Ok(())
+    }
+
     /// All pools that have tasks.
     pub fn iter(&self) -> impl Iterator<Item = (PoolId, &Tasks)> {
         let pools = self.pools.iter().enumerate();
@@ -146,15 +159,10 @@ impl Tasks {
     }
 
     /// The task leaves; what came of it is kept in the pool's results.
-    ///
-    /// # Errors
-    /// When the results cannot be written.
-    pub fn deliver(&mut self, task: TaskId) -> io::Result<Option<Vec<u8>>> {
-        let Some(Task { payload, result, .. }) = self.at_hand.remove(&task) else {
-            return Ok(None);
-        };
-        self.kept.append(task, &payload, result.as_deref())?;
-        Ok(result)
+    pub fn deliver(&mut self, task: TaskId) -> Option<Vec<u8>> {
+        let Task { payload, result, .. } = self.at_hand.remove(&task)?;
+        self.kept.note(task, &payload, result.as_deref());
+        result
     }
 
     /// The task leaves, nothing came of it.

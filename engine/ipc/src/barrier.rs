@@ -32,7 +32,7 @@ const PARTIES_MAX: u32 = 1 << 20;
 const COUNT_BITS: u32 = 24;
 
 /// How often it is looked at before sleeping.
-const SPINS: u32 = 60;
+const SPINS: u32 = 8;
 
 static RULES: Rules = Rules {
     kind: Kind::Barrier,

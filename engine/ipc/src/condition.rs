@@ -42,18 +42,17 @@ static RULES: Rules = Rules {
 ///
 /// let (lock, changed) = (Lock::create(&Place::Memory, true)?, Condition::create(&Place::Memory)?);
 /// let guard = lock.acquire()?;
-/// let waiter = std::thread::scope(|scope| {
-///     let waiter = scope.spawn(|| {
-///         let guard = lock.acquire()?;
-///         changed.notify(1)?;
-///         drop(guard);
-///         Ok::<(), forkyard_ipc::Error>(())
+/// std::thread::scope(|scope| {
+///     let notifier = scope.spawn(|| {
+///         let _guard = lock.acquire()?; // not before the other one waits
+///         changed.notify(1)
 ///     });
 ///     changed.wait(&lock)?;
-///     waiter.join().expect("no panic")
+///     assert_eq!(notifier.join().expect("no panic")?, 1);
+///     drop(guard);
+///     Ok::<(), forkyard_ipc::Error>(())
 /// })?;
-/// drop(guard);
-/// # Ok::<(), forkyard_ipc::Error>(waiter)
+/// # Ok::<(), forkyard_ipc::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Condition {

@@ -62,10 +62,8 @@ impl Victim {
     }
 
     /// Waits until it has ended.
-    pub fn wait(self) -> End {
-        let mut status = 0;
-        // SAFETY: the kernel writes to `status`, which outlives the call.
-        while unsafe { libc::waitpid(self.0, &raw mut status, 0) } < 0 {}
+    pub fn wait(mut self) -> End {
+        let status = self.reap();
         if libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL {
             return End::Killed;
         }
@@ -74,6 +72,25 @@ impl Victim {
             "a victim has failed"
         );
         End::Done
+    }
+
+    fn reap(&mut self) -> libc::c_int {
+        let mut status = 0;
+        // SAFETY: the kernel writes to `status`, which outlives the call.
+        while unsafe { libc::waitpid(self.0, &raw mut status, 0) } < 0 {}
+        self.0 = 0;
+        status
+    }
+}
+
+/// A test that fails leaves nobody behind.
+impl Drop for Victim {
+    fn drop(&mut self) {
+        if self.0 > 0 {
+            // SAFETY: it is our child, and has not been waited for.
+            unsafe { libc::kill(self.0, libc::SIGKILL) };
+            self.reap();
+        }
     }
 }
 
@@ -109,17 +126,14 @@ pub fn at_every_step<T>(
     unreachable!("an operation has steps without end")
 }
 
-/// The same on two levels: `act` is killed at each step, and for each of these, whoever buries it is killed at each step.
-pub fn at_every_two_steps<T>(
-    make: impl Fn() -> T,
-    channel: impl Fn(&T) -> &Arc<Channel>,
-    act: impl Fn(&T),
-    look: impl Fn(&T, End),
-) {
-    at_two_steps(1, make, channel, act, look);
+/// Of a repair of many steps, how many to leave out. `FORKYARD_STRIDE=1` dies at each of them.
+pub fn stride(usual: u64) -> u64 {
+    let given = std::env::var("FORKYARD_STRIDE").ok();
+    given.and_then(|stride| stride.parse().ok()).unwrap_or(usual)
 }
 
-/// The same where a repair has many steps: of these only every `stride`-th, beginning with another one each time.
+/// The same on two levels: `act` is killed at each step, and for each of these, whoever buries it is killed at every
+/// `stride`-th step, beginning with another one each time.
 pub fn at_two_steps<T>(
     stride: u64,
     make: impl Fn() -> T,

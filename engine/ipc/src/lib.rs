@@ -35,7 +35,6 @@ mod steps;
 #[cfg(test)]
 mod trial;
 pub mod wire;
-pub mod yard;
 
 pub use barrier::Barrier;
 pub use cells::Cells;

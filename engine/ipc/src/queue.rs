@@ -210,7 +210,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits until nothing is in it, taken and not acknowledged, or being put.
+    /// Waits until nothing is in it that anybody will get, taken and not acknowledged, or being put.
     pub fn join(&self) -> Result<(), Error> {
         while !self.join_with(Patience::Block)? {}
         Ok(())

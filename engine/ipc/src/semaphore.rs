@@ -1,17 +1,20 @@
 //! A semaphore: so many permits, and who holds how many.
 //!
-//! True is what each slot holds, in the body, and how many permits have been added to those at first. How many are free
-//! follows. All zeros is a semaphore that nobody has used.
+//! The first few permits are *tokens*: a word each, with the slot of its holder, which is taken and given back by one exchange like
+//! a lock. The others, the *bulk*, are counted: true is how many of them each slot holds, in the body, and how many were added to
+//! those at first; how many are free follows. All zeros is a semaphore that nobody has used.
 //!
 //! Who waits for many permits would be overtaken for ever by those who want few. So who has waited for some time leaves a *claim*:
 //! others get only what is free beyond it. A claim lapses when its owner does not come to renew it, for he may have been stopped.
 
+mod tokens;
+
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
-use crate::channel::{Attempt, Channel, Gate, Kind, Latched, Manner, OWN, Place, Rules, Shape, Slot};
+use crate::channel::{Attempt, Channel, Gate, Kind, Latched, Manner, OWN, Place, Rules, Shape, Slot, pause};
 use crate::error::Error;
 use crate::face::face;
 use crate::life;
@@ -21,7 +24,7 @@ use crate::patience::{Deadline, Patience, clock};
 
 /// True: how many permits there are beyond those at first.
 const RAISED: u64 = OWN;
-/// Follows: the sum of those held.
+/// Follows: the sum of those of the bulk that are held.
 const TAKEN: u64 = OWN + 4;
 /// A holder has died, and nobody has been told.
 const ORPHANED: u64 = OWN + 8;
@@ -42,7 +45,7 @@ const MODEST: u32 = 1;
 const MANY: u32 = 2;
 
 /// How often it is looked at before sleeping.
-const SPINS: u32 = 60;
+const SPINS: u32 = 8;
 
 /// Who has waited so long claims what is free.
 const UNCLAIMED_MAX: Duration = Duration::from_millis(1);
@@ -120,14 +123,25 @@ impl Semaphore {
     /// How many permits are free now.
     #[must_use]
     pub fn free(&self) -> u32 {
-        self.permits()
-            .saturating_sub(self.channel.u32(TAKEN).load(Ordering::Acquire))
+        self.bulk_free() + tokens::count(&self.channel, None)
+    }
+
+    /// How many of the bulk are free.
+    fn bulk_free(&self) -> u32 {
+        let bulk = self.permits() - tokens::total(&self.channel);
+        bulk.saturating_sub(self.channel.u32(TAKEN).load(Ordering::Acquire))
+    }
+
+    /// How many a slot holds.
+    fn held_by(&self, slot: Slot) -> u32 {
+        let of_bulk = held(&self.channel, slot).load(Ordering::Acquire);
+        of_bulk.saturating_add(tokens::count(&self.channel, Some(slot)))
     }
 
     /// Who holds how many.
     #[must_use]
     pub fn holders(&self) -> Vec<(Slot, u32)> {
-        let held = |slot| (slot, held(&self.channel, slot).load(Ordering::Acquire));
+        let held = |slot| (slot, self.held_by(slot));
         self.channel.slots().map(held).filter(|(_, held)| *held > 0).collect()
     }
 
@@ -182,11 +196,9 @@ impl Semaphore {
         if permits == 0 {
             return Err(Error::Nonsense("at least one permit must be acquired"));
         }
-        let latched = self.channel.latch()?;
-        if self.channel.u64(CLAIM).load(Ordering::Relaxed) == 0 && permits <= self.free() {
-            return Ok(Some(self.grant(&latched, me, permits)));
+        if permits == 1 && self.channel.u64(CLAIM).load(Ordering::Relaxed) == 0 && tokens::take(&self.channel, me) {
+            return Ok(Some(self.told()));
         }
-        drop(latched);
         self.acquire_slowly(me, permits, patience)
     }
 
@@ -197,20 +209,26 @@ impl Semaphore {
                 permits: self.permits(),
             });
         }
+        if permits == 1 && patience != Patience::Try && self.take_soon(me) {
+            return Ok(Some(self.told()));
+        }
         let claim = self.claim_of(me);
         let began = Cell::new(None);
         let attempt = |latched: &Latched<'_>| {
-            if permits <= self.free_to(claim) {
-                let granted = self.grant(latched, me, permits);
-                self.after_waiting(latched, claim);
-                return Ok(Attempt::Done(granted));
+            if self.grant(latched, me, permits, claim) {
+                self.after_waiting(latched, claim, began.get().is_some());
+                return Ok(Attempt::Done(self.told()));
             }
             let since = began.get().unwrap_or_else(Instant::now);
             began.set(Some(since));
-            if patience != Patience::Try {
-                self.join_crowd(permits, claim, since);
+            self.join_crowd(permits, claim, since, patience);
+            // Who gives back a token without the latch looks for a crowd afterwards; so we look for tokens after joining it.
+            fence(Ordering::SeqCst);
+            if self.grant(latched, me, permits, claim) {
+                self.after_waiting(latched, claim, true);
+                return Ok(Attempt::Done(self.told()));
             }
-            let on_somebody = self.channel.u32(TAKEN).load(Ordering::Relaxed) > 0;
+            let on_somebody = self.free() < self.permits();
             Ok(Attempt::Wait { on_somebody })
         };
         let soon = || permits <= self.free_to(claim);
@@ -222,23 +240,50 @@ impl Semaphore {
         outcome
     }
 
-    /// The latch is held, and they are free.
-    fn grant(&self, _: &Latched<'_>, me: Slot, permits: u32) -> Granted {
-        let held = held(&self.channel, me);
-        held.commit(held.load(Ordering::Relaxed).wrapping_add(permits));
-        add(self.channel.u32(TAKEN), permits);
-        // Only now: should we be killed before, our burial says so again.
-        let orphaned = self.channel.u32(ORPHANED);
-        let told = orphaned.load(Ordering::Relaxed) != 0;
-        if told {
-            orphaned.store(0, Ordering::Relaxed);
-        }
-        Granted { orphaned: told }
+    /// Looks for a token some times, without the latch.
+    fn take_soon(&self, me: Slot) -> bool {
+        (0..SPINS).any(|round| {
+            pause(round);
+            self.channel.u64(CLAIM).load(Ordering::Relaxed) == 0 && tokens::take(&self.channel, me)
+        })
     }
 
-    /// Who has waited and gets in sees to the others: what he claimed is free for them now, and what he was woken for may be more
-    /// than he took.
-    fn after_waiting(&self, latched: &Latched<'_>, claim: u64) {
+    /// Takes so many permits if they are free to us.
+    fn grant(&self, _: &Latched<'_>, me: Slot, permits: u32, claim: u64) -> bool {
+        if permits > self.free_to(claim) {
+            return false;
+        }
+        let of_bulk = permits.min(self.bulk_free());
+        for taken in 0..permits - of_bulk {
+            // Others take tokens without the latch.
+            if !tokens::take(&self.channel, me) {
+                tokens::give_back(&self.channel, me, taken);
+                return false;
+            }
+        }
+        if of_bulk > 0 {
+            let held = held(&self.channel, me);
+            held.commit(held.load(Ordering::Relaxed).wrapping_add(of_bulk));
+            add(self.channel.u32(TAKEN), of_bulk);
+        }
+        true
+    }
+
+    /// Who has permits now is told of a death. Only now: should we be killed before, our burial says so again.
+    fn told(&self) -> Granted {
+        let word = self.channel.u32(ORPHANED);
+        let orphaned = word.load(Ordering::Acquire) != 0 && word.exchange(1, 0).is_ok();
+        Granted { orphaned }
+    }
+
+    /// Who gets in sees to the others: if he has waited, some may still sleep of whom nobody knows; what he claimed is free
+    /// for them now; and what he was woken for may be more than he took.
+    fn after_waiting(&self, latched: &Latched<'_>, claim: u64, has_waited: bool) {
+        if has_waited {
+            let crowd = self.channel.u32(CROWD);
+            crowd.store(crowd.load(Ordering::Relaxed).max(MODEST), Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+        }
         let claims = self.channel.u64(CLAIM);
         let claimed = claims.load(Ordering::Relaxed) == claim;
         if claimed {
@@ -252,13 +297,20 @@ impl Semaphore {
         }
     }
 
-    /// Before sleeping.
-    fn join_crowd(&self, permits: u32, claim: u64, since: Instant) {
+    /// Before sleeping, or leaving a wish.
+    fn join_crowd(&self, permits: u32, claim: u64, since: Instant, patience: Patience) {
+        let is_host = self.channel.manner() == Manner::Host;
+        if patience == Patience::Try && !is_host {
+            return;
+        }
         let crowd = self.channel.u32(CROWD);
         let kind = if permits > 1 { MANY } else { MODEST };
         crowd.store(crowd.load(Ordering::Relaxed).max(kind), Ordering::Relaxed);
+        if patience == Patience::Try {
+            return;
+        }
         let claims = self.channel.u64(CLAIM);
-        let patient = self.channel.manner() == Manner::Host || since.elapsed() >= UNCLAIMED_MAX;
+        let patient = is_host || since.elapsed() >= UNCLAIMED_MAX;
         let holds = claims.load(Ordering::Relaxed) == claim;
         if holds || patient && self.claimed_by_others(claim) == 0 {
             // Nobody's as long as its words change.
@@ -316,13 +368,16 @@ impl Semaphore {
 
     /// So many permits have come for those who wait.
     fn let_in(&self, latched: &Latched<'_>, permits: u32) {
-        let crowd = self.channel.u32(CROWD).load(Ordering::Relaxed);
+        let crowd = self.channel.u32(CROWD);
         let claimed = self.channel.u64(CLAIM).load(Ordering::Relaxed) != 0;
-        // One waiter is enough if any will do.
-        if crowd == NOBODY || crowd == MODEST && permits == 1 && !claimed {
-            latched.open(&self.channel, Gate::First);
-        } else {
-            self.let_all_in(latched);
+        match crowd.load(Ordering::Relaxed) {
+            NOBODY if !claimed => {}
+            // Any one will do. He says so if there may be others.
+            MODEST if permits == 1 && !claimed => {
+                crowd.store(NOBODY, Ordering::Relaxed);
+                latched.open(&self.channel, Gate::First);
+            }
+            NOBODY.. => self.let_all_in(latched),
         }
     }
 
@@ -344,12 +399,28 @@ impl Semaphore {
 
     /// The same for a slot that this process speaks for.
     pub fn release_as(&self, me: Slot, permits: u32) -> Result<(), Error> {
+        if permits == 1 && tokens::give_back(&self.channel, me, 1) == 1 {
+            return self.see_to_crowd();
+        }
         let latched = self.channel.latch()?;
-        if held(&self.channel, me).load(Ordering::Relaxed) < permits {
+        if self.held_by(me) < permits {
             return Err(Error::NotHeld);
         }
         self.take_from(me, permits);
         self.let_in(&latched, permits);
+        Ok(())
+    }
+
+    /// A token has come back without the latch, which it takes only when somebody waits.
+    #[inline]
+    fn see_to_crowd(&self) -> Result<(), Error> {
+        fence(Ordering::SeqCst);
+        if self.channel.u32(CROWD).load(Ordering::Relaxed) != NOBODY
+            || self.channel.u64(CLAIM).load(Ordering::Relaxed) != 0
+        {
+            let latched = self.channel.latch()?;
+            self.let_in(&latched, 1);
+        }
         Ok(())
     }
 
@@ -360,9 +431,11 @@ impl Semaphore {
     /// `NotHeld` when fewer are held and the semaphore is bounded.
     pub fn release_any(&self, permits: u32) -> Result<(), Error> {
         let me = self.channel.me()?;
+        if permits == 1 && tokens::give_back(&self.channel, me, 1) == 1 {
+            return self.see_to_crowd();
+        }
         let latched = self.channel.latch()?;
-        let taken = self.channel.u32(TAKEN).load(Ordering::Relaxed);
-        let more = permits.saturating_sub(taken);
+        let more = permits.saturating_sub(self.permits() - self.free());
         if self.is_bounded() && more > 0 {
             return Err(Error::NotHeld);
         }
@@ -370,28 +443,38 @@ impl Semaphore {
             return Err(Error::Nonsense("a semaphore has 4294967295 permits at most"));
         }
         let mut left = permits - more;
-        for slot in std::iter::once(me).chain(self.channel.slots()) {
-            let some = held(&self.channel, slot).load(Ordering::Relaxed).min(left);
-            if some > 0 {
-                self.take_from(slot, some);
-                left -= some;
-            }
+        left -= self.take_from(me, left);
+        for slot in self.channel.slots() {
             if left == 0 {
                 break;
             }
+            left -= self.take_from(slot, left);
         }
+        // Who gave a token back meanwhile has left us nothing to release.
+        let more = if self.is_bounded() {
+            more
+        } else {
+            more.saturating_add(left)
+        };
         if more > 0 {
             let raised = self.channel.u32(RAISED);
-            raised.commit(raised.load(Ordering::Relaxed) + more);
+            raised.commit(raised.load(Ordering::Relaxed).saturating_add(more));
         }
         self.let_in(&latched, permits);
         Ok(())
     }
 
-    fn take_from(&self, slot: Slot, permits: u32) {
+    /// Takes as many of a slot's permits from it, if it holds them: how many. The latch is held.
+    fn take_from(&self, slot: Slot, permits: u32) -> u32 {
+        let given = tokens::give_back(&self.channel, slot, permits);
         let held = held(&self.channel, slot);
-        held.commit(held.load(Ordering::Relaxed) - permits);
-        add(self.channel.u32(TAKEN), permits.wrapping_neg());
+        let before = held.load(Ordering::Relaxed);
+        let of_bulk = before.min(permits - given);
+        if of_bulk > 0 {
+            held.commit(before - of_bulk);
+            add(self.channel.u32(TAKEN), of_bulk.wrapping_neg());
+        }
+        given + of_bulk
     }
 }
 
@@ -417,7 +500,7 @@ fn mend(channel: &Channel) -> Result<(), Error> {
         .map(|slot| u64::from(held(channel, slot).load(Ordering::Relaxed)))
         .sum();
     match u32::try_from(taken) {
-        Ok(taken) if taken <= permits(channel) => {
+        Ok(taken) if taken <= permits(channel) - tokens::total(channel) => {
             channel.u32(TAKEN).store(taken, Ordering::Relaxed);
             Ok(())
         }
@@ -427,12 +510,12 @@ fn mend(channel: &Channel) -> Result<(), Error> {
 
 fn bury(channel: &Channel, slot: Slot, orphaned: bool) -> Result<(), Error> {
     let held = held(channel, slot);
-    if held.load(Ordering::Relaxed) > 0 {
-        if orphaned {
-            channel.u32(ORPHANED).store(1, Ordering::Relaxed);
-        }
-        held.commit(0);
+    let tokens = tokens::count(channel, Some(slot));
+    if orphaned && (held.load(Ordering::Relaxed) > 0 || tokens > 0) {
+        channel.u32(ORPHANED).store(1, Ordering::Release);
     }
+    held.commit(0);
+    tokens::give_back(channel, slot, tokens);
     let claims = channel.u64(CLAIM);
     if claims.load(Ordering::Relaxed) & 0xffff_ffff == u64::from(slot.word()) {
         claims.store(0, Ordering::Relaxed);

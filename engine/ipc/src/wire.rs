@@ -49,6 +49,10 @@ pub const TEXT_BYTES_MAX: usize = 255;
 /// A payload is never longer than its item and this: a text, its length, and some numbers.
 pub const OVERHEAD_BYTES_MAX: usize = 512;
 
+/// The number of an item in its queue, ascending in the order in which items were put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ItemId(pub u64);
+
 /// Why bytes are not a frame, or a value cannot be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WireError {

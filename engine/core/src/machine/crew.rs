@@ -5,6 +5,7 @@
 //!                └─▶ Ceasing ─▶ Ended          the run stops, or the pool cannot work
 //! ```
 
+mod pace;
 mod task;
 mod worker;
 
@@ -16,6 +17,8 @@ use super::wait::{Judgement, judge_outcome};
 use super::{Action, Because, Machine, Pool, PoolOutcome, Record, Stopped};
 use crate::id::{PoolId, ProcessId, TaskId};
 use crate::plan::{Condition, Dispatch, OnFailure, Party, TaskSource, Work, WorkerKind};
+pub use pace::AHEAD_MAX;
+use pace::Pace;
 use task::Task;
 
 /// How often a task whose worker died under it is given to another before it counts as failed:
@@ -45,6 +48,10 @@ pub(super) struct Crew {
     /// Workers that could take a task.
     idle: BTreeSet<ProcessId>,
     busy: usize,
+    /// Tasks that workers have been given ahead.
+    ahead: usize,
+    /// How many they may be given ahead.
+    window: usize,
     backing_off: usize,
     /// Results that have not left.
     kept: usize,
@@ -56,11 +63,24 @@ pub(super) struct Crew {
     barren: usize,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Worker {
+    /// What it works on.
     pub task: Option<TaskId>,
+    /// What it works on next, in this order.
+    ahead: VecDeque<TaskId>,
     /// Tasks answered in this life.
     served: u32,
+    pace: Pace,
+}
+
+impl Worker {
+    const NEW: Self = Self {
+        task: None,
+        ahead: VecDeque::new(),
+        served: 0,
+        pace: Pace::UNKNOWN,
+    };
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,9 +102,11 @@ impl Crew {
             next: TaskId(0),
             tasks: BTreeMap::new(),
             ready: VecDeque::new(),
-            workers: vec![Worker::default(); workers],
+            workers: vec![Worker::NEW; workers],
             idle: BTreeSet::new(),
             busy: 0,
+            ahead: 0,
+            window: 0,
             backing_off: 0,
             kept: 0,
             deliver_next: TaskId(0),
@@ -120,10 +142,11 @@ impl Crew {
             Dispatch::Async => {
                 // What lies in a queue may be for others too: take only what a worker is free for.
                 let ahead = match (&work.source, work.worker) {
-                    (TaskSource::Tasks(_), WorkerKind::Persistent) => self.workers.len(),
+                    (TaskSource::Tasks(_), WorkerKind::Persistent) => self.workers.len() + self.window,
                     (TaskSource::Tasks(_), WorkerKind::Task) | (TaskSource::Queue(_), _) => 0,
                 };
-                (self.workers.len() + ahead, self.ready.len() + self.busy)
+                let taken = self.ready.len() + self.busy + self.ahead;
+                (self.workers.len() + ahead, taken)
             }
         };
         let room = u32::try_from(room.saturating_sub(taken)).unwrap_or(u32::MAX);
@@ -187,10 +210,13 @@ impl Machine {
                 return;
             };
             let one_is_enough = work.dispatch == Dispatch::Sync && crew.busy > 0;
-            if crew.phase != Phase::Working || one_is_enough || crew.idle.is_empty() {
+            if crew.phase != Phase::Working || one_is_enough {
                 return;
             }
             let kind = work.worker;
+            if crew.idle.is_empty() {
+                return self.hand_out_ahead(pool);
+            }
             let Some(task) = crew.ready.pop_front() else { return };
             let Some(worker) = crew.idle.pop_first() else { return };
             crew.busy += 1;
@@ -198,6 +224,19 @@ impl Machine {
                 task.state = task::TaskState::Running;
             }
             self.give(pool, worker, task, kind);
+        }
+    }
+
+    /// All workers have a task: those that are fast get some ahead.
+    fn hand_out_ahead(&mut self, pool: PoolId) {
+        let Some((crew, work)) = self.crew_and_work(pool) else {
+            return;
+        };
+        if work.worker != WorkerKind::Persistent || work.dispatch == Dispatch::Sync || crew.ahead >= crew.window {
+            return;
+        }
+        for worker in self.plan.pools[pool.index()].worker_ids() {
+            self.give_ahead(pool, worker);
         }
     }
 
@@ -369,6 +408,12 @@ impl Crew {
         let in_state = |state| self.tasks.values().filter(|task| task.state == state).count();
         let busy = self.workers.iter().filter(|worker| worker.task.is_some()).count();
         assert_eq!(self.busy, busy, "busy workers");
+        let ahead: usize = self.workers.iter().map(|worker| worker.ahead.len()).sum();
+        assert_eq!(self.ahead, ahead, "tasks given ahead");
+        let window: usize = self.workers.iter().map(|worker| worker.pace.window()).sum();
+        assert_eq!(self.window, window, "tasks that may be given ahead");
+        let behind_none = |worker: &Worker| worker.task.is_none() && !worker.ahead.is_empty();
+        assert!(!self.workers.iter().any(behind_none), "a task lies ahead of none");
         assert_eq!(
             self.backing_off,
             in_state(task::TaskState::Backoff),
@@ -386,6 +431,11 @@ impl Crew {
                 "tasks that wait for a worker"
             );
             assert_eq!(busy, in_state(task::TaskState::Running), "tasks at work");
+            assert_eq!(
+                ahead,
+                in_state(task::TaskState::Ahead),
+                "tasks that lie before a worker"
+            );
         }
     }
 }

@@ -44,10 +44,14 @@ pub enum Input {
     SourceEnded { pool: PoolId },
     /// The pool's source cannot be read: it will give no further task, and there would have been some.
     SourceFailed { pool: PoolId },
-    /// A persistent worker has answered the task it was given.
+    /// A persistent worker has answered the first of the tasks that it was given.
     Answered { process: ProcessId, attempt: u32 },
     /// The worker cannot be given the task that [`Action::Assign`] meant for it, nor could any other.
-    Unfit { process: ProcessId, attempt: u32 },
+    Unfit {
+        process: ProcessId,
+        attempt: u32,
+        task: TaskId,
+    },
     /// The result of a task has left for where it goes; answers [`Action::Deliver`].
     Delivered { pool: PoolId, task: TaskId },
     /// The moment of [`Action::WakeAt`] has come.
@@ -89,7 +93,7 @@ pub enum Action {
     Take { pool: PoolId, count: u32 },
     /// Take no more.
     StopTaking { pool: PoolId },
-    /// Give the task to a persistent worker. It answers by `Answered`, or the task turns out to be `Unfit` for it.
+    /// Give the task to a persistent worker, behind those it has. It answers by `Answered`, or the task turns out to be `Unfit` for it.
     Assign {
         process: ProcessId,
         attempt: u32,

@@ -410,6 +410,66 @@ fn results_leave_in_the_order_submitted() {
 }
 
 #[test]
+fn a_quick_worker_has_tasks_ahead_and_what_it_did_not_come_to_goes_to_another() {
+    let (pool_id, worker) = (PoolId(0), ProcessId(0));
+    let assigned = |out: &Outbox| -> Vec<u64> {
+        let task = |action: &Action| match action {
+            Action::Assign { task, .. } => Some(task.0),
+            _ => None,
+        };
+        out.actions.iter().filter_map(task).collect()
+    };
+    let (mut bench, _) = Bench::new(pool(1, |work| work.worker = crate::plan::WorkerKind::Persistent));
+    assert_eq!(assigned(&bench.spawn(0)), [] as [u64; 0], "there is none");
+    let taken = bench.step(Input::Taken {
+        pool: pool_id,
+        count: 6,
+    });
+    assert_eq!(assigned(&taken), [0], "nobody knows yet that it is quick");
+    let answered = |bench: &mut Bench, attempt| {
+        bench.step(Input::Answered {
+            process: worker,
+            attempt,
+        })
+    };
+    assert_eq!(
+        assigned(&answered(&mut bench, 1)),
+        [1, 2],
+        "one to work on and one ahead"
+    );
+    assert_eq!(assigned(&answered(&mut bench, 1)), [3]);
+    let unfit = bench.step(Input::Unfit {
+        process: worker,
+        attempt: 1,
+        task: TaskId(3),
+    });
+    assert!(unfit.actions.contains(&Action::Discard {
+        pool: pool_id,
+        task: TaskId(3)
+    }));
+    assert_eq!(assigned(&unfit), [4], "in its place");
+    bench.step(Input::Exited {
+        process: worker,
+        attempt: 1,
+        exit: Exit::Signal(9),
+        left: false,
+    });
+    let gone = bench.step(Input::Gone {
+        process: worker,
+        attempt: 1,
+    });
+    let retried = |record: &&Record| matches!(record, Record::TaskRetried { task: TaskId(2), .. });
+    assert_eq!(gone.records.iter().filter(retried).count(), 1, "it died under task 2");
+    assert_eq!(gone.records.len(), 2, "and its exit is told, but nothing of task 4");
+    let spawned = bench.step(Input::Spawned {
+        process: worker,
+        attempt: 2,
+    });
+    assert_eq!(assigned(&spawned), [2], "another life is not known to be quick");
+    assert_eq!(assigned(&answered(&mut bench, 2)), [4, 5]);
+}
+
+#[test]
 fn a_pool_of_workers_that_cannot_start_gives_up() {
     let (mut bench, _) = Bench::new(pool(1, |work| work.worker = crate::plan::WorkerKind::Persistent));
     bench.step(Input::Taken {

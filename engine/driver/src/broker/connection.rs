@@ -1,20 +1,22 @@
 //! Connections: accepted, read and written by tasks of their own, and what the broker knows of each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::yard::{Held, ItemId, Slot, Ticket};
 use forkyard_ipc::wire::{Answer, Ask, Decoder, OVERHEAD_BYTES_MAX};
-use forkyard_ipc::yard::{ItemId, Slot, Ticket};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use super::delivery::Delivered;
+use super::http;
 use super::{ANSWERS_MAX, Asked, CONNECTIONS_MAX, ConnectionId, FromClient, What};
 use crate::alarm::Alarm;
 
@@ -27,8 +29,14 @@ const CHUNK_BYTES_MAX: usize = 256 * 1024;
 /// Answers are joined into one write up to about this.
 const WRITE_BYTES: usize = 64 * 1024;
 
+/// How long a client may take for its first bytes.
+const BEGIN_TIME: Duration = Duration::from_secs(30);
+
 /// How long accepting pauses when the engine is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What has been taken and not acknowledged, by queue and number.
+pub(super) type Items = BTreeMap<(u32, u64), ItemId>;
 
 /// What the broker knows of a connection. Dropped, the connection is closed at once, but for one
 /// that was told to [`Connection::end`].
@@ -38,11 +46,78 @@ pub(super) struct Connection {
     pub(super) speaker: Speaker,
     /// Its requests that wait in the yard, by their number.
     pub(super) parked: BTreeMap<u64, Ticket>,
-    /// What it has taken and not acknowledged, by queue.
-    pub(super) items: BTreeSet<(u32, ItemId)>,
+    pub(super) items: Items,
+    /// What it was granted over HTTP, until that has reached the client.
+    pub(super) grants: Vec<(Held, u32)>,
     /// How long a payload its frames may have.
     limit: Arc<AtomicUsize>,
+    manner: Manner,
     cut: Option<oneshot::Sender<Cut>>,
+}
+
+/// How a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    Frames,
+    Http,
+}
+
+/// Where connections begin: the way into the turn loop, and numbers for them.
+#[derive(Clone, Debug)]
+pub(super) struct Door {
+    pub(super) inbox: mpsc::Sender<FromClient>,
+    pub(super) delivered: mpsc::UnboundedSender<Delivered>,
+    numbers: Arc<AtomicU64>,
+}
+
+/// The connection's own side of a [`Connection`].
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) id: ConnectionId,
+    pub(super) answers: mpsc::Receiver<Outgoing>,
+    pub(super) limit: Arc<AtomicUsize>,
+    was_cut: oneshot::Receiver<Cut>,
+}
+
+impl Door {
+    pub(super) fn new(inbox: mpsc::Sender<FromClient>) -> (Self, mpsc::UnboundedReceiver<Delivered>) {
+        let (sender, delivered) = mpsc::unbounded_channel();
+        let door = Self {
+            inbox,
+            delivered: sender,
+            numbers: Arc::default(),
+        };
+        (door, delivered)
+    }
+
+    /// Begins a connection. `None`: the turn loop has gone.
+    pub(super) async fn open(&self, manner: Manner) -> Option<Opened> {
+        let id = ConnectionId(self.numbers.fetch_add(1, Ordering::Relaxed));
+        let (sender, answers) = mpsc::channel(ANSWERS_MAX);
+        let (cut, was_cut) = oneshot::channel();
+        let limit = Arc::new(AtomicUsize::new(OVERHEAD_BYTES_MAX));
+        let connection = Connection {
+            answers: sender,
+            speaker: Speaker::Unknown,
+            parked: BTreeMap::new(),
+            items: Items::new(),
+            grants: Vec::new(),
+            limit: Arc::clone(&limit),
+            manner,
+            cut: Some(cut),
+        };
+        self.tell(id, What::Opened(connection)).await.then_some(Opened {
+            id,
+            answers,
+            limit,
+            was_cut,
+        })
+    }
+
+    /// False: the turn loop has gone.
+    pub(super) async fn tell(&self, connection: ConnectionId, what: What) -> bool {
+        self.inbox.send(FromClient { connection, what }).await.is_ok()
+    }
 }
 
 /// An answer on its way.
@@ -94,6 +169,14 @@ impl Connection {
             .store(item_bytes.saturating_add(OVERHEAD_BYTES_MAX), Ordering::Relaxed);
     }
 
+    /// It holds that now. Who speaks frames is sure to get to know.
+    pub(super) fn granted(&mut self, held: Held, permits: u32) {
+        match self.manner {
+            Manner::Frames => {}
+            Manner::Http => self.grants.push((held, permits)),
+        }
+    }
+
     /// What has been answered is still written, then the connection is closed.
     pub(super) fn end(&mut self) {
         if let Some(cut) = self.cut.take() {
@@ -104,10 +187,10 @@ impl Connection {
 }
 
 /// Accepts connections for as long as it is let.
-pub(super) async fn accept(listener: UnixListener, inbox: mpsc::Sender<FromClient>, alarm: Alarm) {
+pub(super) async fn accept(listener: UnixListener, door: Door, alarm: Alarm) {
     let _cord = alarm.cord();
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    for id in (0..).map(ConnectionId) {
+    loop {
         let stream = accept_one(&listener).await;
         let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
             continue;
@@ -115,10 +198,10 @@ pub(super) async fn accept(listener: UnixListener, inbox: mpsc::Sender<FromClien
         if !is_own(&stream) {
             continue;
         }
-        let (inbox, cord) = (inbox.clone(), alarm.cord());
+        let (door, cord) = (door.clone(), alarm.cord());
         tokio::spawn(async move {
             let _cord = cord;
-            serve(id, stream, inbox).await;
+            receive(stream, door).await;
             drop(permit);
         });
     }
@@ -142,26 +225,40 @@ fn is_own(stream: &UnixStream) -> bool {
     stream.peer_cred().is_ok_and(|peer| peer.uid() == own)
 }
 
-async fn serve(id: ConnectionId, stream: UnixStream, inbox: mpsc::Sender<FromClient>) {
-    let (reading, writing) = stream.into_split();
-    let (answers, to_write) = mpsc::channel(ANSWERS_MAX);
-    let (cut, was_cut) = oneshot::channel();
-    let limit = Arc::new(AtomicUsize::new(OVERHEAD_BYTES_MAX));
-    let opened = Connection {
-        answers,
-        speaker: Speaker::Unknown,
-        parked: BTreeMap::new(),
-        items: BTreeSet::new(),
-        limit: Arc::clone(&limit),
-        cut: Some(cut),
+/// The first bytes tell frames from HTTP: the first frame is short, so its third byte is 0; a request begins with
+/// the letters of its method.
+async fn receive(mut stream: UnixStream, door: Door) {
+    let mut first = Vec::with_capacity(CHUNK_BYTES_MIN);
+    let begin = async {
+        while first.len() < 3 {
+            let Ok(1..) = stream.read_buf(&mut first).await else {
+                return;
+            };
+        }
     };
-    let tell = |what| FromClient { connection: id, what };
-    if inbox.send(tell(What::Opened(opened))).await.is_err() {
-        return;
+    // Who says nothing does not keep others out for ever.
+    let _in_time = tokio::time::timeout(BEGIN_TIME, begin).await;
+    match first.get(2) {
+        None => {}
+        Some(byte) if byte.is_ascii_graphic() => http::serve(stream, first, door).await,
+        Some(_) => serve(stream, &first, &door).await,
     }
-    let mut writer = std::pin::pin!(write(writing, to_write));
+}
+
+async fn serve(stream: UnixStream, first: &[u8], door: &Door) {
+    let (reading, writing) = stream.into_split();
+    let Some(opened) = door.open(Manner::Frames).await else {
+        return;
+    };
+    let Opened {
+        id,
+        answers,
+        limit,
+        was_cut,
+    } = opened;
+    let mut writer = std::pin::pin!(write(writing, answers));
     tokio::select! {
-        () = read(id, reading, &limit, &inbox) => {}
+        () = read(id, reading, first, &limit, door) => {}
         () = &mut writer => {}
         cut = was_cut => match cut {
             Ok(Cut::AfterAnswers) => writer.await,
@@ -169,24 +266,28 @@ async fn serve(id: ConnectionId, stream: UnixStream, inbox: mpsc::Sender<FromCli
         }
     }
     // When the turn loop has gone there is nobody to tell.
-    let _told = inbox.send(tell(What::Closed)).await;
+    let _told = door.tell(id, What::Closed).await;
 }
 
 /// Reads frames until the client closes, or sends what is none; then it waits to be closed.
-async fn read(id: ConnectionId, mut stream: OwnedReadHalf, limit: &AtomicUsize, inbox: &mpsc::Sender<FromClient>) {
+async fn read(id: ConnectionId, mut stream: OwnedReadHalf, first: &[u8], limit: &AtomicUsize, door: &Door) {
     let mut decoder = Decoder::new(OVERHEAD_BYTES_MAX);
     let mut chunk = vec![0; CHUNK_BYTES_MIN];
-    while let Ok(length @ 1..) = stream.read(&mut chunk).await {
-        decoder.feed(&chunk[..length]);
+    decoder.feed(first);
+    loop {
         decoder.set_limit(limit.load(Ordering::Relaxed));
         while let Some(what) = next(&mut decoder) {
             let is_last = matches!(what, What::Malformed { .. });
             // When the turn loop has gone the connection goes with it.
-            let _told = inbox.send(FromClient { connection: id, what }).await;
+            let _told = door.tell(id, what).await;
             if is_last {
                 return std::future::pending().await;
             }
         }
+        let Ok(length @ 1..) = stream.read(&mut chunk).await else {
+            return;
+        };
+        decoder.feed(&chunk[..length]);
         if length == chunk.len() && length < CHUNK_BYTES_MAX {
             chunk.resize(length * 4, 0);
         }
@@ -201,7 +302,14 @@ fn next(decoder: &mut Decoder) -> Option<What> {
         Err(error) => return Some(malformed(0)(error)),
     };
     let (request, cut) = (frame.request, frame.cut);
-    let asked = Ask::decode(&frame).map(|ask| What::Asked(Asked { request, ask, cut }));
+    let asked = Ask::decode(&frame).map(|ask| {
+        What::Asked(Asked {
+            request,
+            ask,
+            cut,
+            kind: None,
+        })
+    });
     Some(asked.unwrap_or_else(malformed(request)))
 }
 

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::yard::{Held, Slot, Station};
 use forkyard_core::id::{EventId, LockId, QueueId, SemaphoreId};
 use forkyard_core::plan::{Grant, Plan, Resource};
-use forkyard_ipc::wire::{Touch, Why};
-use forkyard_ipc::yard::{Held, Slot, Station};
+use forkyard_ipc::channel::Kind;
+use forkyard_ipc::wire::{Ask, Touch, Why};
 
 use super::requests::Refused;
 
@@ -127,6 +128,23 @@ impl Names {
             },
             Touch::Set | Touch::Wait => Station::Event(self.event(slot, name, touch)?),
         })
+    }
+
+    /// Whether the name in that request is of the kind that the client has said it is.
+    pub(super) fn expect(&self, kind: Option<Kind>, ask: &Ask) -> Result<(), Refused> {
+        let (Ask::Acquire { name, .. } | Ask::Release { name, .. }, Some(kind)) = (ask, kind) else {
+            // All other requests are for one kind only.
+            return Ok(());
+        };
+        let channel = self.channel(name)?;
+        let other = matches!(
+            (channel, kind),
+            (Channel::Lock(_), Kind::Semaphore) | (Channel::Semaphore(_), Kind::Lock)
+        );
+        if other {
+            return Err((Why::WrongKind, format!("`{name}` is {channel}, not {kind}")));
+        }
+        Ok(())
     }
 
     fn channel(&self, name: &str) -> Result<Channel, Refused> {

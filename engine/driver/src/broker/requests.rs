@@ -1,8 +1,10 @@
 //! Requests, one after another: who asks, for what, and what the yard says.
 
+use std::collections::BTreeMap;
+
+use crate::yard::{Handed, ItemId, Refusal, Reply, Request, Slot, Station, Ticket, Yard};
 use forkyard_ipc::channel::Kind;
-use forkyard_ipc::wire::{Answer, Ask, Touch, VERSION, Why};
-use forkyard_ipc::yard::{Handed, ItemId, Refusal, Reply, Request, Slot, Station, Ticket, Yard};
+use forkyard_ipc::wire::{self, Answer, Ask, Touch, VERSION, Why};
 
 use super::connection::{Outgoing, Speaker};
 use super::names::Names;
@@ -46,7 +48,12 @@ impl Broker {
         asked: Asked,
     ) -> Option<TableWanted> {
         let speaker = self.connections.get(&id)?.speaker;
-        let Asked { request, ask, cut } = asked;
+        let Asked {
+            request,
+            ask,
+            cut,
+            kind,
+        } = asked;
         match speaker {
             Speaker::Unknown => {
                 self.greet(yard, names, id, request, ask);
@@ -75,7 +82,9 @@ impl Broker {
                     request,
                     slot,
                 };
-                let step = self.step(yard, names, from, ask, cut);
+                let step = names
+                    .expect(kind, &ask)
+                    .and_then(|()| self.step(yard, names, from, ask, cut));
                 self.carry_out(yard, from, step)
             }
         }
@@ -114,7 +123,7 @@ impl Broker {
             }
             Ask::Get { name, block } => {
                 let queue = names.queue(slot, &name, Touch::Get)?;
-                self.has_room_for_items(from.connection)?;
+                self.has_room_for_items(from)?;
                 Ok(Step::Ask {
                     request: Request::Take { queue },
                     wanted: Wanted::Take(queue),
@@ -122,12 +131,12 @@ impl Broker {
                 })
             }
             Ask::Ack { name, item } => {
-                let queue = self.settle(names, from, &name, item)?;
-                done_or(yard.ack(slot, queue, item), &name)
+                let (queue, item) = self.settle(names, from, &name, item)?;
+                done_or(yard.ack(slot, queue, &[item]), &name)
             }
             Ask::Nack { name, item } => {
-                let queue = self.settle(names, from, &name, item)?;
-                done_or(yard.give_back(slot, queue, item), &name)
+                let (queue, item) = self.settle(names, from, &name, item)?;
+                done_or(yard.give_back(slot, queue, &[item]), &name)
             }
             Ask::Acquire { name, permits, block } => {
                 let (held, permits) = (names.held(slot, &name)?, some(permits)?);
@@ -241,30 +250,34 @@ impl Broker {
         match asked.wanted {
             Wanted::Take(queue) => match (item, self.connections.get_mut(&asked.connection)) {
                 (Some(item), Some(connection)) if sent => {
-                    connection.items.insert((queue, item));
+                    connection.items.insert((queue, item.number), item);
                 }
-                (Some(item), _) => undo(yard.give_back(asked.slot, queue, item)),
+                (Some(item), _) => undo(yard.give_back(asked.slot, queue, &[item])),
                 (None, _) => {}
             },
-            Wanted::Hold(held, permits) if granted && !sent => undo(yard.release(asked.slot, held, permits)),
+            Wanted::Hold(held, permits) if granted => match self.connections.get_mut(&asked.connection) {
+                Some(connection) if sent => connection.granted(held, permits),
+                Some(_) | None => undo(yard.release(asked.slot, held, permits)),
+            },
             Wanted::Put | Wanted::Hold(..) | Wanted::Event => {}
         }
     }
 
-    /// The queue of an item that this connection has taken, which from now on it has no longer.
-    fn settle(&mut self, names: &Names, from: From, name: &str, item: ItemId) -> Result<u32, Refused> {
+    /// The queue of an item that this connection has taken, or its process has kept; from now on they have it no longer.
+    fn settle(&mut self, names: &Names, from: From, name: &str, item: wire::ItemId) -> Result<(u32, ItemId), Refused> {
         let queue = names.queue(from.slot, name, Touch::Get)?;
         let connection = self.connections.get_mut(&from.connection);
-        let had = connection.is_some_and(|connection| connection.items.remove(&(queue, item)));
-        if had {
-            Ok(queue)
-        } else {
-            Err(not_held(Refusal::NotHeld, name))
-        }
+        let theirs = connection.map(|connection| &mut connection.items);
+        let mut held = theirs.into_iter().chain(self.kept.get_mut(&from.slot));
+        held.find_map(|items| items.remove(&(queue, item.0)))
+            .map(|item| (queue, item))
+            .ok_or_else(|| not_held(Refusal::NotHeld, name))
     }
 
-    fn has_room_for_items(&self, id: ConnectionId) -> Result<(), Refused> {
-        let taken = self.connections.get(&id).map_or(0, |connection| connection.items.len());
+    fn has_room_for_items(&self, from: From) -> Result<(), Refused> {
+        let connection = self.connections.get(&from.connection);
+        let kept = self.kept.get(&from.slot).map_or(0, BTreeMap::len);
+        let taken = kept + connection.map_or(0, |connection| connection.items.len());
         if taken < UNACKNOWLEDGED_MAX {
             return Ok(());
         }
@@ -362,7 +375,11 @@ fn undo(undone: Result<(), Refusal>) {
 fn answer(reply: Reply) -> Result<Answer, Refused> {
     match reply {
         Reply::Done => Ok(Answer::Done),
-        Reply::Item { id, bytes, deliveries } => Ok(Answer::Item { id, deliveries, bytes }),
+        Reply::Item { id, bytes, deliveries } => Ok(Answer::Item {
+            id: wire::ItemId(id.number),
+            deliveries,
+            bytes,
+        }),
         Reply::Granted { orphaned } => Ok(Answer::Granted { orphaned }),
         Reply::WouldBlock => Ok(Answer::WouldBlock),
         Reply::Closed => Ok(Answer::Closed),
@@ -373,5 +390,6 @@ fn answer(reply: Reply) -> Result<Answer, Refused> {
         )),
         Reply::TooMany { permits: 1 } => Err((Why::TooMany, "there is only one to be held".to_owned())),
         Reply::TooMany { permits } => Err((Why::TooMany, format!("there are only {permits} permits"))),
+        Reply::Failed(trouble) => Err((Why::Unable, trouble.to_string())),
     }
 }

@@ -1,13 +1,14 @@
 //! The broker at a real socket, with the real client and with whatever else may connect.
 
 mod attach;
+mod http;
 mod misuse;
 mod world;
 
 use std::time::Duration;
 
+use crate::yard::{Change, Slot};
 use forkyard_ipc::client::{Client, ClientError, Granted, Patience};
-use forkyard_ipc::yard::{Change, Slot};
 
 use world::World;
 

@@ -1,9 +1,9 @@
 //! What the machine decides is carried out here.
 
+use crate::yard::{Held, Reply, Request, Slot, Ticket};
 use forkyard_core::id::ProcessId;
 use forkyard_core::machine::{Action, Exit, Input};
 use forkyard_core::plan::{Hold, Resource};
-use forkyard_ipc::yard::{Held, Reply, Request, Slot, Ticket};
 
 use super::asks::Ask;
 use super::lives::{Fate, Tries};
@@ -64,6 +64,8 @@ impl Run {
             Some(Exit::Signal(_)) => false,
             None => true,
         };
+        // What has reached a client of the process before it ended does not go back.
+        self.broker.look(&mut self.yard);
         if in_order {
             self.yard.let_go(slot);
         } else {
@@ -121,6 +123,7 @@ impl Run {
                 | Reply::WouldBlock
                 | Reply::TooLarge { .. }
                 | Reply::TooMany { .. } => self.put_rest(batch),
+                Reply::Failed(trouble) => self.put_failed(batch, &trouble),
             },
             Some(Ask::Take(take)) => self.given(take, reply),
             Some(Ask::Task { pool, queue }) => self.task_arrived(pool, queue, reply),

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::yard::Ticket;
 use forkyard_core::id::{PoolId, ProcessId, QueueId, TaskId};
-use forkyard_ipc::yard::Ticket;
 use tokio::sync::oneshot;
 
 use super::PumpId;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::yard::ItemId;
 use forkyard_core::id::{ProcessId, QueueId, TaskId};
 use forkyard_core::machine::Exit;
-use forkyard_ipc::yard::ItemId;
 use tokio::sync::oneshot;
 
 use super::lives::Tries;
@@ -118,14 +118,14 @@ pub enum Happening {
         /// What, without its last newline.
         result: Vec<u8>,
     },
-    /// What a persistent worker answered.
-    Answer {
+    /// What a persistent worker answered to the first of its tasks.
+    Answers {
         /// Who.
         process: ProcessId,
         /// In which life.
         attempt: u32,
-        /// What; `None` when it was too large to be taken in.
-        line: Option<Vec<u8>>,
+        /// What, to each; `None` when it was too large to be taken in.
+        lines: Vec<Option<Vec<u8>>>,
     },
     /// The engine cannot do its work any more.
     Fault {

@@ -51,9 +51,7 @@ impl Herald {
 
     /// Notes one thing; it leaves with the next [`Herald::flush`].
     pub(super) fn tell(&mut self, news: News) {
-        self.lines
-            .extend_from_slice(records::to_json(&news, &self.plan, &self.run).to_string().as_bytes());
-        self.lines.push(b'\n');
+        records::write(&news, &self.plan, &self.run, &mut self.lines);
         let is_the_end = matches!(
             news,
             News::Record {

@@ -1,7 +1,7 @@
 //! The processes that are being started or are alive, and the watch over each.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,8 +39,8 @@ const DRAIN_LATE: Duration = Duration::from_mins(1);
 pub struct Life {
     /// Which.
     pub attempt: u32,
-    /// The task at hand, of a worker.
-    pub task: Option<TaskId>,
+    /// The tasks it has, of a worker: the one it works on, and those ahead.
+    pub tasks: VecDeque<TaskId>,
     /// How far it has come.
     pub state: State,
     /// The way of tasks to a persistent worker.
@@ -139,7 +139,7 @@ impl Lives {
     }
 
     pub(super) fn task(&self, process: ProcessId) -> Option<TaskId> {
-        self.present.get(&process)?.task
+        self.present.get(&process)?.tasks.front().copied()
     }
 
     /// The process is being stopped.

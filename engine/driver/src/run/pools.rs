@@ -3,10 +3,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::yard::{Reply, Request, Slot};
 use forkyard_core::id::{PoolId, ProcessId, QueueId, TaskId};
 use forkyard_core::machine::Input;
 use forkyard_core::plan::{Framing, WorkerKind};
-use forkyard_ipc::yard::{Reply, Request, Slot};
 
 use super::asks::Ask;
 use super::turn::Run;
@@ -76,7 +76,7 @@ impl Run {
             // Taken in the very moment when no more were wanted.
             (Reply::Item { id, .. }, _) => {
                 if let Some(queue) = self.source_queue(pool) {
-                    self.give_back(slot, queue, id);
+                    self.give_back(slot, queue, &[id]);
                 }
             }
             (Reply::Closed, Source::Queue(_)) => {
@@ -84,8 +84,15 @@ impl Run {
                 tasks.credit = 0;
                 self.inputs.push_back(Input::SourceEnded { pool });
             }
+            (Reply::Failed(trouble), Source::Queue(_)) => {
+                tasks.source = Source::Ended;
+                tasks.credit = 0;
+                self.failures.insert(pool, trouble.to_string().into());
+                self.inputs.push_back(Input::SourceFailed { pool });
+            }
             (
                 Reply::Closed
+                | Reply::Failed(_)
                 | Reply::Done
                 | Reply::Granted { .. }
                 | Reply::WouldBlock
@@ -120,25 +127,31 @@ impl Run {
             return;
         };
         if !fits(tasks.framing, &payload) {
-            return self.inputs.push_back(Input::Unfit { process, attempt });
+            return self.inputs.push_back(Input::Unfit { process, attempt, task });
         }
         let bytes = framed(tasks.framing, &payload);
         let Some(life) = self.lives.get_mut(process).filter(|life| life.attempt == attempt) else {
             return;
         };
-        life.task = Some(task);
+        life.tasks.push_back(task);
         if let Some(feed) = &life.feed {
             // A worker that reads no more is noticed by its exit; the task is tried again then.
             let _ = feed.try_send(bytes);
         }
     }
 
-    /// A persistent worker has answered.
-    pub(super) fn answered(&mut self, process: ProcessId, attempt: u32, answer: Option<Vec<u8>>) {
+    /// A persistent worker has answered some of its tasks.
+    pub(super) fn answered(&mut self, process: ProcessId, attempt: u32, answers: Vec<Option<Vec<u8>>>) {
+        for answer in answers {
+            self.answered_one(process, attempt, answer);
+        }
+    }
+
+    fn answered_one(&mut self, process: ProcessId, attempt: u32, answer: Option<Vec<u8>>) {
         let Some(life) = self.lives.get_mut(process).filter(|life| life.attempt == attempt) else {
             return;
         };
-        let (Some(task), Some(pool)) = (life.task.take(), self.plan.processes[process.index()].worker_of) else {
+        let (Some(task), Some(pool)) = (life.tasks.pop_front(), self.plan.processes[process.index()].worker_of) else {
             let name = &self.plan.processes[process.index()].name;
             tracing::warn!("`{name}` wrote a line without having a task; it is dropped");
             return;
@@ -170,7 +183,7 @@ impl Run {
         let slot = self.pool_slot(pool);
         let item = self.pools.of(pool).get_mut(task).and_then(|task| task.item.take());
         if let (Some(item), Some(queue)) = (item, self.source_queue(pool)) {
-            self.acknowledge(slot, queue, item);
+            self.acknowledge(slot, queue, &[item]);
         }
     }
 
@@ -190,13 +203,7 @@ impl Run {
         let slot = self.pool_slot(pool);
         let tasks = self.pools.of(pool);
         let to = tasks.results_to;
-        let result = match tasks.deliver(task) {
-            Ok(result) => result,
-            Err(error) => {
-                let name = &self.plan.pools[pool.index()].name;
-                return self.fault(format!("the results of pool `{name}` cannot be written: {error}").into());
-            }
-        };
+        let result = tasks.deliver(task);
         let (Some(QueueId(queue)), Some(item)) = (to, result) else {
             return self.inputs.push_back(Input::Delivered { pool, task });
         };

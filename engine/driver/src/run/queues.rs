@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 
 use forkyard_core::id::{ProcessId, QueueId};
 use forkyard_core::machine::Input;
-use forkyard_ipc::yard::{ItemId, Reply, Request, Slot};
 use tokio::sync::oneshot;
 
 use super::PumpId;
@@ -12,6 +11,7 @@ use super::asks::{Ask, Batch, Take};
 use super::turn::Run;
 use crate::stdio::receiver::TakeAnswer;
 use crate::stdio::sender::PutAnswer;
+use crate::yard::{ItemId, Reply, Request, Slot, Trouble};
 
 /// A pump is given so many bytes at once, and what goes over it: a batch of the largest items would be a gigabyte.
 const BATCH_BYTES: usize = 256 * 1024;
@@ -92,6 +92,7 @@ impl Run {
             match self.yard.ask(self.engine_slot(), ticket, put, true) {
                 None => return self.asks.park(ticket, Ask::Put(batch)),
                 Some(Reply::Broken | Reply::Closed) => return self.give_up(batch),
+                Some(Reply::Failed(trouble)) => return self.put_failed(batch, &trouble),
                 Some(_) => {}
             }
         }
@@ -103,6 +104,19 @@ impl Run {
         self.queues.tally(batch.queue).lost += 1 + batch.rest.len() as u64;
         // A pump that has ended meanwhile needs no answer.
         let _ = batch.answer.send(PutAnswer::Broken);
+    }
+
+    /// The items can be put nowhere.
+    pub(super) fn put_failed(&mut self, batch: Batch, trouble: &Trouble) {
+        let name = &self.plan.queues[batch.queue.index()].name;
+        match trouble {
+            // That has been told already.
+            Trouble::Damaged => {}
+            Trouble::NoSpace | Trouble::Other(_) => {
+                self.fault(format!("items cannot be put into `{name}`: {trouble}").into())
+            }
+        }
+        self.give_up(batch);
     }
 
     /// A pump wants items.
@@ -157,22 +171,22 @@ impl Run {
 
     /// What has become of items that a pump took.
     pub(super) fn settled(&mut self, process: ProcessId, queue: QueueId, read: Vec<ItemId>, unread: Vec<ItemId>) {
-        for item in read {
-            self.acknowledge(Slot(process.0), queue, item);
+        if !read.is_empty() {
+            self.acknowledge(Slot(process.0), queue, &read);
         }
-        for item in unread {
-            self.give_back(Slot(process.0), queue, item);
+        if !unread.is_empty() {
+            self.give_back(Slot(process.0), queue, &unread);
         }
     }
 
-    pub(super) fn acknowledge(&mut self, slot: Slot, queue: QueueId, item: ItemId) {
-        if self.yard.ack(slot, queue.0, item).is_err() {
+    pub(super) fn acknowledge(&mut self, slot: Slot, queue: QueueId, items: &[ItemId]) {
+        if self.yard.ack(slot, queue.0, items).is_err() {
             tracing::error!("an item of a queue was acknowledged that was not taken");
         }
     }
 
-    pub(super) fn give_back(&mut self, slot: Slot, queue: QueueId, item: ItemId) {
-        if self.yard.give_back(slot, queue.0, item).is_err() {
+    pub(super) fn give_back(&mut self, slot: Slot, queue: QueueId, items: &[ItemId]) {
+        if self.yard.give_back(slot, queue.0, items).is_err() {
             tracing::error!("an item of a queue was given back that was not taken");
         }
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forkyard_core::id::{ProcessId, TaskId};
-use forkyard_core::machine::Input;
+use forkyard_core::machine::{AHEAD_MAX, Input};
 use forkyard_core::plan::{Framing, Launch, Program};
 use tokio::sync::{mpsc, watch};
 
@@ -38,7 +38,7 @@ const PAUSE_LAST: Duration = Duration::from_secs(1);
 const TRIES_MAX: u32 = 16;
 
 /// How many tasks may wait to be written to a persistent worker: the machine gives it one at a time.
-const FEED_MAX: usize = 4;
+const FEED_MAX: usize = AHEAD_MAX + 2;
 
 /// Why a process could not be started.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl Run {
             process,
             Life {
                 attempt,
-                task,
+                tasks: task.into_iter().collect(),
                 state: State::Starting,
                 feed: None,
             },
@@ -237,7 +237,7 @@ impl Run {
         let (tree_gone, over) = watch::channel(false);
         let mut life = Life {
             attempt,
-            task,
+            tasks: task.into_iter().collect(),
             state: State::Running(Rc::clone(&body)),
             feed: None,
         };
@@ -332,7 +332,7 @@ impl Run {
     fn output(&self, life: &Life, process: ProcessId, log: Rc<Log>, stream: Stream) -> Output {
         let origin = Origin {
             process,
-            task: life.task,
+            task: life.tasks.front().copied(),
             stream,
             start: self.start,
         };

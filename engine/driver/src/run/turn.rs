@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +12,8 @@ use forkyard_core::id::{EventId, PoolId, ProcessId, QueueId};
 use forkyard_core::machine::{Exit, Input, Machine, Outbox, Record, Stopped, Verdict};
 use forkyard_core::plan::Plan;
 use forkyard_core::time::Time;
-use forkyard_ipc::yard::{Change, Yard};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
@@ -32,12 +35,16 @@ use crate::stdio::output::time_since;
 use crate::table::Table;
 use crate::tasks::Pools;
 use crate::tree;
+use crate::yard::{Change, Yard};
 
 /// How many happenings may wait; whoever has more waits too.
 const INBOX_MAX: usize = 4096;
 
 /// How many of them are taken in before the machine's decisions are carried out and told.
 const TURN_MAX: usize = 1024;
+
+/// How soon the yard is looked at again when a program stands still in the middle of something.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
 /// A run under way.
 pub struct Run {
@@ -86,6 +93,7 @@ struct Ears {
     inbox: mpsc::Receiver<Happening>,
     clients: mpsc::Receiver<FromClient>,
     signals: mpsc::Receiver<Heard>,
+    bell: AsyncFd<OwnedFd>,
 }
 
 /// Numbers for pumps.
@@ -117,6 +125,12 @@ impl Run {
         directory.started().map_err(RunError::Directory)?;
         let records = RunDirectory::append(&directory.records()).map_err(RunError::Directory)?;
         let facts = Facts::new(&plan, &options, limits).map_err(RunError::begin("draw tokens"))?;
+        let yard = Yard::create(&directory.yard(), super::layout(&plan)).map_err(RunError::begin("make its yard"))?;
+        let bell = yard.descriptor().try_clone_to_owned();
+        // SAFETY: an `OwnedFd` stays open, and the same, until the `AsyncFd` that owns it now is dropped.
+        let bell = bell.and_then(|bell| {
+            unsafe { AsyncFd::register_with_interest(bell, Interest::READABLE) }.map_err(io::Error::from)
+        });
         let alarm = Alarm::default();
         let (inbox, happenings) = mpsc::channel(INBOX_MAX);
         let (clients, from_clients) = mpsc::channel(INBOX_MAX);
@@ -127,7 +141,7 @@ impl Run {
             wake: None,
             verdict: None,
             fault: None,
-            yard: Yard::new(super::layout(&plan)),
+            yard,
             asks: Asks::default(),
             queues: Queues::new(plan.queues.len()),
             broker: Broker::bind(directory.socket(), clients, &alarm).map_err(RunError::begin("open its socket"))?,
@@ -150,6 +164,7 @@ impl Run {
                 inbox: happenings,
                 clients: from_clients,
                 signals: signals::listen(&alarm).map_err(RunError::begin("listen to signals"))?,
+                bell: bell.map_err(RunError::begin("listen to its yard"))?,
             }),
             alarm,
             herald: Herald::new(Arc::clone(&plan), directory.id().to_owned(), records, news),
@@ -194,6 +209,10 @@ impl Run {
                 self.act(action);
             }
         }
+        if let Err((pool, error)) = self.pools.flush() {
+            let name = &self.plan.pools[pool.index()].name;
+            self.fault(format!("the results of pool `{name}` cannot be written: {error}").into());
+        }
         if let Err(error) = self.herald.flush() {
             self.fault(format!("the records of the run cannot be written: {error}").into());
         }
@@ -220,10 +239,16 @@ impl Run {
                 self.replied(ticket, reply);
             }
             for change in changes {
-                self.inputs.push_back(match change {
-                    Change::EventSet(event) => Input::EventSet { event: EventId(event) },
-                    Change::Drained(queue) => Input::QueueDrained { queue: QueueId(queue) },
-                });
+                match change {
+                    Change::EventSet(event) => self.inputs.push_back(Input::EventSet { event: EventId(event) }),
+                    Change::Drained(queue) => self.inputs.push_back(Input::QueueDrained { queue: QueueId(queue) }),
+                    Change::Damaged(station) => {
+                        let name = self.yard.name(station);
+                        tracing::error!(
+                            "`{name}` is damaged: a process has overwritten its memory; nobody can use it any more"
+                        );
+                    }
+                }
             }
         }
     }
@@ -239,6 +264,12 @@ impl Run {
                 self.inputs.push_back(Input::Wake);
             }
             () = self.herald.room(), if self.herald.is_behind() => self.herald.offer(),
+            rung = ears.bell.readable() => {
+                // The yard looks at everything that may have rung before it rings again.
+                rung.map_err(RunError::begin("listen to its yard"))?.clear_ready();
+                self.yard.look();
+            }
+            () = tokio::time::sleep(BUSY_PAUSE), if self.yard.is_busy() => self.yard.look(),
             () = self.alarm.rung() => return Err(RunError::Panicked),
         }
         for _ in 0..TURN_MAX {
@@ -321,7 +352,11 @@ impl Run {
                 refused,
             } => self.oversized(process, queue, refused),
             Happening::Result { process, result } => self.result(process, result),
-            Happening::Answer { process, attempt, line } => self.answered(process, attempt, line),
+            Happening::Answers {
+                process,
+                attempt,
+                lines,
+            } => self.answered(process, attempt, lines),
             Happening::Fault { reason } => self.fault(reason),
         }
     }
@@ -406,6 +441,7 @@ impl Run {
     /// Counts what is left, and writes down how it ended.
     fn end(mut self, verdict: Verdict) -> Result<Verdict, RunError> {
         self.count();
+        self.yard.remove();
         self.herald.finish().map_err(RunError::Directory)?;
         self.options
             .directory

@@ -10,9 +10,9 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::Duration;
 
+use crate::yard::ItemId;
 use forkyard_core::id::{ProcessId, QueueId};
 use forkyard_core::plan::Framing;
-use forkyard_ipc::yard::ItemId;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot, watch};

@@ -1,6 +1,7 @@
 //! The streams of a pool's workers: results, and the tasks of persistent workers.
 
 use forkyard_core::id::ProcessId;
+use forkyard_core::machine::AHEAD_MAX;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::pipe::Sender;
 use tokio::sync::mpsc;
@@ -44,11 +45,17 @@ pub async fn answers(
         }
         // An answer that is too large is still an answer: without it the task would wait for ever.
         let oversized = (0..cutter.take_refused()).map(|_| None);
-        for line in lines.drain(..).map(Some).chain(oversized) {
-            let answer = Happening::Answer { process, attempt, line };
-            if inbox.send(answer).await.is_err() {
-                return;
-            }
+        let lines: Vec<_> = lines.drain(..).map(Some).chain(oversized).collect();
+        if lines.is_empty() {
+            continue;
+        }
+        let answers = Happening::Answers {
+            process,
+            attempt,
+            lines,
+        };
+        if inbox.send(answers).await.is_err() {
+            return;
         }
     }
     if let Some(output) = output {
@@ -59,9 +66,11 @@ pub async fn answers(
 /// Writes tasks, framed already, to a persistent worker, until there are no more. A worker that has closed its
 /// stdin is noticed by its exit, or by its `timeout`.
 pub async fn feed(mut pipe: Sender, mut tasks: mpsc::Receiver<Vec<u8>>) {
-    while let Some(task) = tasks.recv().await {
-        if pipe.write_all(&task).await.is_err() {
+    let mut batch = Vec::new();
+    while tasks.recv_many(&mut batch, AHEAD_MAX).await > 0 {
+        if pipe.write_all(&batch.concat()).await.is_err() {
             return;
         }
+        batch.clear();
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use forkyard_core::id::TaskId;
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
 
 use crate::directory::RunDirectory;
 
@@ -14,37 +14,69 @@ use crate::directory::RunDirectory;
 pub struct Results {
     path: PathBuf,
     file: Option<File>,
+    /// Lines that are not in the file yet.
+    lines: Vec<u8>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    item: Text<'a>,
+    /// `None` when the pool's output goes elsewhere.
+    result: Option<Text<'a>>,
+    task: TaskId,
 }
 
 impl Results {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, file: None }
+        Self {
+            path,
+            file: None,
+            lines: Vec::new(),
+        }
     }
 
-    /// Appends one line; `result` is `None` when the pool's output goes elsewhere.
-    pub(super) fn append(&mut self, task: TaskId, item: &[u8], result: Option<&[u8]>) -> io::Result<()> {
+    /// Notes one line; it is in the file with the next [`Results::flush`].
+    pub(super) fn note(&mut self, task: TaskId, item: &[u8], result: Option<&[u8]>) {
+        let line = Line {
+            item: Text(item),
+            result: result.map(Text),
+            task,
+        };
+        // To write text into memory cannot fail.
+        let _ = serde_json::to_writer(&mut self.lines, &line);
+        self.lines.push(b'\n');
+    }
+
+    /// Appends what was noted, in one write.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        if self.lines.is_empty() {
+            return Ok(());
+        }
         let mut file = match self.file.take() {
             Some(file) => file,
             None => RunDirectory::append(&self.path)?,
         };
-        let mut line = json!({"task": task, "item": text(item), "result": result.map(text)}).to_string();
-        line.push('\n');
-        file.write_all(line.as_bytes())?;
+        let written = file.write_all(&self.lines);
+        self.lines.clear();
         self.file = Some(file);
-        Ok(())
+        written
     }
 }
 
 /// Text as it is; other bytes as `{"hex": "…"}`, so that nothing is lost.
-fn text(bytes: &[u8]) -> Value {
-    use std::fmt::Write as _;
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return json!(text);
+struct Text<'a>(&'a [u8]);
+
+impl Serialize for Text<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use std::fmt::Write as _;
+        if let Ok(text) = std::str::from_utf8(self.0) {
+            return serializer.serialize_str(text);
+        }
+        let mut hex = String::with_capacity(self.0.len() * 2);
+        for byte in self.0 {
+            // Writing to a string cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+        }
+        serializer.collect_map([("hex", hex)])
     }
-    let mut hex = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-    }
-    json!({"hex": hex})
 }

@@ -254,7 +254,7 @@ fn spin(rounds: u32, soon: impl Fn() -> bool) {
 }
 
 /// A pause that doubles from round to round.
-pub(super) fn pause(round: u32) {
+pub(crate) fn pause(round: u32) {
     for _ in 0..1_u32 << round.min(PAUSE_DOUBLINGS) {
         hint::spin_loop();
     }

@@ -1,8 +1,7 @@
 //! An item taken from a queue.
 
 use super::{Client, ClientError};
-use crate::wire::Ask;
-use crate::yard::ItemId;
+use crate::wire::{Ask, ItemId};
 
 /// An item taken from a queue. It is gone from there only with [`Item::ack`]; dropped without it, or
 /// lost with its client, it goes back to the queue's front.

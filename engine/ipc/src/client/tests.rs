@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use super::{Client, ClientError, Granted, Patience};
 use crate::channel::Kind;
-use crate::wire::{Answer, Ask, Decoder, Touch, Why};
-use crate::yard::ItemId;
+use crate::wire::{Answer, Ask, Decoder, ItemId, Touch, Why};
 
 /// The engine's end: it checks what it is asked, and answers as it is told.
 struct Engine {

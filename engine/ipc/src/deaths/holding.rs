@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{End, Victim, at_every_step, at_every_two_steps};
+use super::{End, Victim, at_every_step, at_two_steps, stride};
 use crate::channel::{Channel, Kind, Place, Shape};
 use crate::patience::Patience;
 use crate::{Event, Lock, Semaphore};
 
-/// Few slots, so that there are few steps.
+/// Few slots, so that there are few steps: for us, who dies, and who repairs or waits.
 fn small(kind: Kind) -> Shape {
     Shape {
-        slots: 4,
+        slots: 3,
         ..Shape::new(kind)
     }
 }
@@ -45,7 +45,7 @@ fn a_lock_is_free_whenever_its_user_is_killed() {
         };
         let steps = at_every_step(|| lock(reentrant), Lock::channel, use_it, |lock, _| is_free(lock));
         assert!(steps >= 2);
-        at_every_two_steps(|| lock(reentrant), Lock::channel, use_it, |lock, _| is_free(lock));
+        at_two_steps(1, || lock(reentrant), Lock::channel, use_it, |lock, _| is_free(lock));
     }
 }
 
@@ -61,7 +61,7 @@ fn a_lock_that_dies_with_its_holder_is_orphaned_once() {
         is_free(lock);
     };
     at_every_step(|| lock(false), Lock::channel, hold, look);
-    at_every_two_steps(|| lock(false), Lock::channel, hold, look);
+    at_two_steps(1, || lock(false), Lock::channel, hold, look);
 }
 
 #[test]
@@ -128,6 +128,11 @@ fn semaphore() -> Semaphore {
     Semaphore::make(&Place::Memory, 5, false, small(Kind::Semaphore)).expect("there is memory")
 }
 
+/// With more permits than tokens, so that some are counted.
+fn large_semaphore() -> Semaphore {
+    Semaphore::make(&Place::Memory, 12, false, small(Kind::Semaphore)).expect("there is memory")
+}
+
 /// All permits are there, and can be had.
 fn permits_add_up(semaphore: &Semaphore, total: u32) {
     semaphore.channel().bury_dead().expect("it is whole");
@@ -154,11 +159,20 @@ fn permits_add_up_whenever_somebody_is_killed() {
     };
     let look = |semaphore: &Semaphore, _| permits_add_up(semaphore, 5);
     assert!(at_every_step(semaphore, Semaphore::channel, use_them, look) > 20);
-    let briefly = |semaphore: &Semaphore| {
-        std::mem::forget(semaphore.acquire(3).expect("it is whole"));
-        semaphore.release_any(2).expect("they are ours");
+    let use_more = |semaphore: &Semaphore| {
+        std::mem::forget(semaphore.acquire(7).expect("it is whole"));
+        semaphore.release_raw(2).expect("they are ours");
+        std::mem::forget(semaphore.acquire(4).expect("it is whole"));
+        semaphore.release_any(9).expect("they are ours");
     };
-    at_every_two_steps(semaphore, Semaphore::channel, briefly, look);
+    let look = |semaphore: &Semaphore, _| permits_add_up(semaphore, 12);
+    assert!(at_every_step(large_semaphore, Semaphore::channel, use_more, look) > 50);
+    let briefly = |semaphore: &Semaphore| {
+        // Four are counted, so one is a token.
+        std::mem::forget(semaphore.acquire(5).expect("it is whole"));
+        semaphore.release_any(5).expect("they are ours");
+    };
+    at_two_steps(stride(4), large_semaphore, Semaphore::channel, briefly, look);
 }
 
 #[test]
@@ -182,7 +196,7 @@ fn permits_that_die_with_their_holder_are_orphaned_once() {
         drop(guard);
         permits_add_up(semaphore, 5);
     };
-    at_every_two_steps(semaphore, Semaphore::channel, hold, look);
+    at_two_steps(stride(4), semaphore, Semaphore::channel, hold, look);
 }
 
 /// One holds all, another waits for many, with a claim, and is killed at each step; a third one waits for few.
@@ -211,7 +225,11 @@ fn a_claim_dies_with_its_owner() {
 #[test]
 fn who_sleeps_for_permits_gets_them_though_nobody_comes_to_wake_him() {
     for step in 0.. {
-        let semaphore = semaphore();
+        let four = Shape {
+            slots: 4,
+            ..Shape::new(Kind::Semaphore)
+        };
+        let semaphore = Semaphore::make(&Place::Memory, 5, false, four).expect("there is memory");
         semaphore.channel().me().expect("there are slots");
         let (holder, few, many) = (semaphore.clone(), semaphore.clone(), semaphore.clone());
         let (mut told, tell) = std::io::pipe().expect("there are descriptors left");

@@ -2,16 +2,16 @@
 
 use std::cell::Cell;
 
-use super::{End, Victim, at_every_step, at_every_two_steps, die_at};
+use super::{End, Victim, at_every_step, at_two_steps, die_at, stride};
 use crate::barrier::Arrival;
 use crate::channel::{Kind, Place, Shape};
 use crate::patience::Patience;
 use crate::{Barrier, Cells, Condition, Error, Lock};
 
-/// Few slots, so that there are few steps.
+/// Few slots, so that there are few steps: for us, who dies, and who repairs or waits.
 fn small(kind: Kind) -> Shape {
     Shape {
-        slots: 4,
+        slots: 3,
         ..Shape::new(kind)
     }
 }
@@ -48,7 +48,29 @@ fn all_meet_or_all_are_told_that_a_party_has_died() {
         }
     };
     assert!(at_every_step(prepare, |(barrier, _)| barrier.channel(), arrive, look) > 8);
-    at_every_two_steps(prepare, |(barrier, _)| barrier.channel(), arrive, look);
+    at_two_steps(stride(4), prepare, |(barrier, _)| barrier.channel(), arrive, look);
+}
+
+/// One has arrived of three, and another one dies while it arrives or when it has arrived.
+#[test]
+fn a_party_that_dies_waiting_breaks_the_barrier() {
+    let prepare = || {
+        let barrier = barrier(3);
+        let arrival = barrier.arrive().expect("it is whole");
+        (barrier, arrival)
+    };
+    let arrive = |(barrier, _): &(Barrier, Arrival)| assert_eq!(barrier.arrive().expect("it is whole").index, 1);
+    let look = |(barrier, arrival): &(Barrier, Arrival), end| {
+        barrier.channel().bury_dead().expect("it is whole");
+        match barrier.meet(*arrival, Patience::Try) {
+            Err(Error::BrokenBarrier) => assert!(barrier.is_broken()),
+            // It was killed before it had arrived.
+            Ok(false) => assert_eq!((barrier.waiting(), end), (1, End::Killed)),
+            other => panic!("one of three is missing: {other:?}"),
+        }
+    };
+    at_every_step(prepare, |(barrier, _)| barrier.channel(), arrive, look);
+    at_two_steps(stride(4), prepare, |(barrier, _)| barrier.channel(), arrive, look);
 }
 
 #[test]
@@ -84,10 +106,7 @@ fn who_breaks_or_resets_a_barrier_may_be_killed_doing_so() {
         let arrival = barrier.arrive().expect("it is whole");
         (barrier, arrival)
     };
-    let renew = |(barrier, _): &(Barrier, Arrival)| {
-        barrier.abort().expect("it is whole");
-        barrier.reset().expect("it is whole");
-    };
+    let renew = |(barrier, _): &(Barrier, Arrival)| barrier.reset().expect("it is whole");
     let look = |(barrier, arrival): &(Barrier, Arrival), end| {
         barrier.channel().bury_dead().expect("it is whole");
         match barrier.meet(*arrival, Patience::Try) {
@@ -96,15 +115,24 @@ fn who_breaks_or_resets_a_barrier_may_be_killed_doing_so() {
         }
         assert!(!barrier.is_broken() || end == End::Killed);
     };
-    at_every_two_steps(prepare, |(barrier, _)| barrier.channel(), renew, look);
+    at_two_steps(stride(4), prepare, |(barrier, _)| barrier.channel(), renew, look);
 }
 
 type Pair = (Lock, Condition);
 
 fn pair() -> Pair {
-    let lock = Lock::make(&Place::Memory, true, small(Kind::Lock)).expect("there is memory");
+    let shape = Shape {
+        slots: 4,
+        ..Shape::new(Kind::Lock)
+    };
+    let lock = Lock::make(&Place::Memory, true, shape).expect("there is memory");
     lock.channel().me().expect("there are slots");
-    let condition = Condition::make(&Place::Memory, small(Kind::Condition)).expect("there is memory");
+    // For us, two who wait, and one more.
+    let shape = Shape {
+        slots: 4,
+        ..Shape::new(Kind::Condition)
+    };
+    let condition = Condition::make(&Place::Memory, shape).expect("there is memory");
     (lock, condition)
 }
 
@@ -236,5 +264,5 @@ fn a_value_is_written_whole_or_not_at_all_and_its_lock_tells() {
         make()
     };
     assert_eq!(at_every_step(counted, Cells::channel, write, look) + 1, count.get());
-    at_every_two_steps(make, Cells::channel, write, look);
+    at_two_steps(stride(4), make, Cells::channel, write, look);
 }

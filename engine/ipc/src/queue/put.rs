@@ -9,7 +9,7 @@ use super::layout::{
     class_of,
 };
 use super::{Queue, SMALL_BYTES_MAX, SPINS};
-use crate::channel::{Attempt, Latched, Slot};
+use crate::channel::{Attempt, Latched, Manner, Slot};
 use crate::error::Error;
 use crate::patience::{Deadline, Patience};
 
@@ -63,7 +63,8 @@ impl Queue {
     #[inline]
     pub fn put_as(&self, slot: Slot, item: &[u8], patience: Patience) -> Result<bool, Error> {
         self.check_length(item.len() as u64)?;
-        if item.len() <= SMALL_BYTES_MAX {
+        // A host that finds the channel busy between two steps could not take the first one back.
+        if item.len() <= SMALL_BYTES_MAX || self.channel.manner() == Manner::Host {
             let put = self.when_there_is_room(patience, |table, latched| table.put(latched, item))?;
             return Ok(put.is_some());
         }

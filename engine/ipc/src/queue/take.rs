@@ -491,10 +491,11 @@ impl Table<'_> {
         Ok(first.map(|(index, status)| (index, status.deliveries)))
     }
 
-    /// Nothing is ready, reserved or taken.
+    /// Nothing is taken or reserved, nor ready for anybody who might get it.
     #[inline]
     pub(super) fn is_done(self) -> bool {
-        self.get(READY) == 0 && self.get(TAKEN) == 0 && self.get(RESERVED) == 0
+        let is_wanted = self.get(ENDING) != Ending::Broken as u32;
+        (self.get(READY) == 0 || !is_wanted) && self.get(TAKEN) == 0 && self.get(RESERVED) == 0
     }
 
     /// Whether an item may still come to a closed queue that the slot would have to get: what it has taken itself it need not

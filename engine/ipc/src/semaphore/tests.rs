@@ -39,6 +39,22 @@ fn permits_are_held_by_their_slots_and_come_back() {
 }
 
 #[test]
+fn more_permits_than_tokens_are_counted() {
+    let ours = semaphore(100, true);
+    let theirs = other(&ours);
+    let most = ours.acquire(93).expect("it is whole");
+    let rest: Vec<_> = (0..7).map(|_| theirs.acquire(1).expect("it is whole")).collect();
+    assert!(theirs.try_acquire(1).expect("it is whole").is_none());
+    assert_eq!((ours.free(), ours.holders().len()), (0, 2));
+    theirs.release_any(3).expect("they are held");
+    assert!(ours.try_acquire(4).expect("it is whole").is_none());
+    drop((most, rest));
+    assert_eq!(ours.free(), 100);
+    mend(ours.channel()).expect("it is whole");
+    assert_eq!(ours.free(), 100);
+}
+
+#[test]
 fn nonsense_is_refused() {
     let bounded = semaphore(2, true);
     assert!(matches!(bounded.try_acquire(3), Err(Error::TooMany { permits: 2 })));
@@ -128,7 +144,7 @@ fn a_claim_that_is_not_renewed_lapses() {
     let me = theirs.channel().me().expect("claimed");
     let held = permits.acquire(1).expect("it is whole");
     let long_ago = Instant::now().checked_sub(UNCLAIMED_MAX).expect("the clock has run");
-    theirs.join_crowd(2, theirs.claim_of(me), long_ago);
+    theirs.join_crowd(2, theirs.claim_of(me), long_ago, Patience::Block);
     assert!(permits.try_acquire(1).expect("it is whole").is_none(), "it is claimed");
     permits.channel().u64(LEASE).store(clock() - 1, Ordering::SeqCst);
     assert!(permits.try_acquire(1).expect("it is whole").is_some());

@@ -1,9 +1,8 @@
 //! What the engine answers.
 
 use super::fields::{Reader, Writer};
-use super::{Frame, OVERHEAD_BYTES_MAX, WireError};
+use super::{Frame, ItemId, OVERHEAD_BYTES_MAX, WireError};
 use crate::channel::Kind;
-use crate::yard::ItemId;
 
 /// An answer of the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,7 @@
 //! What a client asks.
 
 use super::fields::{Reader, Writer};
-use super::{Frame, OVERHEAD_BYTES_MAX, Touch, WireError};
-use crate::yard::ItemId;
+use super::{Frame, ItemId, OVERHEAD_BYTES_MAX, Touch, WireError};
 
 /// A request of a client. Names are those of the workflow.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! What is written is read again, in whatever pieces; whatever else comes is an error and no panic.
 
-use super::{Answer, Ask, Decoder, Frame, HEADER_BYTES, OVERHEAD_BYTES_MAX, PAYLOAD_BYTES_MAX, Touch, Why, WireError};
+use super::{
+    Answer, Ask, Decoder, Frame, HEADER_BYTES, ItemId, OVERHEAD_BYTES_MAX, PAYLOAD_BYTES_MAX, Touch, Why, WireError,
+};
 use crate::channel::Kind;
-use crate::yard::ItemId;
 
 fn asks() -> Vec<Ask> {
     let name = || "jobs".to_owned();

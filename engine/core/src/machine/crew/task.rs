@@ -1,10 +1,10 @@
 //! The way of a task.
 //!
 //! ```text
-//!  taken ─▶ Ready ─▶ Running ─▶ Done ─▶ Delivering ─▶ over
-//!             ▲         │ failed, or its worker died
-//!             ├─────────┤
-//!             └ Backoff ┴─▶ lost: failed for good
+//!  taken ─▶ Ready ─(Ahead)─▶ Running ─▶ Done ─▶ Delivering ─▶ over
+//!             ▲                 │ failed, or its worker died
+//!             ├─────────────────┤
+//!             └──── Backoff ────┴─▶ lost: failed for good
 //! ```
 
 use super::super::timer::Timer;
@@ -26,6 +26,8 @@ pub(in crate::machine) struct Task {
 pub(in crate::machine) enum TaskState {
     /// It waits for a worker.
     Ready,
+    /// It lies before a worker that works on another one.
+    Ahead,
     /// A worker has it.
     Running,
     /// It failed, and waits to be tried again.
@@ -55,7 +57,9 @@ impl Crew {
                     match self.tasks.get(&self.deliver_next).map(|task| task.state) {
                         Some(TaskState::Done) => return Some(self.deliver_next),
                         None | Some(TaskState::Delivering) => self.deliver_next.0 += 1,
-                        Some(TaskState::Ready | TaskState::Running | TaskState::Backoff) => return None,
+                        Some(TaskState::Ready | TaskState::Ahead | TaskState::Running | TaskState::Backoff) => {
+                            return None;
+                        }
                     }
                 }
                 None

@@ -3,7 +3,8 @@
 use super::super::process::{Process, State};
 use super::super::timer::Timer;
 use super::super::{Action, Exit, Machine, Outcome, Record, Why};
-use super::task::Miss;
+use super::pace::Pace;
+use super::task::{Miss, TaskState};
 use super::{BARREN_LIVES_MAX, Phase};
 use crate::id::{PoolId, ProcessId, TaskId};
 use crate::plan::WorkerKind;
@@ -25,26 +26,106 @@ impl Machine {
 
     /// A worker that is free gets a task.
     pub(super) fn give(&mut self, pool: PoolId, worker: ProcessId, task: TaskId, kind: WorkerKind) {
-        let place = self.place(pool, worker);
+        let (place, now) = (self.place(pool, worker), self.now);
         if let Some(crew) = self.crew(pool) {
             crew.workers[place].task = Some(task);
+            crew.workers[place].pace.begin(now);
         }
         match kind {
             WorkerKind::Task => self.begin_life(worker),
             WorkerKind::Persistent => {
-                let attempt = self.process(worker).attempt;
-                self.act(Action::Assign {
-                    process: worker,
-                    attempt,
-                    task,
-                });
-                if let Some(timeout) = self.plan.processes[worker.index()].timeout {
-                    let timer = Timer::Timeout {
-                        process: worker,
-                        attempt,
-                        task: Some(task),
-                    };
-                    self.timers.set(self.now.after(timeout), timer);
+                self.assign(worker, task);
+                self.limit(worker, task);
+            }
+        }
+    }
+
+    fn assign(&mut self, worker: ProcessId, task: TaskId) {
+        let attempt = self.process(worker).attempt;
+        self.act(Action::Assign {
+            process: worker,
+            attempt,
+            task,
+        });
+    }
+
+    /// The worker has so much time for the task from now on.
+    fn limit(&mut self, worker: ProcessId, task: TaskId) {
+        if let Some(timeout) = self.plan.processes[worker.index()].timeout {
+            let timer = Timer::Timeout {
+                process: worker,
+                attempt: self.process(worker).attempt,
+                task: Some(task),
+            };
+            self.timers.set(self.now.after(timeout), timer);
+        }
+    }
+
+    /// A worker that has a task gets as many ahead as it is fast, and lives for.
+    pub(super) fn give_ahead(&mut self, pool: PoolId, worker: ProcessId) {
+        let place = self.place(pool, worker);
+        let running = self.process(worker).state == State::Running;
+        loop {
+            let Some((crew, work)) = self.crew_and_work(pool) else {
+                return;
+            };
+            let known = &crew.workers[place];
+            let life = work.recycle.unwrap_or(u32::MAX).saturating_sub(known.served) as usize;
+            let room = known.pace.window().min(life.saturating_sub(1));
+            if !running || known.task.is_none() || known.ahead.len() >= room {
+                return;
+            }
+            let Some(task) = crew.ready.pop_front() else { return };
+            crew.workers[place].ahead.push_back(task);
+            crew.ahead += 1;
+            if let Some(task) = crew.tasks.get_mut(&task) {
+                task.state = TaskState::Ahead;
+            }
+            self.assign(worker, task);
+        }
+    }
+
+    /// The worker has no more to do with its task, and begins the next one that lies before it.
+    fn next_task(&mut self, pool: PoolId, worker: ProcessId) -> Option<TaskId> {
+        let task = self.unassign(pool, worker)?;
+        let (place, now) = (self.place(pool, worker), self.now);
+        let crew = self.crew(pool)?;
+        if let Some(next) = crew.workers[place].ahead.pop_front() {
+            crew.ahead -= 1;
+            crew.busy += 1;
+            crew.workers[place].task = Some(next);
+            crew.workers[place].pace.begin(now);
+            if let Some(next) = crew.tasks.get_mut(&next) {
+                next.state = TaskState::Running;
+            }
+            self.limit(worker, next);
+        }
+        Some(task)
+    }
+
+    /// What lay before a worker that has gone is as if it had never been given.
+    fn take_back(&mut self, pool: PoolId, worker: ProcessId, outcome: Outcome) {
+        let place = self.place(pool, worker);
+        let Some(crew) = self.crew(pool) else { return };
+        let ahead = std::mem::take(&mut crew.workers[place].ahead);
+        crew.ahead -= ahead.len();
+        crew.window -= crew.workers[place].pace.window();
+        crew.workers[place].pace = Pace::UNKNOWN;
+        crew.window += crew.workers[place].pace.window();
+        match (crew.phase, outcome) {
+            (Phase::Working, _) => {
+                for id in ahead.into_iter().rev() {
+                    if let Some(task) = crew.tasks.get_mut(&id) {
+                        task.state = TaskState::Ready;
+                    }
+                    crew.ready.push_front(id);
+                }
+            }
+            // They are neither done nor failed, they are left.
+            (_, Outcome::Stopped) => {}
+            (Phase::Waiting | Phase::Closing | Phase::Ceasing(_) | Phase::Ended(_), _) => {
+                for task in ahead {
+                    self.task_lost(pool, task, worker);
                 }
             }
         }
@@ -114,51 +195,73 @@ impl Machine {
         if self.process(worker).attempt != attempt || !self.process(worker).is_alive() {
             return;
         }
-        let Some(task) = self.unassign(pool, worker) else {
+        let (place, now) = (self.place(pool, worker), self.now);
+        if let Some(crew) = self.crew(pool)
+            && crew.workers[place].task.is_some()
+        {
+            crew.barren = 0;
+            crew.workers[place].served += 1;
+            crew.window -= crew.workers[place].pace.window();
+            crew.workers[place].pace.answered(now);
+            crew.window += crew.workers[place].pace.window();
+        }
+        let Some(task) = self.next_task(pool, worker) else {
             return;
         };
-        let place = self.place(pool, worker);
         let running = self.process(worker).state == State::Running;
         let Some((crew, work)) = self.crew_and_work(pool) else {
             return;
         };
-        let recycle = work.recycle;
-        crew.barren = 0;
-        crew.workers[place].served += 1;
-        let retire = crew.phase != Phase::Working || recycle == Some(crew.workers[place].served);
-        if running && !retire {
+        let retire = crew.phase != Phase::Working || work.recycle == Some(crew.workers[place].served);
+        let rests = running && crew.workers[place].task.is_none();
+        if rests && !retire {
             crew.idle.insert(worker);
         }
         self.task_done(pool, task, worker);
-        if running && retire {
+        if rests && retire {
             self.dismiss(worker);
         }
         self.advance(pool);
     }
 
-    /// The task cannot be given to a persistent worker: it has failed for good, and the worker is free again.
-    pub(in crate::machine) fn unfit(&mut self, worker: ProcessId, attempt: u32) {
+    /// The task cannot be given to a persistent worker: it has failed for good, and the worker is free for another.
+    pub(in crate::machine) fn unfit(&mut self, worker: ProcessId, attempt: u32, task: TaskId) {
         let Some(pool) = self.plan.processes[worker.index()].worker_of else {
             return;
         };
         if self.process(worker).attempt != attempt || !self.process(worker).is_alive() {
             return;
         }
-        let Some(task) = self.unassign(pool, worker) else {
-            return;
-        };
+        let place = self.place(pool, worker);
         let running = self.process(worker).state == State::Running;
+        if self.task_of(worker) == Some(task) {
+            self.next_task(pool, worker);
+        } else if !self.drop_ahead(pool, worker, task) {
+            return;
+        }
         if let Some(crew) = self.crew(pool)
-            && crew.phase == Phase::Working
+            && running
+            && crew.workers[place].task.is_none()
         {
-            if running {
+            if crew.phase == Phase::Working {
                 crew.idle.insert(worker);
+            } else {
+                self.dismiss(worker);
             }
-        } else {
-            self.dismiss(worker);
         }
         self.task_lost(pool, task, worker);
         self.advance(pool);
+    }
+
+    /// Takes away a task that lies before a worker; false when it does not.
+    fn drop_ahead(&mut self, pool: PoolId, worker: ProcessId, task: TaskId) -> bool {
+        let place = self.place(pool, worker);
+        let Some(crew) = self.crew(pool) else { return false };
+        let before = crew.workers[place].ahead.len();
+        crew.workers[place].ahead.retain(|other| *other != task);
+        let dropped = before - crew.workers[place].ahead.len();
+        crew.ahead -= dropped;
+        dropped > 0
     }
 
     pub(in crate::machine) fn worker_not_started(&mut self, pool: PoolId, worker: ProcessId) {
@@ -199,6 +302,7 @@ impl Machine {
         });
         self.set_state(worker, State::Pending);
         let task = self.unassign(pool, worker);
+        self.take_back(pool, worker, outcome);
         self.rest(pool, worker);
         self.settle_task(pool, worker, task, exit, outcome);
         self.renew(pool, worker);

@@ -55,7 +55,7 @@ struct Life {
     stubborn: bool,
     /// It ends only when asked to.
     endless: bool,
-    task: Option<TaskId>,
+    tasks: VecDeque<TaskId>,
     stdin_closed: bool,
 }
 
@@ -104,7 +104,7 @@ impl<'a> World<'a> {
             .pools
             .iter()
             .map(|_| Source {
-                left: random.below(6),
+                left: random.below(16),
                 ..Source::default()
             })
             .collect();
@@ -278,7 +278,7 @@ impl<'a> World<'a> {
             asked_to_stop: false,
             stubborn: self.random.one_in(6),
             endless: self.random.one_in(3) && self.may_be_endless(process),
-            task,
+            tasks: task.into_iter().collect(),
             stdin_closed: false,
         };
         assert!(self.lives.insert(process, life).is_none(), "{process:?} runs twice");
@@ -319,10 +319,9 @@ impl<'a> World<'a> {
             !tally.completed.contains(&task) && !tally.discarded.contains(&task),
             "{task:?} is over"
         );
-        let elsewhere = self
-            .lives
-            .iter()
-            .any(|(other, life)| self.plan.processes[other.index()].worker_of == Some(pool) && life.task == Some(task));
+        let elsewhere = self.lives.iter().any(|(other, life)| {
+            self.plan.processes[other.index()].worker_of == Some(pool) && life.tasks.contains(&task)
+        });
         assert!(!elsewhere, "{task:?} is with two workers");
     }
 
@@ -330,12 +329,15 @@ impl<'a> World<'a> {
         if self.lives.get(&process).is_some_and(|life| life.attempt == attempt) {
             self.assert_free(process, task);
             if let Some(life) = self.life(process, attempt) {
-                assert!(life.task.is_none(), "{process:?} has two tasks");
-                life.task = Some(task);
+                assert!(
+                    !life.stdin_closed,
+                    "{process:?} gets a task behind the end of its stdin"
+                );
+                life.tasks.push_back(task);
             }
             if self.random.one_in(8) {
-                self.life(process, attempt).expect("it lives").task = None;
-                self.inbox.push_back(Input::Unfit { process, attempt });
+                self.life(process, attempt).expect("it lives").tasks.pop_back();
+                self.inbox.push_back(Input::Unfit { process, attempt, task });
             }
         }
     }
@@ -497,10 +499,10 @@ impl<'a> World<'a> {
 
     /// A persistent worker answers the task it has.
     fn answer(&mut self, process: ProcessId, life: &Life) -> bool {
-        if life.task.is_none() || !self.is_persistent(process) {
+        if life.tasks.is_empty() || !self.is_persistent(process) {
             return false;
         }
-        self.lives.get_mut(&process).expect("it lives").task = None;
+        self.lives.get_mut(&process).expect("it lives").tasks.pop_front();
         self.inbox.push_back(Input::Answered {
             process,
             attempt: life.attempt,

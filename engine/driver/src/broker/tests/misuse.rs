@@ -4,9 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use crate::yard::{Reply, Request, Slot, Ticket};
 use forkyard_ipc::client::{Client, ClientError, Patience};
 use forkyard_ipc::wire::{Answer, Ask, Decoder};
-use forkyard_ipc::yard::{Reply, Request, Slot, Ticket};
 
 use super::world::World;
 use crate::broker::ANSWERS_MAX;
@@ -155,7 +155,7 @@ async fn a_client_that_dies_between_take_and_acknowledgement_returns_the_item() 
 #[tokio::test]
 async fn what_is_granted_to_a_client_that_has_gone_is_undone() {
     let mut world = World::new();
-    let lock = forkyard_ipc::yard::Held::Lock(0);
+    let lock = crate::yard::Held::Lock(0);
     let owner = Slot(7);
     let acquire = Request::Acquire { held: lock, permits: 1 };
     let held = world.yard.ask(owner, Ticket(1), acquire, true);

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::yard::{Layout, LockKind, QueueLimits, Slot, Yard};
 use forkyard_core::id::{EventId, LockId, QueueId, SemaphoreId};
 use forkyard_core::plan::{
     Event, Framing, Grant, Launch, Lock, OnFailure, Plan, Process, Program, Queue, Resource, Semaphore,
 };
 use forkyard_core::source::Span;
 use forkyard_ipc::client::Client;
-use forkyard_ipc::yard::{Layout, LockKind, QueueLimits, Slot, Yard};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -33,11 +33,12 @@ pub struct World {
 impl World {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("yard")).expect("a folder");
         let (sender, inbox) = mpsc::channel(8);
         let broker = Broker::bind(&folder.path().join("socket"), sender, &Alarm::default()).expect("a socket");
         let names = Names::new(&plan(), vec!["write".to_owned(), "read".to_owned()]);
         Self {
-            yard: Yard::new(layout()),
+            yard: Yard::create(&folder.path().join("yard"), layout()).expect("a yard"),
             broker,
             names,
             inbox,
@@ -97,6 +98,7 @@ impl World {
 
     /// The slot's process is killed.
     pub fn died(&mut self, slot: Slot) {
+        self.broker.look(&mut self.yard);
         self.yard.died(slot);
         self.broker.hang_up(&mut self.yard, slot);
         self.pass_on_replies();
@@ -121,7 +123,8 @@ impl World {
         self.pass_on_replies();
     }
 
-    fn pass_on_replies(&mut self) {
+    /// Passes on what the yard has to say.
+    pub fn pass_on_replies(&mut self) {
         loop {
             let replies = self.yard.replies();
             if replies.is_empty() {
@@ -136,13 +139,17 @@ impl World {
 
 fn layout() -> Layout {
     Layout {
-        queues: vec![QueueLimits {
-            capacity: 2,
-            max_item: 2000,
-        }],
-        locks: vec![LockKind::Plain],
-        semaphores: vec![2],
-        events: vec![false],
+        slots: 3,
+        queues: vec![(
+            "jobs".to_owned(),
+            QueueLimits {
+                capacity: 2,
+                max_item: 2000,
+            },
+        )],
+        locks: vec![("report".to_owned(), LockKind::Plain)],
+        semaphores: vec![("slots".to_owned(), 2)],
+        events: vec![("go".to_owned(), false)],
     }
 }
 

@@ -47,6 +47,22 @@ fn persistent_workers_answer_each_line() {
             results.lines().nth(12),
             Some(r#"{"item":"12","result":"144","task":12}"#)
         );
+        // The end of a task is written by a shorter way: it must say what the long one does.
+        let records = std::fs::read_to_string(shown.directory.records()).expect("records");
+        let is_done = |news: &&News| {
+            let record = if let News::Record { record, .. } = news {
+                *record
+            } else {
+                return false;
+            };
+            matches!(record, Record::TaskDone { .. })
+        };
+        let done: Vec<_> = shown.news.iter().filter(is_done).collect();
+        assert_eq!(done.len(), 100);
+        for news in done {
+            let line = crate::records::to_json(news, &shown.plan, "").to_string();
+            assert!(records.lines().any(|known| known == line), "{line}");
+        }
     });
 }
 

@@ -29,7 +29,7 @@ pub struct Shown {
     pub verdict: Verdict,
     pub news: Vec<News>,
     pub directory: RunDirectory,
-    plan: Arc<Plan>,
+    pub plan: Arc<Plan>,
     folder: tempfile::TempDir,
 }
 

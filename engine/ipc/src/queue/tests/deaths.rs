@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::{MAX, item};
 use crate::channel::{Kind, Place, Shape};
-use crate::deaths::{End, Victim, at_every_step, at_two_steps};
+use crate::deaths::{self, End, Victim, at_every_step, at_two_steps};
 use crate::patience::Patience;
 use crate::queue::Queue;
 
@@ -12,10 +12,9 @@ const SMALL: usize = 3;
 const MEDIUM: usize = 100;
 const LARGE: usize = 5000;
 
-/// A repair looks at all there is: it has hundreds of steps. `FORKYARD_STRIDE=1` dies at each of them.
+/// A repair looks at all there is: it has hundreds of steps.
 fn stride() -> u64 {
-    let given = std::env::var("FORKYARD_STRIDE").ok();
-    given.and_then(|stride| stride.parse().ok()).unwrap_or(97)
+    deaths::stride(97)
 }
 
 /// Few slots, so that there are few steps.

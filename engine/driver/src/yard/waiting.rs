@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Held, Reply, Slot, Ticket};
+use super::{Held, Reply, Slot, Station, Ticket};
 
 /// Where a request waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,16 @@ pub(super) enum Place {
     Acquire(Held),
     /// For that event.
     Wait(u32),
+}
+
+impl Place {
+    pub(super) fn station(self) -> Station {
+        match self {
+            Self::Put(queue) | Self::Take(queue) => Station::Queue(queue),
+            Self::Acquire(held) => held.into(),
+            Self::Wait(event) => Station::Event(event),
+        }
+    }
 }
 
 /// The parked requests of all channels, and the replies not yet collected.
@@ -35,6 +45,12 @@ impl Waiting {
         let parked = self.parked.remove(&ticket);
         debug_assert!(parked.is_some(), "{ticket:?} is answered without being parked");
         self.ready.push((ticket, slot, reply));
+    }
+
+    /// The reply to that request, if it is ready.
+    pub(super) fn take_reply(&mut self, ticket: Ticket) -> Option<Reply> {
+        let index = self.ready.iter().rposition(|(of, ..)| *of == ticket)?;
+        Some(self.ready.remove(index).2)
     }
 
     pub(super) fn forget(&mut self, ticket: Ticket) -> Option<(Slot, Place)> {

@@ -1,7 +1,8 @@
 //! Random histories: the yard and the model are told the same, and must say the same.
 
 use super::model::Model;
-use crate::yard::{Held, ItemId, Layout, LockKind, QueueLimits, Reply, Request, Slot, Ticket, Yard};
+use super::world::World;
+use crate::yard::{Held, Layout, LockKind, QueueLimits, Reply, Request, Slot, Ticket};
 
 /// How many histories, and how many calls in each.
 const HISTORIES: u64 = 400;
@@ -56,30 +57,34 @@ impl Dice {
 }
 
 fn layout() -> Layout {
-    let queue = |capacity| QueueLimits { capacity, max_item: 4 };
+    let queue = |capacity| (format!("of-{capacity}"), QueueLimits { capacity, max_item: 4 });
     Layout {
+        slots: 4,
         queues: vec![queue(1), queue(3), queue(0)],
-        locks: vec![LockKind::Plain, LockKind::Reentrant],
-        semaphores: vec![3],
-        events: vec![false],
+        locks: vec![
+            ("plain".to_owned(), LockKind::Plain),
+            ("reentrant".to_owned(), LockKind::Reentrant),
+        ],
+        semaphores: vec![("semaphore".to_owned(), 3)],
+        events: vec![("event".to_owned(), false)],
     }
 }
 
 /// The two yards, and what the history remembers to say something sensible next.
 struct Pair {
-    yard: Yard,
+    yard: World,
     model: Model,
     dice: Dice,
     tickets: u64,
     asked: Vec<(Slot, u32)>,
-    outstanding: Vec<(Slot, u32, ItemId)>,
+    outstanding: Vec<(Slot, u32, u64)>,
 }
 
 impl Pair {
     fn new(seed: u64) -> Self {
         // A state of 0 would stay 0, and small seeds begin alike.
         let dice = Dice(seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let (yard, model) = (Yard::new(layout()), Model::new(layout()));
+        let (yard, model) = (World::new(layout()), Model::new(layout()));
         Self {
             yard,
             model,
@@ -134,8 +139,8 @@ impl Pair {
         };
         assert_eq!(
             done.is_ok(),
-            self.model.ack(slot, queue, item.0, back),
-            "{slot:?} had {item:?} of queue {queue}"
+            self.model.ack(slot, queue, item, back),
+            "{slot:?} had item {item} of queue {queue}"
         );
     }
 
@@ -203,7 +208,7 @@ impl Pair {
         for (Ticket(ticket), reply) in replies {
             if let Reply::Item { id, .. } = reply {
                 let (slot, queue) = self.asked[usize::try_from(ticket).expect("a short history")];
-                self.outstanding.push((slot, queue, id));
+                self.outstanding.push((slot, queue, id.number));
             }
         }
         for queue in 0..3 {
@@ -213,10 +218,7 @@ impl Pair {
                 "items in queue {queue}"
             );
         }
-        assert_eq!(
-            self.yard.holders(0).collect::<Vec<_>>(),
-            self.model.holder(Held::Semaphore(0))
-        );
+        assert_eq!(self.yard.holders(0), self.model.holder(Held::Semaphore(0)));
         for lock in 0..2 {
             let owner = self.model.holder(Held::Lock(lock)).first().map(|(slot, _)| *slot);
             assert_eq!(self.yard.owner(lock), owner, "the owner of lock {lock}");

@@ -3,3 +3,4 @@
 mod examples;
 mod histories;
 mod model;
+mod world;

@@ -1,6 +1,7 @@
 //! What each primitive does, one short story each.
 
-use crate::yard::{Change, Held, ItemId, Layout, LockKind, QueueLimits, Refusal, Reply, Request, Slot, Ticket, Yard};
+use super::world::World;
+use crate::yard::{Change, Held, ItemId, Layout, LockKind, QueueLimits, Refusal, Reply, Request, Slot, Ticket};
 
 const A: Slot = Slot(0);
 const B: Slot = Slot(1);
@@ -12,15 +13,22 @@ const GRANTED: Reply = Reply::Granted { orphaned: false };
 const ORPHANED: Reply = Reply::Granted { orphaned: true };
 
 /// A queue of 2 items of 4 bytes, one lock of each kind, a semaphore of 3 and an event.
-fn yard() -> Yard {
-    Yard::new(Layout {
-        queues: vec![QueueLimits {
-            capacity: 2,
-            max_item: 4,
-        }],
-        locks: vec![LockKind::Plain, LockKind::Reentrant],
-        semaphores: vec![3],
-        events: vec![false],
+fn yard() -> World {
+    World::new(Layout {
+        slots: 3,
+        queues: vec![(
+            "queue".to_owned(),
+            QueueLimits {
+                capacity: 2,
+                max_item: 4,
+            },
+        )],
+        locks: vec![
+            ("plain".to_owned(), LockKind::Plain),
+            ("reentrant".to_owned(), LockKind::Reentrant),
+        ],
+        semaphores: vec![("semaphore".to_owned(), 3)],
+        events: vec![("event".to_owned(), false)],
     })
 }
 
@@ -41,7 +49,7 @@ const fn acquire(held: Held, permits: u32) -> Request {
 
 fn item(id: u64, text: &str, deliveries: u32) -> Reply {
     Reply::Item {
-        id: ItemId(id),
+        id: ItemId { number: id, index: 0 },
         bytes: text.as_bytes().to_vec(),
         deliveries,
     }
@@ -97,8 +105,8 @@ fn without_a_capacity_nobody_waits_for_room() {
         capacity: 0,
         max_item: 4,
     };
-    let mut yard = Yard::new(Layout {
-        queues: vec![limits],
+    let mut yard = World::new(Layout {
+        queues: vec![("endless".to_owned(), limits)],
         ..Layout::default()
     });
     for ticket in 0..5000 {
@@ -120,7 +128,7 @@ fn returned_items_are_at_the_front_in_order_and_say_so() {
     assert_eq!(yard.ask(C, Ticket(6), take(), true), Some(item(0, "a", 2)));
     assert_eq!(yard.ask(C, Ticket(7), take(), true), Some(item(1, "b", 2)));
     assert_eq!(yard.ask(C, Ticket(8), take(), true), Some(item(2, "c", 1)));
-    assert_eq!(yard.give_back(C, 0, ItemId(1)), Ok(()));
+    assert_eq!(yard.give_back(C, 0, 1), Ok(()));
     assert_eq!(yard.ask(C, Ticket(9), take(), true), Some(item(1, "b", 3)));
 }
 
@@ -129,10 +137,10 @@ fn only_the_taker_acknowledges_and_only_once() {
     let mut yard = yard();
     yard.ask(A, Ticket(1), put("a"), true);
     yard.ask(B, Ticket(2), take(), true);
-    assert_eq!(yard.ack(C, 0, ItemId(0)), Err(Refusal::NotHeld));
-    assert_eq!(yard.give_back(C, 0, ItemId(0)), Err(Refusal::NotHeld));
-    assert_eq!(yard.ack(B, 0, ItemId(0)), Ok(()));
-    assert_eq!(yard.ack(B, 0, ItemId(0)), Err(Refusal::NotHeld));
+    assert_eq!(yard.ack(C, 0, 0), Err(Refusal::NotHeld));
+    assert_eq!(yard.give_back(C, 0, 0), Err(Refusal::NotHeld));
+    assert_eq!(yard.ack(B, 0, 0), Ok(()));
+    assert_eq!(yard.ack(B, 0, 0), Err(Refusal::NotHeld));
     assert_eq!(yard.counts(0).got, 1);
 }
 
@@ -147,7 +155,7 @@ fn a_closed_queue_is_emptied_and_then_drained_once() {
     for (ticket, id, text) in [(5, 0, "a"), (6, 1, "b"), (7, 2, "c")] {
         assert_eq!(yard.ask(B, Ticket(ticket), take(), true), Some(item(id, text, 1)));
         assert_eq!(yard.changes(), []);
-        assert_eq!(yard.ack(B, 0, ItemId(id)), Ok(()));
+        assert_eq!(yard.ack(B, 0, id), Ok(()));
     }
     assert_eq!(yard.ask(B, Ticket(8), take(), true), Some(Reply::Closed));
     assert_eq!(yard.changes(), [Change::Drained(0)]);
@@ -179,9 +187,9 @@ fn the_end_of_a_closed_queue_waits_for_what_others_may_give_back() {
     assert_eq!(yard.ask(A, Ticket(7), take(), true), None);
     let own = yard.ask(B, Ticket(8), take(), true);
     assert_eq!(own, Some(Reply::Closed), "what B has itself it does not wait for");
-    assert_eq!(yard.give_back(B, 0, ItemId(0)), Ok(()));
+    assert_eq!(yard.give_back(B, 0, 0), Ok(()));
     assert_eq!(yard.replies(), [(Ticket(6), item(0, "a", 2))]);
-    assert_eq!(yard.ack(B, 0, ItemId(1)), Ok(()));
+    assert_eq!(yard.ack(B, 0, 1), Ok(()));
     assert_eq!(yard.replies(), [reply(7, Reply::Closed)]);
 }
 
@@ -277,7 +285,7 @@ fn who_asks_for_many_permits_is_not_overtaken() {
     );
     assert!(yard.cancel(Ticket(2)));
     assert_eq!(yard.replies(), [reply(3, GRANTED)]);
-    assert_eq!(yard.holders(0).collect::<Vec<_>>(), [(A, 2), (C, 1)]);
+    assert_eq!(yard.holders(0), [(A, 2), (C, 1)]);
     assert_eq!(yard.release(A, PERMITS, 3), Err(Refusal::NotHeld));
     assert_eq!(yard.release(A, PERMITS, 1), Ok(()));
     assert_eq!(yard.free(0), 1);

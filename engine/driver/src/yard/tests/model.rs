@@ -56,7 +56,7 @@ impl Model {
             drained: vec![false; queues],
             holds: BTreeMap::new(),
             orphaned: BTreeMap::new(),
-            set: layout.events.clone(),
+            set: layout.events.iter().map(|(_, set)| *set).collect(),
             asked: Vec::new(),
             replies: Vec::new(),
             changes: Vec::new(),
@@ -204,7 +204,7 @@ impl Model {
     }
 
     fn answer_put(&mut self, index: usize, queue: u32, item: Vec<u8>) -> Option<Reply> {
-        let limits = self.layout.queues[queue as usize];
+        let limits = self.layout.queues[queue as usize].1;
         if item.len() as u64 > limits.max_item {
             return Some(Reply::TooLarge { max: limits.max_item });
         }
@@ -240,7 +240,10 @@ impl Model {
         let item = &mut self.items[queue as usize][at];
         item.at = Where::With(slot);
         item.deliveries += 1;
-        let id = crate::yard::ItemId(at as u64);
+        let id = crate::yard::ItemId {
+            number: at as u64,
+            index: 0,
+        };
         Some(Reply::Item {
             id,
             bytes: item.bytes.clone(),
@@ -250,8 +253,8 @@ impl Model {
 
     fn answer_acquire(&mut self, index: usize, slot: Slot, held: Held, permits: u32) -> Option<Reply> {
         let (total, reentrant) = match held {
-            Held::Lock(lock) => (1, self.layout.locks[lock as usize] == LockKind::Reentrant),
-            Held::Semaphore(semaphore) => (self.layout.semaphores[semaphore as usize], false),
+            Held::Lock(lock) => (1, self.layout.locks[lock as usize].1 == LockKind::Reentrant),
+            Held::Semaphore(semaphore) => (self.layout.semaphores[semaphore as usize].1, false),
         };
         if permits > total {
             return Some(Reply::TooMany { permits: total });

@@ -1,0 +1,268 @@
+//! A queue of the yard, and who waits here to put or to take.
+
+mod ending;
+
+use std::collections::VecDeque;
+use std::io;
+
+use forkyard_ipc::channel::{Kind, Place};
+use forkyard_ipc::queue::{Counts, TakenItem};
+use forkyard_ipc::{Error, Patience};
+
+use super::post::{Making, Post};
+use super::waiting::Waiting;
+use super::{Change, ItemId, QueueLimits, Refusal, Reply, Slot, Ticket, Trouble};
+use ending::{Ended, Ending};
+
+/// Where the items of a queue are and went. At any time `put == got + taken + left`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueCounts {
+    /// Accepted, in all.
+    pub put: u64,
+    /// Taken and acknowledged.
+    pub got: u64,
+    /// How often a taken item came back.
+    pub returned: u64,
+    /// Not got: in the queue now, whether anybody will get them or not.
+    pub left: u64,
+    /// Never accepted, since larger than `max_item`.
+    pub refused: u64,
+    /// Taken now, and not acknowledged yet.
+    pub taken: u64,
+    /// Requests that wait for room.
+    pub waiting_put: u64,
+    /// Requests that wait for an item.
+    pub waiting_take: u64,
+    /// In the queue now, to be got.
+    pub len: u64,
+}
+
+/// A queue.
+#[derive(Debug)]
+pub(super) struct Queue {
+    queue: forkyard_ipc::Queue,
+    post: Post,
+    ending: Ending,
+    putters: VecDeque<Putter>,
+    takers: VecDeque<(Ticket, Slot)>,
+    /// Items that were too large to be offered.
+    refused: u64,
+    /// Its counts when it was last known to be sound.
+    seen: Counts,
+}
+
+#[derive(Debug)]
+struct Putter {
+    ticket: Ticket,
+    slot: Slot,
+    item: Vec<u8>,
+}
+
+impl Queue {
+    pub(super) fn make(name: String, limits: QueueLimits, making: impl Fn(String, Kind) -> Making) -> io::Result<Self> {
+        let making = making(name, Kind::Queue);
+        let QueueLimits { capacity, max_item } = limits;
+        let made = forkyard_ipc::Queue::make(&Place::File(&making.path), capacity, max_item, making.shape)
+            .map_err(io::Error::other)?;
+        let queue = forkyard_ipc::Queue::attach(making.for_host(made.channel())?).map_err(io::Error::other)?;
+        Ok(Self {
+            post: Post::new(queue.channel(), making),
+            queue,
+            ending: Ending::default(),
+            putters: VecDeque::new(),
+            takers: VecDeque::new(),
+            refused: 0,
+            seen: Counts::default(),
+        })
+    }
+
+    pub(super) fn post(&self) -> &Post {
+        &self.post
+    }
+
+    pub(super) fn post_mut(&mut self) -> &mut Post {
+        &mut self.post
+    }
+
+    pub(super) fn counts(&self) -> QueueCounts {
+        let counts = if self.post.is_damaged() {
+            self.seen
+        } else {
+            self.queue.glance()
+        };
+        let is_broken = self.ending.wanted == Some(Ended::Broken);
+        QueueCounts {
+            put: counts.put,
+            got: counts.got,
+            returned: counts.returned,
+            left: counts.ready,
+            refused: counts.refused + self.refused,
+            taken: counts.taken,
+            waiting_put: self.putters.len() as u64,
+            waiting_take: self.takers.len() as u64,
+            len: if is_broken { 0 } else { counts.ready },
+        }
+    }
+}
+
+/// Requests.
+impl Queue {
+    pub(super) fn line_up_put(&mut self, slot: Slot, ticket: Ticket, item: Vec<u8>) -> Result<(), Reply> {
+        if item.len() as u64 > self.queue.max_item() {
+            return Err(self.refuse());
+        }
+        match self.ending.wanted {
+            None => {}
+            Some(Ended::Closed) => return Err(Reply::Closed),
+            Some(Ended::Broken) => return Err(Reply::Broken),
+        }
+        self.putters.push_back(Putter { ticket, slot, item });
+        Ok(())
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "others refuse some at once")]
+    pub(super) fn line_up_take(&mut self, slot: Slot, ticket: Ticket) -> Result<(), Reply> {
+        self.takers.push_back((ticket, slot));
+        Ok(())
+    }
+
+    pub(super) fn refuse(&mut self) -> Reply {
+        self.refused += 1;
+        Reply::TooLarge {
+            max: self.queue.max_item(),
+        }
+    }
+
+    pub(super) fn cancel(&mut self, ticket: Ticket) {
+        self.putters.retain(|putter| putter.ticket != ticket);
+        self.takers.retain(|(taker, _)| *taker != ticket);
+    }
+}
+
+/// What becomes of items that were taken.
+impl Queue {
+    pub(super) fn ack(&mut self, slot: Slot, items: &[ItemId]) -> Result<(), Refusal> {
+        let proxy = self.post.known(slot).ok_or(Refusal::NotHeld)?;
+        let (queue, items) = (self.queue.clone(), items.to_vec());
+        self.post
+            .run(move || queue.ack_many_as(proxy, &items))
+            .map_err(|_| Refusal::NotHeld)
+    }
+
+    pub(super) fn give_back(&mut self, slot: Slot, items: &[ItemId]) -> Result<(), Refusal> {
+        let proxy = self.post.known(slot).ok_or(Refusal::NotHeld)?;
+        let (queue, items) = (self.queue.clone(), items.to_vec());
+        self.post
+            .run(move || queue.nack_many_as(proxy, &items))
+            .map_err(|_| Refusal::NotHeld)
+    }
+
+    pub(super) fn let_go(&mut self, slot: Slot, orphaned: bool) -> bool {
+        let before = self.putters.len() + self.takers.len();
+        self.putters.retain(|putter| putter.slot != slot);
+        self.takers.retain(|(_, taker)| *taker != slot);
+        let left = self.putters.len() + self.takers.len() < before;
+        self.post.let_go(slot, orphaned) || left
+    }
+}
+
+/// Serving those who wait.
+impl Queue {
+    pub(super) fn settle(&mut self, number: u32, waiting: &mut Waiting, changes: &mut Vec<Change>) {
+        let ended = self.serve(waiting);
+        self.post.conclude(ended);
+        let drained = if self.post.is_damaged() {
+            self.turn_all_away(waiting);
+            self.ending.is_over()
+        } else {
+            self.seen = self.queue.glance();
+            self.ending.is_drained(&self.queue, &mut self.post)
+        };
+        if drained {
+            changes.push(Change::Drained(number));
+        }
+    }
+
+    /// Matches items with takers and room with putters until neither is possible.
+    fn serve(&mut self, waiting: &mut Waiting) -> Result<(), Error> {
+        self.post.work_off()?;
+        loop {
+            let taken = self.serve_takers(waiting)?;
+            let put = self.serve_putters(waiting)?;
+            let ended = self.ending.apply(&self.queue, self.putters.is_empty())?;
+            if !taken && !put && !ended {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takers wait only while the queue is empty. When it has ended, those are told for whom nothing can come back, which may be
+    /// some of those behind the first.
+    fn serve_takers(&mut self, waiting: &mut Waiting) -> Result<bool, Error> {
+        let mut index = 0;
+        let mut served = false;
+        while let Some(&(ticket, slot)) = self.takers.get(index) {
+            match self.take(slot).or_else(|error| Reply::of_error(error).map(Some))? {
+                Some(reply) => {
+                    self.takers.remove(index);
+                    waiting.answer(ticket, slot, reply);
+                    served = true;
+                }
+                None if self.ending.wanted.is_some() => index += 1,
+                None => return Ok(served),
+            }
+        }
+        Ok(served)
+    }
+
+    fn take(&mut self, slot: Slot) -> Result<Option<Reply>, Error> {
+        let proxy = self.post.proxy(slot)?;
+        let taken = self.queue.take_as(proxy, Patience::Try)?;
+        let item = |TakenItem {
+                        item,
+                        deliveries,
+                        bytes,
+                    }| Reply::Item {
+            id: item,
+            bytes,
+            deliveries,
+        };
+        Ok(taken.map(item))
+    }
+
+    fn serve_putters(&mut self, waiting: &mut Waiting) -> Result<bool, Error> {
+        let mut served = false;
+        while let Some(Putter { slot, item, .. }) = self.putters.front() {
+            let proxy = self.post.proxy(*slot);
+            let put = proxy.and_then(|proxy| self.queue.put_as(proxy, item, Patience::Try));
+            let reply = match put {
+                Ok(true) => Reply::Done,
+                Ok(false) => return Ok(served),
+                Err(error) => Reply::of_error(error)?,
+            };
+            if let Some(Putter { ticket, slot, .. }) = self.putters.pop_front() {
+                waiting.answer(ticket, slot, reply);
+            }
+            served = true;
+        }
+        Ok(served)
+    }
+
+    /// Nobody can use the queue any more.
+    fn turn_all_away(&mut self, waiting: &mut Waiting) {
+        for Putter { ticket, slot, .. } in self.putters.drain(..) {
+            waiting.answer(ticket, slot, Reply::Failed(Trouble::Damaged));
+        }
+        for (ticket, slot) in self.takers.drain(..) {
+            waiting.answer(ticket, slot, Reply::Failed(Trouble::Damaged));
+        }
+    }
+
+    pub(super) fn close(&mut self) {
+        self.ending.want(Ended::Closed);
+    }
+
+    pub(super) fn break_off(&mut self) {
+        self.ending.want(Ended::Broken);
+    }
+}

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Installs what the benchmark of the yard measures itself with, by its ordinary packages: servers from Debian when this is
+# root, packages for Python in target/bench-peers, and Forkyard's own package there. What cannot be had is skipped, and named.
+set -eu
+cd "$(dirname "$0")/../.."
+
+peers=target/bench-peers
+python=${PYTHON:-python3}
+
+skipped() {
+    echo "skipped: $*" >&2
+}
+
+for server in redis-server nats-server; do
+    command -v "$server" >/dev/null && continue
+    apt-get install -y --no-install-recommends "$server" >/dev/null || skipped "$server (apt-get as root installs it)"
+done
+
+[ -x "$peers/bin/python" ] || "$python" -m venv "$peers"
+for package in faster-fifo loky "redis[hiredis]" nats-py maturin; do
+    "$peers/bin/python" -m pip install --quiet --disable-pip-version-check "$package" || skipped "$package"
+done
+
+"$peers/bin/maturin" build --quiet --release --manifest-path engine/ipc/python/Cargo.toml --out "$peers/wheels" &&
+    "$peers/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps "$peers"/wheels/forkyard-*.whl ||
+    skipped "forkyard's own package"

@@ -1,0 +1,52 @@
+//! The benchmark of the yard measures what it says: its short form runs, and a wrong result is told. How fast anything is, no
+//! test asks.
+
+use std::process::{Command, Output};
+
+use crate::harness::repository;
+
+/// Calls the benchmark for a moment, without the programs that only it needs; `None` where there is no Python.
+fn smoke(forkyard: &str, only: &str) -> Option<Output> {
+    let mut python = Command::new("python3");
+    python.arg(repository("tests/bench/yard.py")).env_remove("FORKYARD");
+    python.args(["--smoke", "--ours", "--python", "python3", "--native", "-"]);
+    python.args(["--forkyard", forkyard, "--only", only]);
+    match python.output() {
+        Ok(output) => Some(output),
+        Err(_) => {
+            eprintln!("skipped: there is no python3");
+            None
+        }
+    }
+}
+
+#[test]
+fn the_short_form_measures_runs_and_adds_up() {
+    let Some(output) = smoke(env!("CARGO_BIN_EXE_forkyard"), "pool|lines|shell") else {
+        return;
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    for figure in [
+        "pool of 2, streamed, native worker",
+        "1,000,000 lines",
+        "put from a shell",
+    ] {
+        assert!(text.contains(&format!("\n## {figure}")), "no {figure}: {text}");
+    }
+    assert!(!text.contains("failed:"), "{text}");
+}
+
+#[test]
+fn a_wrong_result_is_told() {
+    let Some(output) = smoke("/bin/true", "put from a shell") else {
+        return;
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("- failed: forkyard-put"), "{text}");
+}
