@@ -446,7 +446,9 @@ impl Run {
         loop {
             {
                 let mut state = self.state.borrow_mut();
-                if let Some(victim) = state.victim() && !state.was_told {
+                if let Some(victim) = state.victim()
+                    && !state.was_told
+                {
                     state.was_told = true;
                     return Some(victim);
                 }
