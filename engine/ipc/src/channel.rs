@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) use header::OWN;
 pub use header::{Kind, Shape, VERSION};
 pub(crate) use latch::Latched;
-pub(crate) use sleep::{Attempt, Gate, Nap, pause};
+pub(crate) use sleep::{Attempt, Gate, Nap, pause, spins};
 use slots::Watch;
 pub use slots::{Client, Slot};
 
@@ -161,7 +161,7 @@ impl Channel {
                 wanted: rules.kind,
             });
         }
-        let memory = Memory::map(file, shape.fixed_bytes())?;
+        let memory = Memory::map(file, shape.fixed_bytes(), manner == Manner::Host)?;
         Ok(Arc::new(Self {
             memory,
             shape,
@@ -259,7 +259,7 @@ impl Channel {
 
     /// Whether somebody has found it damaged.
     pub fn is_damaged(&self) -> bool {
-        self.u32(header::DAMAGE).load(Ordering::Relaxed) != 0
+        self.u32(header::DAMAGE).load(Ordering::Relaxed) != 0 || self.memory.has_lost()
     }
 }
 

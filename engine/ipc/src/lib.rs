@@ -23,6 +23,7 @@ mod error;
 pub mod event;
 mod face;
 mod futex;
+mod guard;
 mod life;
 pub mod lock;
 mod memory;
@@ -30,6 +31,8 @@ mod patience;
 pub mod queue;
 mod readiness;
 pub mod semaphore;
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod steps;
 #[cfg(test)]

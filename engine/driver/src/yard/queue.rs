@@ -11,7 +11,7 @@ use forkyard_ipc::{Error, Patience};
 
 use super::post::{Making, Post};
 use super::waiting::Waiting;
-use super::{Change, ItemId, QueueLimits, Refusal, Reply, Slot, Ticket, Trouble};
+use super::{Change, Handful, ItemId, QueueLimits, Refusal, Reply, Slot, Ticket, Trouble};
 use ending::{Ended, Ending};
 
 /// Where the items of a queue are and went. At any time `put == got + taken + left`.
@@ -23,7 +23,7 @@ pub struct QueueCounts {
     pub got: u64,
     /// How often a taken item came back.
     pub returned: u64,
-    /// Not got: in the queue now, whether anybody will get them or not.
+    /// Not got: in the queue now, whether anybody will get them or not, or lost before they came there.
     pub left: u64,
     /// Never accepted, since larger than `max_item`.
     pub refused: u64,
@@ -47,6 +47,8 @@ pub(super) struct Queue {
     takers: VecDeque<(Ticket, Slot)>,
     /// Items that were too large to be offered.
     refused: u64,
+    /// Items that came when nobody could take them any more.
+    lost: u64,
     /// Its counts when it was last known to be sound.
     seen: Counts,
 }
@@ -72,6 +74,7 @@ impl Queue {
             putters: VecDeque::new(),
             takers: VecDeque::new(),
             refused: 0,
+            lost: 0,
             seen: Counts::default(),
         })
     }
@@ -92,10 +95,10 @@ impl Queue {
         };
         let is_broken = self.ending.wanted == Some(Ended::Broken);
         QueueCounts {
-            put: counts.put,
+            put: counts.put + self.lost,
             got: counts.got,
             returned: counts.returned,
-            left: counts.ready,
+            left: counts.ready + self.lost,
             refused: counts.refused + self.refused,
             taken: counts.taken,
             waiting_put: self.putters.len() as u64,
@@ -130,6 +133,48 @@ impl Queue {
         self.refused += 1;
         Reply::TooLarge {
             max: self.queue.max_item(),
+        }
+    }
+
+    pub(super) fn lose(&mut self, items: u64) {
+        self.lost += items;
+    }
+
+    /// As many as there is room for now, unless others wait for room.
+    pub(super) fn put_many(&mut self, slot: Slot, items: &[&[u8]]) -> Result<usize, Reply> {
+        match self.ending.wanted {
+            None => {}
+            Some(Ended::Closed) => return Err(Reply::Closed),
+            Some(Ended::Broken) => return Err(Reply::Broken),
+        }
+        if !self.putters.is_empty() {
+            return Ok(0);
+        }
+        let proxy = self.post.work_off().and_then(|()| self.post.proxy(slot));
+        let put = proxy.and_then(|proxy| self.queue.put_many_as(proxy, items, Patience::Try));
+        self.now_or_later(put)
+    }
+
+    /// Up to a handful, unless others wait for items.
+    pub(super) fn take_many(&mut self, slot: Slot, handful: Handful) -> Result<Vec<TakenItem>, Reply> {
+        if !self.takers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Handful { items, bytes } = handful;
+        let proxy = self.post.work_off().and_then(|()| self.post.proxy(slot));
+        let taken = proxy.and_then(|proxy| self.queue.take_many_as(proxy, items, bytes, Patience::Try));
+        self.now_or_later(taken)
+    }
+
+    /// An attempt at a channel that is in trouble has come to nothing; what follows from that is for the next settling to find.
+    fn now_or_later<T: Default>(&mut self, done: Result<T, Error>) -> Result<T, Reply> {
+        match done.map_err(Reply::of_error) {
+            Ok(done) => Ok(done),
+            Err(Ok(reply)) => Err(reply),
+            Err(Err(trouble)) => {
+                self.post.conclude(Err(trouble));
+                Ok(T::default())
+            }
         }
     }
 
