@@ -7,6 +7,7 @@ mod cli;
 mod docs;
 mod faults;
 mod harness;
+mod http;
 mod language;
 mod origin;
 mod pages;

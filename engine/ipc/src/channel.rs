@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) use header::OWN;
 pub use header::{Kind, Shape, VERSION};
 pub(crate) use latch::Latched;
-pub(crate) use sleep::{Attempt, Gate, Nap, pause};
+pub(crate) use sleep::{Attempt, Gate, Nap, pause, spins};
 use slots::Watch;
 pub use slots::{Client, Slot};
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::channel::{Channel, Kind, Manner, Nap, OWN, Place, Rules, Shape};
+use crate::channel::{Channel, Kind, Manner, Nap, OWN, Place, Rules, Shape, spins};
 use crate::error::Error;
 use crate::face::face;
 use crate::futex;
@@ -171,7 +171,7 @@ impl Event {
         if patience == Patience::Try {
             return Ok(goes_on(self.word().load(Ordering::Acquire)));
         }
-        for _ in 0..SPINS {
+        for _ in 0..spins(SPINS) {
             std::hint::spin_loop();
             if goes_on(self.word().load(Ordering::Acquire)) {
                 return Ok(true);

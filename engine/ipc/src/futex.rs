@@ -19,6 +19,10 @@ pub enum Slept {
 
 /// Sleeps while the word is `expected`, for `time` at most. May end early for no reason.
 pub fn wait(word: Word32<'_>, expected: u32, time: Duration) -> Slept {
+    #[cfg(test)]
+    if let Some(slept) = crate::simulation::wait(word, expected) {
+        return slept;
+    }
     let timeout = libc::timespec {
         tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
         tv_nsec: time.subsec_nanos().into(),
@@ -47,6 +51,10 @@ pub fn wait(word: Word32<'_>, expected: u32, time: Duration) -> Slept {
 
 /// Wakes `count` sleepers at most.
 pub fn wake(word: Word32<'_>, count: i32) {
+    #[cfg(test)]
+    if crate::simulation::wake(word, count) {
+        return;
+    }
     // SAFETY: the word is a live, aligned u32; the kernel only uses its address.
     unsafe {
         libc::syscall(libc::SYS_futex, word.address(), libc::FUTEX_WAKE, count);

@@ -60,7 +60,9 @@ impl Guarded {
             fresh
         });
         entry.has_lost.store(false, Ordering::Relaxed);
-        entry.from.store(address.as_ptr().expose_provenance(), Ordering::Relaxed);
+        entry
+            .from
+            .store(address.as_ptr().expose_provenance(), Ordering::Relaxed);
         entry.length.store(length, Ordering::Release);
         Ok(Self(entry))
     }

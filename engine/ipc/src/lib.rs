@@ -32,6 +32,8 @@ pub mod queue;
 mod readiness;
 pub mod semaphore;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod steps;
 #[cfg(test)]
 mod trial;

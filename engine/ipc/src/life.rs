@@ -20,6 +20,10 @@ pub struct Life(u64);
 impl Life {
     /// This process.
     pub fn own() -> Self {
+        #[cfg(test)]
+        if let Some(pid) = crate::simulation::own() {
+            return Self::new(pid, 0);
+        }
         let pid = std::process::id();
         Self::new(pid, started(pid).unwrap_or(0))
     }
@@ -52,6 +56,14 @@ impl Life {
     /// # Errors
     /// When the system gives no descriptor (this process has too many, say): nothing is known of the other then.
     pub fn watch(self) -> io::Result<Option<OwnedFd>> {
+        #[cfg(test)]
+        if let Some(lives) = crate::simulation::lives(self.pid()) {
+            return if lives {
+                Err(io::ErrorKind::Other.into())
+            } else {
+                Ok(None)
+            };
+        }
         let Some(pid) = libc::pid_t::try_from(self.pid()).ok().filter(|pid| *pid > 0) else {
             return Ok(None);
         };
@@ -88,6 +100,10 @@ impl Life {
 
     /// The same without a descriptor: a zombie is taken for alive.
     fn seems_alive(self) -> bool {
+        #[cfg(test)]
+        if let Some(lives) = crate::simulation::lives(self.pid()) {
+            return lives;
+        }
         let Ok(pid) = libc::pid_t::try_from(self.pid()) else {
             return false;
         };

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::channel::{Channel, Kind, Manner, Nap, OWN, Place, Rules, Shape, Slot};
+use crate::channel::{Channel, Kind, Manner, Nap, OWN, Place, Rules, Shape, Slot, spins};
 use crate::error::Error;
 use crate::face::face;
 use crate::futex;
 use crate::life;
 use crate::memory::Word32;
-use crate::patience::{Deadline, Patience};
+use crate::patience::{Deadline, Patience, has_passed};
 
 const WORD: u64 = OWN;
 /// Of a reentrant lock: how often the owner must release it besides once.
@@ -147,6 +147,7 @@ impl Lock {
 /// Acquiring and releasing.
 impl Lock {
     /// Waits for it.
+    #[inline]
     pub fn acquire(&self) -> Result<LockGuard<'_>, Error> {
         loop {
             if let Some(guard) = self.guard(Patience::Block)? {
@@ -156,6 +157,7 @@ impl Lock {
     }
 
     /// `None` when another has it.
+    #[inline]
     pub fn try_acquire(&self) -> Result<Option<LockGuard<'_>>, Error> {
         self.guard(Patience::Try)
     }
@@ -165,12 +167,14 @@ impl Lock {
         self.guard(Patience::For(time))
     }
 
+    #[inline]
     fn guard(&self, patience: Patience) -> Result<Option<LockGuard<'_>>, Error> {
         let granted = self.acquire_as(self.channel.me()?, patience)?;
         Ok(granted.map(|Granted { orphaned }| LockGuard { lock: self, orphaned }))
     }
 
     /// Acquires it without a guard; `None` when in vain.
+    #[inline]
     pub fn acquire_raw(&self, patience: Patience) -> Result<Option<Granted>, Error> {
         self.acquire_as(self.channel.me()?, patience)
     }
@@ -218,7 +222,7 @@ impl Lock {
             return Ok(Some(Granted { orphaned: false }));
         }
         if patience != Patience::Try {
-            for _ in 0..SPINS {
+            for _ in 0..spins(SPINS) {
                 std::hint::spin_loop();
                 if self.word().load(Ordering::Relaxed) == 0 {
                     break;
@@ -305,7 +309,7 @@ impl Lock {
                 }
                 continue;
             }
-            let fair = if began.elapsed() >= UNFAIR_MAX { FAIR } else { 0 };
+            let fair = if has_passed(began, UNFAIR_MAX) { FAIR } else { 0 };
             let announced = word | CONTENDED | fair;
             if announced != word && self.word().exchange(word, announced).is_err() {
                 continue;
@@ -344,6 +348,7 @@ impl Lock {
     ///
     /// # Errors
     /// `NotHeld` when this process has not acquired it or, if it is reentrant, this thread.
+    #[inline]
     pub fn release(&self) -> Result<(), Error> {
         self.release_as(self.channel.me()?)
     }
@@ -479,6 +484,7 @@ impl LockGuard<'_> {
 }
 
 impl Drop for LockGuard<'_> {
+    #[inline]
     fn drop(&mut self) {
         // Released by other means already, there is nothing left to do.
         let _ = self.lock.release();

@@ -54,6 +54,8 @@ impl Memory {
             return Err(Error::NotAChannel);
         }
         let fixed = map_shared(&file, 0, fixed_bytes)?;
+        #[cfg(test)]
+        crate::simulation::mapped(&file, fixed, fixed_bytes);
         let memory = Self {
             file,
             fixed,

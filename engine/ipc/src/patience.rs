@@ -55,6 +55,15 @@ impl Deadline {
     }
 }
 
+/// Whether so much time has passed; where processes are simulated, chance decides.
+pub(crate) fn has_passed(since: Instant, time: Duration) -> bool {
+    #[cfg(test)]
+    if let Some(passed) = crate::simulation::has_passed() {
+        return passed;
+    }
+    since.elapsed() >= time
+}
+
 /// What the clock that nobody sets shows, in nanoseconds: the same in all processes, but for those in another time
 /// namespace.
 pub(crate) fn clock() -> u64 {

@@ -14,13 +14,13 @@ use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
-use crate::channel::{Attempt, Channel, Gate, Kind, Latched, Manner, OWN, Place, Rules, Shape, Slot, pause};
+use crate::channel::{Attempt, Channel, Gate, Kind, Latched, Manner, OWN, Place, Rules, Shape, Slot, pause, spins};
 use crate::error::Error;
 use crate::face::face;
 use crate::life;
 use crate::lock::Granted;
 use crate::memory::{PAGE, Word32};
-use crate::patience::{Deadline, Patience, clock};
+use crate::patience::{Deadline, Patience, clock, has_passed};
 
 /// True: how many permits there are beyond those at first.
 const RAISED: u64 = OWN;
@@ -242,7 +242,7 @@ impl Semaphore {
 
     /// Looks for a token some times, without the latch.
     fn take_soon(&self, me: Slot) -> bool {
-        (0..SPINS).any(|round| {
+        (0..spins(SPINS)).any(|round| {
             pause(round);
             self.channel.u64(CLAIM).load(Ordering::Relaxed) == 0 && tokens::take(&self.channel, me)
         })
@@ -310,7 +310,7 @@ impl Semaphore {
             return;
         }
         let claims = self.channel.u64(CLAIM);
-        let patient = is_host || since.elapsed() >= UNCLAIMED_MAX;
+        let patient = is_host || has_passed(since, UNCLAIMED_MAX);
         let holds = claims.load(Ordering::Relaxed) == claim;
         if holds || patient && self.claimed_by_others(claim) == 0 {
             // Nobody's as long as its words change.

@@ -10,6 +10,7 @@ thread_local! {
 
 /// Before an access.
 pub fn pass() {
+    crate::simulation::pass();
     match LEFT.get() {
         None => {}
         Some(0) => die(),

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::header::LATCH;
-use super::sleep::pause;
+use super::sleep::{pause, spins};
 use super::{Channel, Gate, Manner, Slot};
 use crate::error::Error;
 use crate::futex::{self, Slept};
@@ -76,7 +76,7 @@ impl Channel {
     #[cold]
     fn latch_slowly(&self, me: Slot) -> Result<(), Error> {
         let word = self.latch_word();
-        for round in 0..SPINS {
+        for round in 0..spins(SPINS) {
             pause(round);
             if word.load(Ordering::Relaxed) == 0 && word.exchange(0, me.word()).is_ok() {
                 return Ok(());

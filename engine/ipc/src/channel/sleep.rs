@@ -32,6 +32,10 @@ const SLICE_HOSTED: Duration = Duration::from_millis(250);
 /// Where nobody tells of deaths, and somebody has what we wait for: at first.
 const SLICE_FIRST: Duration = Duration::from_millis(1);
 
+/// The same once we have waited for so many rounds: who holds it means to, so that its death is no more likely than before.
+const SLICE_LATER: Duration = Duration::from_millis(4);
+const ROUNDS_ATTENTIVE: u32 = 250;
+
 /// The same where nobody has it: only a lost waking is to be found.
 const SLICE_IDLE: Duration = Duration::from_millis(50);
 
@@ -190,7 +194,8 @@ impl Channel {
     pub(crate) fn slice(&self, on_somebody: bool, rounds: u32) -> Duration {
         match (self.shape().hosted, on_somebody) {
             (true, _) => SLICE_HOSTED,
-            (false, true) => SLICE_FIRST * (1 << rounds.min(2)),
+            (false, true) if rounds < ROUNDS_ATTENTIVE => SLICE_FIRST,
+            (false, true) => SLICE_LATER,
             (false, false) => SLICE_IDLE,
         }
     }
@@ -245,12 +250,22 @@ impl Channel {
 /// Looks now and then, until it may be soon: ever more rarely, since each look takes the line of the cache away from the core that is
 /// about to bring what we wait for, and it brings the more at once the longer it is left alone.
 fn spin(rounds: u32, soon: impl Fn() -> bool) {
-    for round in 0..rounds {
+    for round in 0..spins(rounds) {
         pause(round);
         if soon() {
             return;
         }
     }
+}
+
+/// How often to look at a word before sleeping; where processes are simulated, looking is of no use.
+#[inline]
+pub(crate) fn spins(rounds: u32) -> u32 {
+    #[cfg(test)]
+    if crate::simulation::is_running() {
+        return 0;
+    }
+    rounds
 }
 
 /// A pause that doubles from round to round.
