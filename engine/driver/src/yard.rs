@@ -172,12 +172,12 @@ impl Yard {
             party: layout.slots + 1,
             name,
         };
-        let queues = each(layout.queues, |(name, limits)| Queue::make(name, limits, &making));
-        let locks = each(layout.locks, |(name, kind)| Lock::make(name, kind, &making));
+        let queues = each(layout.queues, |(name, limits)| Queue::make(name, limits, making));
+        let locks = each(layout.locks, |(name, kind)| Lock::make(name, kind, making));
         let semaphores = each(layout.semaphores, |(name, permits)| {
-            Semaphore::make(name, permits, &making)
+            Semaphore::make(name, permits, making)
         });
-        let events = each(layout.events, |(name, set)| Event::make(name, set, &making));
+        let events = each(layout.events, |(name, set)| Event::make(name, set, making));
         Ok(Self {
             directory: directory.to_owned(),
             queues: queues?,

@@ -172,7 +172,7 @@ mod tests {
         };
         let copy = client.descriptor().try_clone_to_owned().expect("a descriptor");
         let host = Queue::attach(attachment(copy)).expect("a queue");
-        host.put(&[7; 100_000]).expect("it is put");
+        host.put(&vec![7; 100_000]).expect("it is put");
         let lock = Lock::create(&Place::File(&folder.join("lock")), false).expect("a lock");
         let copy = lock.descriptor().try_clone_to_owned().expect("a descriptor");
         let lock = Lock::attach(attachment(copy)).expect("a lock");

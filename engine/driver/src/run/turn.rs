@@ -113,8 +113,8 @@ impl Run {
         let facts = Facts::new(&plan, &options, limits).map_err(RunError::begin("draw tokens"))?;
         let yard = Yard::create(&directory.yard(), super::layout(&plan)).map_err(RunError::begin("make its yard"))?;
         let bell = yard.descriptor().try_clone_to_owned();
-        // SAFETY: an `OwnedFd` stays open, and the same, until the `AsyncFd` that owns it now is dropped.
         let bell = bell.and_then(|bell| {
+            // SAFETY: an `OwnedFd` stays open, and the same, until the `AsyncFd` that owns it now is dropped.
             unsafe { AsyncFd::register_with_interest(bell, Interest::READABLE) }.map_err(io::Error::from)
         });
         let alarm = Alarm::default();

@@ -40,7 +40,7 @@ pub struct QueueCounts {
 /// A queue.
 #[derive(Debug)]
 pub(super) struct Queue {
-    queue: forkyard_ipc::Queue,
+    mapped: forkyard_ipc::Queue,
     post: Post,
     ending: Ending,
     putters: VecDeque<Putter>,
@@ -69,7 +69,7 @@ impl Queue {
         let queue = forkyard_ipc::Queue::attach(making.for_host(made.channel())?).map_err(io::Error::other)?;
         Ok(Self {
             post: Post::new(queue.channel(), making),
-            queue,
+            mapped: queue,
             ending: Ending::default(),
             putters: VecDeque::new(),
             takers: VecDeque::new(),
@@ -91,7 +91,7 @@ impl Queue {
         let counts = if self.post.is_damaged() {
             self.seen
         } else {
-            self.queue.glance()
+            self.mapped.glance()
         };
         let is_broken = self.ending.wanted == Some(Ended::Broken);
         QueueCounts {
@@ -111,7 +111,7 @@ impl Queue {
 /// Requests.
 impl Queue {
     pub(super) fn line_up_put(&mut self, slot: Slot, ticket: Ticket, item: Vec<u8>) -> Result<(), Reply> {
-        if item.len() as u64 > self.queue.max_item() {
+        if item.len() as u64 > self.mapped.max_item() {
             return Err(self.refuse());
         }
         match self.ending.wanted {
@@ -132,7 +132,7 @@ impl Queue {
     pub(super) fn refuse(&mut self) -> Reply {
         self.refused += 1;
         Reply::TooLarge {
-            max: self.queue.max_item(),
+            max: self.mapped.max_item(),
         }
     }
 
@@ -151,7 +151,7 @@ impl Queue {
             return Ok(0);
         }
         let proxy = self.post.work_off().and_then(|()| self.post.proxy(slot));
-        let put = proxy.and_then(|proxy| self.queue.put_many_as(proxy, items, Patience::Try));
+        let put = proxy.and_then(|proxy| self.mapped.put_many_as(proxy, items, Patience::Try));
         self.now_or_later(put)
     }
 
@@ -169,7 +169,7 @@ impl Queue {
         let proxy = self.post.proxy(slot)?;
         let mut taken = Vec::new();
         while left.items > 0 && left.bytes > 0 {
-            match self.queue.take_many_as(proxy, left.items, left.bytes, Patience::Try) {
+            match self.mapped.take_many_as(proxy, left.items, left.bytes, Patience::Try) {
                 Ok(more) if more.is_empty() => break,
                 Ok(more) => {
                     left.items = left.items.saturating_sub(more.len());
@@ -191,7 +191,7 @@ impl Queue {
             Ok(done) => Ok(done),
             Err(Ok(reply)) => Err(reply),
             Err(Err(trouble)) => {
-                self.post.conclude(Err(trouble));
+                self.post.conclude(&Err(trouble));
                 Ok(T::default())
             }
         }
@@ -207,7 +207,7 @@ impl Queue {
 impl Queue {
     pub(super) fn ack(&mut self, slot: Slot, items: &[ItemId]) -> Result<(), Refusal> {
         let proxy = self.post.known(slot).ok_or(Refusal::NotHeld)?;
-        let (queue, items) = (self.queue.clone(), items.to_vec());
+        let (queue, items) = (self.mapped.clone(), items.to_vec());
         self.post
             .run(move || queue.ack_many_as(proxy, &items))
             .map_err(|_| Refusal::NotHeld)
@@ -215,7 +215,7 @@ impl Queue {
 
     pub(super) fn give_back(&mut self, slot: Slot, items: &[ItemId]) -> Result<(), Refusal> {
         let proxy = self.post.known(slot).ok_or(Refusal::NotHeld)?;
-        let (queue, items) = (self.queue.clone(), items.to_vec());
+        let (queue, items) = (self.mapped.clone(), items.to_vec());
         self.post
             .run(move || queue.nack_many_as(proxy, &items))
             .map_err(|_| Refusal::NotHeld)
@@ -234,13 +234,13 @@ impl Queue {
 impl Queue {
     pub(super) fn settle(&mut self, number: u32, waiting: &mut Waiting, changes: &mut Vec<Change>) {
         let ended = self.serve(waiting);
-        self.post.conclude(ended);
+        self.post.conclude(&ended);
         let drained = if self.post.is_damaged() {
             self.turn_all_away(waiting);
             self.ending.is_over()
         } else {
-            self.seen = self.queue.glance();
-            self.ending.is_drained(&self.queue, &mut self.post)
+            self.seen = self.mapped.glance();
+            self.ending.is_drained(&self.mapped, &mut self.post)
         };
         if drained {
             changes.push(Change::Drained(number));
@@ -253,7 +253,7 @@ impl Queue {
         loop {
             let taken = self.serve_takers(waiting)?;
             let put = self.serve_putters(waiting)?;
-            let ended = self.ending.apply(&self.queue, self.putters.is_empty())?;
+            let ended = self.ending.apply(&self.mapped, self.putters.is_empty())?;
             if !taken && !put && !ended {
                 return Ok(());
             }
@@ -281,7 +281,7 @@ impl Queue {
 
     fn take(&mut self, slot: Slot) -> Result<Option<Reply>, Error> {
         let proxy = self.post.proxy(slot)?;
-        let taken = self.queue.take_as(proxy, Patience::Try)?;
+        let taken = self.mapped.take_as(proxy, Patience::Try)?;
         let item = |TakenItem {
                         item,
                         deliveries,
@@ -298,7 +298,7 @@ impl Queue {
         let mut served = false;
         while let Some(Putter { slot, item, .. }) = self.putters.front() {
             let proxy = self.post.proxy(*slot);
-            let put = proxy.and_then(|proxy| self.queue.put_as(proxy, item, Patience::Try));
+            let put = proxy.and_then(|proxy| self.mapped.put_as(proxy, item, Patience::Try));
             let reply = match put {
                 Ok(true) => Reply::Done,
                 Ok(false) => return Ok(served),
