@@ -16,3 +16,4 @@ mod real;
 mod stop;
 mod tidy;
 mod verbs;
+mod yard;

@@ -65,8 +65,6 @@ impl Run {
 
     /// What the process was to read cannot be had. It is killed, since it would take what it has for the whole.
     pub(super) fn cut(&mut self, process: ProcessId) {
-        let name = &self.plan.processes[process.index()].name;
-        tracing::error!("`{name}` is killed: the rest of what it reads from its queue is lost");
         let Some(attempt) = self.lives.get_mut(process).map(|life| life.attempt) else {
             return;
         };

@@ -223,16 +223,19 @@ impl Run {
                 self.replied(ticket, reply);
             }
             for change in changes {
-                match change {
-                    Change::EventSet(event) => self.inputs.push_back(Input::EventSet { event: EventId(event) }),
-                    Change::Drained(queue) => self.inputs.push_back(Input::QueueDrained { queue: QueueId(queue) }),
-                    Change::Damaged(station) => {
-                        let name = self.yard.with(|yard| yard.name(station).to_owned());
-                        tracing::error!(
-                            "`{name}` is damaged: a process has overwritten its memory; nobody can use it any more"
-                        );
-                    }
-                }
+                self.changed(change);
+            }
+        }
+    }
+
+    fn changed(&mut self, change: Change) {
+        match change {
+            Change::EventSet(event) => self.inputs.push_back(Input::EventSet { event: EventId(event) }),
+            Change::Drained(queue) => self.inputs.push_back(Input::QueueDrained { queue: QueueId(queue) }),
+            Change::Damaged(station) => {
+                let channel = self.yard.with(|yard| Arc::from(yard.name(station)));
+                let at = time_since(self.start);
+                self.herald.tell(News::Damaged { at, channel });
             }
         }
     }

@@ -160,10 +160,29 @@ impl Queue {
         if !self.takers.is_empty() {
             return Ok(Vec::new());
         }
-        let Handful { items, bytes } = handful;
-        let proxy = self.post.work_off().and_then(|()| self.post.proxy(slot));
-        let taken = proxy.and_then(|proxy| self.mapped.take_many_as(proxy, items, bytes, Patience::Try));
+        let taken = self.take_handful(slot, handful);
         self.now_or_later(taken)
+    }
+
+    fn take_handful(&mut self, slot: Slot, mut left: Handful) -> Result<Vec<TakenItem>, Error> {
+        self.post.work_off()?;
+        let proxy = self.post.proxy(slot)?;
+        let mut taken = Vec::new();
+        while left.items > 0 && left.bytes > 0 {
+            match self.mapped.take_many_as(proxy, left.items, left.bytes, Patience::Try) {
+                Ok(more) if more.is_empty() => break,
+                Ok(more) => {
+                    left.items = left.items.saturating_sub(more.len());
+                    let bytes: usize = more.iter().map(|item| item.bytes.len()).sum();
+                    left.bytes = left.bytes.saturating_sub(bytes);
+                    taken.extend(more);
+                }
+                // It is told by the next call.
+                Err(_) if !taken.is_empty() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(taken)
     }
 
     /// An attempt at a channel that is in trouble has come to nothing; what follows from that is for the next settling to find.
