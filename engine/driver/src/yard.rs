@@ -472,13 +472,11 @@ impl Yard {
             if ended.is_empty() {
                 return;
             }
-            for (station, slot) in ended
-                .into_iter()
-                .flat_map(|life| self.deaths.bury(&self.bell, life))
-                .collect::<Vec<_>>()
-            {
-                self.post_mut(station).bury(slot);
-                self.settle(station);
+            for life in ended {
+                for (station, slot) in self.deaths.bury(&self.bell, life) {
+                    self.post_mut(station).bury(slot, life);
+                    self.settle(station);
+                }
             }
         }
     }
@@ -489,7 +487,7 @@ impl Yard {
         for client in self.deaths.strangers(&channel, station) {
             match self.deaths.watch(&self.bell, &channel, station, client) {
                 Ok(true) => {}
-                Ok(false) => self.post_mut(station).bury(client.slot),
+                Ok(false) => self.post_mut(station).bury(client.slot, client.life),
                 Err(error) => {
                     tracing::debug!("a client cannot be watched now: {error}");
                     self.post_mut(station).look_again();

@@ -70,7 +70,12 @@ impl Channel {
         if self.latch_word().exchange(0, me.word()).is_err() {
             self.latch_slowly(me)?;
         }
-        Ok(Latched::of(self))
+        let latched = Latched::of(self);
+        if self.is_damaged() {
+            Err(Error::Damaged)
+        } else {
+            Ok(latched)
+        }
     }
 
     #[cold]
@@ -125,7 +130,14 @@ impl Channel {
         let Some(owner) = self.slot(seen & !CONTENDED)? else {
             return Ok(false);
         };
+        let life = self.life(owner);
         if owner == me || self.is_alive(owner) || self.latch_word().exchange(seen, me.word() | CONTENDED).is_err() {
+            return Ok(false);
+        }
+        if self.life(owner) != life {
+            // Somebody else has buried him meanwhile, and another one has come into the slot and taken the latch: it is his. If he has
+            // let go of it already, it is nobody's.
+            let _ = self.latch_word().exchange(me.word() | CONTENDED, seen);
             return Ok(false);
         }
         let latched = Latched::of(self);

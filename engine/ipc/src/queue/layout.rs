@@ -70,6 +70,9 @@ const DESCRIPTORS_MAX: u64 = 1 << 25;
 /// So many more than the capacity, for items that are taken and not acknowledged.
 const DESCRIPTORS_TAKEN: u64 = 1 << 16;
 
+/// No queue has a larger capacity: 33 million items.
+pub(super) const CAPACITY_MAX: u64 = DESCRIPTORS_MAX - DESCRIPTORS_TAKEN;
+
 /// How long the table of a queue's descriptors is, in bytes.
 pub(super) fn table_bytes(capacity: u64) -> u64 {
     let count = match capacity {
@@ -321,7 +324,8 @@ impl Descriptor<'_> {
     #[inline]
     pub fn length(self) -> Result<u64, Error> {
         let length = self.words.u64(LENGTH).load(Relaxed);
-        if length <= INLINE_BYTES || length <= 1 << self.block()?.1 {
+        let fits = length <= INLINE_BYTES || length <= 1 << self.block()?.1;
+        if fits && length <= self.channel.shape().second {
             Ok(length)
         } else {
             Err(self.channel.damaged())
@@ -335,8 +339,16 @@ impl Descriptor<'_> {
             return Ok(self.words.place(INLINE, 8));
         }
         let (offset, class) = self.block()?;
+        // It may not be the block whose length was looked at before: others can write here at any time.
+        if length > 1 << class {
+            return Err(self.channel.damaged());
+        }
         let place = self.words.memory().block(offset, 1 << class);
-        place.map_err(|_| self.channel.damaged())
+        place.map_err(|error| match error {
+            Error::Damaged => self.channel.damaged(),
+            // This process has not enough of something; the channel is as good as before.
+            other => other,
+        })
     }
 
     /// Writes the item, which fits.
@@ -357,7 +369,7 @@ impl Descriptor<'_> {
         let length = self.length()?;
         let place = self.place(length)?;
         let length = usize::try_from(length).map_err(|_| self.channel.damaged())?;
-        into.reserve(length);
+        into.try_reserve(length).map_err(Error::memory)?;
         let end = into.len();
         // SAFETY: the place holds `length` bytes, the vector has room for as many more; they do not overlap. A process
         // that breaks the rules may write meanwhile: any bytes are valid.
