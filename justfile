@@ -14,6 +14,10 @@ repeat N="100":
 stress KILLS="10000" SEED="1":
     FORKYARD_KILLS={{ KILLS }} FORKYARD_SEED={{ SEED }} cargo test --release -p forkyard-ipc --test stress
 
+# The channels of a yard in many more orders of their users' steps, and deaths at any of them.
+interleavings SCHEDULES="5000" SEED="1":
+    FORKYARD_SCHEDULES={{ SCHEDULES }} FORKYARD_SEED={{ SEED }} cargo test --release -p forkyard-ipc --lib simulation::
+
 # Formats everything.
 format:
     cargo fmt --all

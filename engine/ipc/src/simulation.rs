@@ -1,5 +1,5 @@
-//! Simulated processes, whose steps (see [`crate::steps`]) follow each other in an order that a scheduler chooses: all orders that
-//! matter of few processes, or many thousands by chance. The scheduler is that of shuttle; each process is one of its threads, with a
+//! Simulated processes, whose steps (see [`crate::steps`]) follow each other in an order that a scheduler chooses, many thousand orders
+//! by chance. The scheduler is that of shuttle; each process is one of its threads, with a
 //! mapping and a slot of its own.
 //!
 //! - Sleeping on a word is simulated without any waking that has no cause, and without time-outs: a lost waking is a deadlock,
@@ -20,7 +20,7 @@ use std::ptr::NonNull;
 use crate::futex::Slept;
 use crate::memory::Word32;
 use run::current;
-use run::{Notes, Scenario, Setting, explore_all, explore_by_chance};
+use run::{Notes, Run, Scenario, Setting, explore_by_chance};
 
 /// Before an access to shared memory: others may take their steps now, and who has died goes no further.
 pub fn pass() {
@@ -36,7 +36,7 @@ pub fn is_running() -> bool {
 
 /// What stands for the pid of the calling process.
 pub fn own() -> Option<u32> {
-    current().map(|run| run.pid())
+    current().map(|_| Run::pid())
 }
 
 /// Whether the process of that pid lives.

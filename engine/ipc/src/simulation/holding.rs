@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use super::{Notes, Scenario, Setting, explore_all, explore_by_chance, explore_everything, pass, victim};
+use super::{Notes, Scenario, Setting, explore_by_chance, explore_everything, pass, victim};
 use crate::channel::{Kind, Place};
 use crate::patience::Patience;
 use crate::trial::again;
@@ -51,12 +51,6 @@ fn locks(users: Vec<fn(&Lock, &Notes)>) -> Scenario<Lock> {
             assert!(died || !guard.orphaned());
         },
     }
-}
-
-#[test]
-fn two_have_a_lock_one_after_the_other_in_all_orders() {
-    let orders = explore_all(Setting::CALM, || locks(vec![hold, hold]));
-    assert!(orders > 1000, "only {orders}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use super::{Notes, Scenario, Setting, explore_all, explore_everything, victim};
+use super::{Notes, Scenario, Setting, explore_everything, victim};
 use crate::channel::{Kind, Place};
 use crate::patience::Patience;
 use crate::trial::again;
@@ -37,12 +37,6 @@ fn events(users: Vec<fn(&Event, &Notes)>) -> Scenario<Event> {
         after_death: |event, _| event.set(),
         judge: |event, _, died| assert!(event.settings() > 0 || died),
     }
-}
-
-#[test]
-fn who_waits_for_an_event_goes_on_in_all_orders() {
-    let orders = explore_all(Setting::CALM, || events(vec![listen, set_and_clear]));
-    assert!(orders > 100, "only {orders}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use shuttle::rand::Rng;
-use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler};
+use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::sync::atomic::AtomicBool;
 use shuttle::sync::mpsc::{Receiver, Sender, channel};
 use shuttle::{Config, MaxSteps, Runner};
@@ -213,13 +213,6 @@ pub fn explore_by_chance<T: Send + 'static>(setting: Setting, scenario: fn() -> 
     Runner::new(PctScheduler::new_from_seed(seed, CHANGES, times), config()).run(body);
 }
 
-/// Runs it in all orders.
-pub fn explore_all<T: Send + 'static>(setting: Setting, scenario: fn() -> Scenario<T>) -> usize {
-    let scenario = Arc::new(scenario());
-    let body = move || explore(setting, &scenario);
-    Runner::new(DfsScheduler::new(None, false), config()).run(body)
-}
-
 fn config() -> Config {
     let mut config = Config::new();
     config.stack_size = STACK_BYTES;
@@ -246,7 +239,10 @@ fn live<T>(index: usize, own: T, scenario: &Scenario<T>, notes: &Notes) -> Optio
             run.ended(index);
             Some(own)
         }
-        Err(died) if died.is::<Died>() => None,
+        Err(died) if died.is::<Died>() => {
+            run.state.borrow_mut().standing[index] = Standing::Ended;
+            None
+        }
         Err(panic) => resume_unwind(panic),
     }
 }
@@ -283,7 +279,7 @@ impl Run {
         self.bells[index()].1.recv().expect("the other end is here, too");
     }
 
-    pub fn pid(&self) -> u32 {
+    pub fn pid() -> u32 {
         PID + u32::try_from(index()).expect("few processes")
     }
 
@@ -309,7 +305,11 @@ impl Run {
     }
 
     pub fn pass(&self) {
-        if self.state.borrow().is_over || self.state.borrow().unseen {
+        if self.state.borrow().unseen {
+            return;
+        }
+        if self.state.borrow().is_over {
+            self.stop_if_dead();
             return;
         }
         self.point.load(SeqCst);
@@ -360,7 +360,7 @@ impl Run {
     /// Who has died stands still until all is over, and is then taken apart: what that does to the channel nobody sees.
     fn stop_if_dead(&self) {
         let me = index();
-        if self.state.borrow().standing[me] != Standing::Dead {
+        if self.state.borrow().standing[me] != Standing::Dead || std::thread::panicking() {
             return;
         }
         while !self.state.borrow().is_over {
