@@ -30,7 +30,6 @@ use std::sync::Arc;
 
 use forkyard_ipc::channel::{Channel, Shape};
 pub use forkyard_ipc::queue::ItemId;
-use forkyard_ipc::queue::TakenItem;
 use tokio::sync::oneshot;
 
 use bell::Bell;
@@ -252,12 +251,18 @@ impl Yard {
         put
     }
 
-    /// Takes up to a handful of items, unless others wait for some.
+    /// Takes up to a handful of items, unless others wait for some; says how much it was.
     ///
     /// # Errors
     /// Why none can be taken, for good.
-    fn take_many(&mut self, slot: Slot, queue: u32, handful: Handful) -> Result<Vec<TakenItem>, Reply> {
-        let taken = self.queues[queue as usize].take_many(slot, handful);
+    fn take_many(
+        &mut self,
+        slot: Slot,
+        queue: u32,
+        handful: Handful,
+        each: &mut dyn FnMut(ItemId, &[u8]),
+    ) -> Result<Handful, Reply> {
+        let taken = self.queues[queue as usize].take_many(slot, handful, each);
         self.settle(Station::Queue(queue));
         taken
     }

@@ -1,5 +1,6 @@
 //! Getting: taking and acknowledging, at once or apart.
 
+use std::mem::ManuallyDrop;
 use std::ptr;
 use std::slice;
 use std::time::Duration;
@@ -261,6 +262,26 @@ impl Queue {
         bytes_max: usize,
         patience: Patience,
     ) -> Result<Vec<TakenItem>, Error> {
+        let mut items = Vec::new();
+        self.take_each_as(slot, items_max, bytes_max, patience, |taken| {
+            items.push(TakenItem {
+                item: taken.item(),
+                deliveries: taken.deliveries(),
+                bytes: taken.to_vec(),
+            });
+        })?;
+        Ok(items)
+    }
+
+    /// The same for who copies each item to where it is wanted by himself; says how many there were. They stay taken.
+    pub fn take_each_as(
+        &self,
+        slot: Slot,
+        items_max: usize,
+        bytes_max: usize,
+        patience: Patience,
+        mut each: impl FnMut(&Taken<'_>),
+    ) -> Result<usize, Error> {
         let mut taken = Vec::new();
         self.when_there_is_one(slot, patience, |table, latched, first, deliveries| {
             let mut next = Some((first, deliveries));
@@ -279,16 +300,10 @@ impl Queue {
             Ok(())
         })?;
         let table = self.table();
-        let copied = taken.into_iter().map(|handed| {
-            let mut bytes = Vec::new();
-            table.descriptor(handed.item.index).read(&mut bytes)?;
-            Ok(TakenItem {
-                item: handed.item,
-                deliveries: handed.deliveries,
-                bytes,
-            })
-        });
-        copied.collect()
+        for &handed in &taken {
+            each(&ManuallyDrop::new(self.taken(table, handed.item.index, handed)?));
+        }
+        Ok(taken.len())
     }
 }
 
@@ -469,7 +484,7 @@ impl Taken<'_> {
     /// It stays taken, to be acknowledged or given back by its number.
     #[must_use = "the item stays taken until it is acknowledged or given back"]
     pub fn into_item(self) -> ItemId {
-        std::mem::ManuallyDrop::new(self).handed.item
+        ManuallyDrop::new(self).handed.item
     }
 }
 
