@@ -321,7 +321,8 @@ impl Descriptor<'_> {
     #[inline]
     pub fn length(self) -> Result<u64, Error> {
         let length = self.words.u64(LENGTH).load(Relaxed);
-        if length <= INLINE_BYTES || length <= 1 << self.block()?.1 {
+        let fits = length <= INLINE_BYTES || length <= 1 << self.block()?.1;
+        if fits && length <= self.channel.shape().second {
             Ok(length)
         } else {
             Err(self.channel.damaged())
