@@ -7,6 +7,7 @@ use std::process::Command;
 
 use crate::harness::{World, binary, lines_match, repository, without_padding};
 use crate::pages::{Block, blocks, pages};
+use crate::python;
 
 #[test]
 fn every_console_block_is_what_happens() {
@@ -20,6 +21,12 @@ fn every_console_block_is_what_happens() {
 
 /// One page is one session: files are saved and commands run in the order of the page.
 fn play(page: &str, blocks: &[Block]) {
+    let needs_python = blocks.iter().any(|block| block.language == "python");
+    let python = needs_python.then(python::package).flatten();
+    if needs_python && python.is_none() {
+        println!("{page} is skipped: there is no python3 of 3.9 or later");
+        return;
+    }
     let world = World::new();
     for folder in ["workflows", "docs"] {
         symlink(repository(folder), world.folder().join(folder)).expect("a link can be made");
@@ -28,9 +35,9 @@ fn play(page: &str, blocks: &[Block]) {
         if let Some(name) = block.word("file") {
             world.write(name, &block.text);
         }
-        if block.language == "console" {
+        if block.language == "console" && is_playable(page, block) {
             for (command, expected) in commands(&without_padding(&block.text)) {
-                let shown = without_padding(&run(&world, command));
+                let shown = without_padding(&run(&world, command, python));
                 let lines: Vec<&str> = shown.lines().collect();
                 assert!(
                     lines_match(&expected, &lines),
@@ -42,6 +49,17 @@ fn play(page: &str, blocks: &[Block]) {
         }
     }
     world.assert_empty();
+}
+
+/// False where a program is missing that the block `needs`, which is said.
+fn is_playable(page: &str, block: &Block) -> bool {
+    let Some(needed) = block.word("needs") else { return true };
+    let found = std::env::split_paths(&std::env::var_os("PATH").expect("there is a PATH"))
+        .any(|folder| folder.join(needed).is_file());
+    if !found {
+        eprintln!("skipped: {page}:{}: {needed} is not installed", block.line);
+    }
+    found
 }
 
 /// The commands of a block, each with the lines below it.
@@ -59,7 +77,7 @@ fn commands(text: &str) -> Vec<(&str, Vec<&str>)> {
 }
 
 /// What a shell shows, stdout and stderr together.
-fn run(world: &World, command: &str) -> String {
+fn run(world: &World, command: &str, python: Option<&Path>) -> String {
     let folder = Path::new(binary()).parent().expect("a binary stands in a folder");
     let path = format!(
         "{}:{}",
@@ -72,6 +90,7 @@ fn run(world: &World, command: &str) -> String {
         .current_dir(world.folder())
         .env("XDG_STATE_HOME", world.state())
         .env("PATH", path)
+        .envs(python.map(|package| ("PYTHONPATH", package)))
         .output()
         .expect("a shell can be started");
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -92,7 +111,12 @@ fn every_drawing_is_what_forkyard_graph_prints() {
             seen += 1;
             let world = World::new();
             symlink(repository("workflows"), world.folder().join("workflows")).expect("a link can be made");
-            assert_eq!(run(&world, command), block.text, "{page}:{}: `{command}`", block.line);
+            assert_eq!(
+                run(&world, command, None),
+                block.text,
+                "{page}:{}: `{command}`",
+                block.line
+            );
         }
     }
     assert!(seen > 0, "the README has a drawing");

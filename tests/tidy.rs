@@ -62,6 +62,7 @@ fn crates_use_only_what_the_table_allows() {
         ("cli", "Cargo.toml"),
         ("driver", "engine/driver/Cargo.toml"),
         ("ipc", "engine/ipc/Cargo.toml"),
+        ("python", "engine/ipc/python/Cargo.toml"),
         ("core", "engine/core/Cargo.toml"),
     ];
     for (name, manifest) in manifests {

@@ -69,6 +69,12 @@ impl Text {
                 };
                 note.and_then(|note| self.said(&note))
             }
+            News::Damaged { channel, .. } => {
+                let text =
+                    format!("`{channel}` is damaged: a process has overwritten its memory; nobody can use it any more");
+                // What went wrong is said by a quiet voice, too.
+                Some(self.labels.note(&Note::engine(Tone::Bad, text)))
+            }
             News::OutputDropped { lines } => {
                 let lines = summary::plural(*lines, "line was", "lines were");
                 let text = format!("{lines} not shown, since nobody took them for a second; the logs have all");

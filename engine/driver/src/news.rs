@@ -36,6 +36,13 @@ pub enum News {
         /// Whether the line ends here: false for a piece of a longer line, and for a last line without a newline.
         ended: bool,
     },
+    /// A process has overwritten the memory of a queue, lock, semaphore or event: nobody can use it any more.
+    Damaged {
+        /// When that was found.
+        at: Time,
+        /// Its name.
+        channel: Arc<str>,
+    },
     /// So many lines were not passed to the reporters, since these took nothing for a second; the logs have them.
     OutputDropped {
         /// How many.

@@ -41,6 +41,7 @@ pub fn to_json(news: &News, plan: &Plan, run: &str) -> Value {
             "line": String::from_utf8_lossy(line),
             "ended": ended,
         }),
+        News::Damaged { at, channel } => json!({"at": at, "record": "damaged", "channel": **channel}),
         News::OutputDropped { lines } => json!({"record": "output_dropped", "lines": lines}),
         News::QueueCounted {
             queue,

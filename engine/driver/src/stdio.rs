@@ -1,7 +1,7 @@
 //! The pumps between the descriptors of processes and the logs, queues and pools of a run.
 //!
-//! Each is a task of the engine's one thread. A pump never touches the machine or the yard: it sends
-//! a [`Happening`](crate::run::Happening) and, where it needs an answer, waits for that alone, so that
+//! Each is a task of the engine's one thread. A pump never touches the machine: it acts on the yard by itself, which it shares with the
+//! turn loop, and tells of all else by a [`Happening`](crate::run::Happening). It waits for one thing at a time, so that
 //! what it does not read stays in the kernel's pipe and holds its writer back.
 
 pub mod framing;

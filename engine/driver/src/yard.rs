@@ -10,6 +10,7 @@
 //! mistake of the caller and panics.
 
 mod bell;
+mod commons;
 mod deaths;
 mod event;
 mod lock;
@@ -29,8 +30,11 @@ use std::sync::Arc;
 
 use forkyard_ipc::channel::{Channel, Shape};
 pub use forkyard_ipc::queue::ItemId;
+use forkyard_ipc::queue::TakenItem;
+use tokio::sync::oneshot;
 
 use bell::Bell;
+pub use commons::{Commons, Handful};
 use deaths::Deaths;
 use event::Event;
 use lock::Lock;
@@ -141,7 +145,12 @@ pub struct Yard {
     changes: Vec<Change>,
     bell: Bell,
     deaths: Deaths,
+    /// Tickets for those who listen for their reply.
+    listened: u64,
 }
+
+/// Tickets of those who listen have this bit set; others leave it clear.
+const LISTEN_BIT: u64 = 1 << 62;
 
 impl Yard {
     /// Makes the files of all channels in a directory that is there, and empty.
@@ -163,12 +172,12 @@ impl Yard {
             party: layout.slots + 1,
             name,
         };
-        let queues = each(layout.queues, |(name, limits)| Queue::make(name, limits, &making));
-        let locks = each(layout.locks, |(name, kind)| Lock::make(name, kind, &making));
+        let queues = each(layout.queues, |(name, limits)| Queue::make(name, limits, making));
+        let locks = each(layout.locks, |(name, kind)| Lock::make(name, kind, making));
         let semaphores = each(layout.semaphores, |(name, permits)| {
-            Semaphore::make(name, permits, &making)
+            Semaphore::make(name, permits, making)
         });
-        let events = each(layout.events, |(name, set)| Event::make(name, set, &making));
+        let events = each(layout.events, |(name, set)| Event::make(name, set, making));
         Ok(Self {
             directory: directory.to_owned(),
             queues: queues?,
@@ -179,6 +188,7 @@ impl Yard {
             changes: Vec::new(),
             bell: Bell::new()?,
             deaths: Deaths::default(),
+            listened: LISTEN_BIT,
         })
     }
 
@@ -221,6 +231,37 @@ impl Yard {
         Some(Reply::WouldBlock)
     }
 
+    /// The same for somebody who waits for the reply by himself.
+    ///
+    /// # Errors
+    /// When it is parked: its ticket, and where the reply comes.
+    fn ask_and_listen(&mut self, slot: Slot, request: Request) -> Result<Reply, (Ticket, oneshot::Receiver<Reply>)> {
+        self.listened += 1;
+        let ticket = Ticket(self.listened);
+        self.ask(slot, ticket, request, true)
+            .ok_or_else(|| (ticket, self.waiting.listen(ticket)))
+    }
+
+    /// Puts as many items as there is room for, unless others wait for room; says how many.
+    ///
+    /// # Errors
+    /// Why the first of them cannot be put.
+    fn put_many(&mut self, slot: Slot, queue: u32, items: &[&[u8]]) -> Result<usize, Reply> {
+        let put = self.queues[queue as usize].put_many(slot, items);
+        self.settle(Station::Queue(queue));
+        put
+    }
+
+    /// Takes up to a handful of items, unless others wait for some.
+    ///
+    /// # Errors
+    /// Why none can be taken, for good.
+    fn take_many(&mut self, slot: Slot, queue: u32, handful: Handful) -> Result<Vec<TakenItem>, Reply> {
+        let taken = self.queues[queue as usize].take_many(slot, handful);
+        self.settle(Station::Queue(queue));
+        taken
+    }
+
     /// Withdraws a request. True: it was parked and is gone, no reply will come. False: it is
     /// answered already (the answer stands, whether collected or not), or was never asked.
     pub fn cancel(&mut self, ticket: Ticket) -> bool {
@@ -241,6 +282,11 @@ impl Yard {
     /// huge one to its end to have it refused.
     pub fn refuse(&mut self, queue: u32) -> Reply {
         self.queues[queue as usize].refuse()
+    }
+
+    /// Counts items that can be put nowhere: they came when nobody could take them any more.
+    pub fn lose(&mut self, queue: u32, items: u64) {
+        self.queues[queue as usize].lose(items);
     }
 
     /// Acknowledges items that `slot` has taken: they are done with and gone.
@@ -347,6 +393,12 @@ impl Yard {
     /// What has changed since the last call, in order.
     pub fn changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
+    }
+
+    /// Whether there are replies or changes to be collected.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        self.waiting.has_replies() || !self.changes.is_empty()
     }
 
     /// Where the items of a queue are and went.

@@ -161,7 +161,7 @@ impl Channel {
                 wanted: rules.kind,
             });
         }
-        let memory = Memory::map(file, shape.fixed_bytes())?;
+        let memory = Memory::map(file, shape.fixed_bytes(), manner == Manner::Host)?;
         Ok(Arc::new(Self {
             memory,
             shape,
@@ -259,7 +259,7 @@ impl Channel {
 
     /// Whether somebody has found it damaged.
     pub fn is_damaged(&self) -> bool {
-        self.u32(header::DAMAGE).load(Ordering::Relaxed) != 0
+        self.u32(header::DAMAGE).load(Ordering::Relaxed) != 0 || self.memory.has_lost()
     }
 }
 

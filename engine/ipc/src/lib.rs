@@ -23,6 +23,7 @@ mod error;
 pub mod event;
 mod face;
 mod futex;
+mod guard;
 mod life;
 pub mod lock;
 mod memory;

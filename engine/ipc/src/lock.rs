@@ -148,6 +148,7 @@ impl Lock {
 /// Acquiring and releasing.
 impl Lock {
     /// Waits for it.
+    #[inline]
     pub fn acquire(&self) -> Result<LockGuard<'_>, Error> {
         loop {
             if let Some(guard) = self.guard(Patience::Block)? {
@@ -157,6 +158,7 @@ impl Lock {
     }
 
     /// `None` when another has it.
+    #[inline]
     pub fn try_acquire(&self) -> Result<Option<LockGuard<'_>>, Error> {
         self.guard(Patience::Try)
     }
@@ -166,12 +168,14 @@ impl Lock {
         self.guard(Patience::For(time))
     }
 
+    #[inline]
     fn guard(&self, patience: Patience) -> Result<Option<LockGuard<'_>>, Error> {
         let granted = self.acquire_as(self.channel.me()?, patience)?;
         Ok(granted.map(|Granted { orphaned }| LockGuard { lock: self, orphaned }))
     }
 
     /// Acquires it without a guard; `None` when in vain.
+    #[inline]
     pub fn acquire_raw(&self, patience: Patience) -> Result<Option<Granted>, Error> {
         self.acquire_as(self.channel.me()?, patience)
     }
@@ -345,6 +349,7 @@ impl Lock {
     ///
     /// # Errors
     /// `NotHeld` when this process has not acquired it or, if it is reentrant, this thread.
+    #[inline]
     pub fn release(&self) -> Result<(), Error> {
         self.release_as(self.channel.me()?)
     }
@@ -480,6 +485,7 @@ impl LockGuard<'_> {
 }
 
 impl Drop for LockGuard<'_> {
+    #[inline]
     fn drop(&mut self) {
         // Released by other means already, there is nothing left to do.
         let _ = self.lock.release();

@@ -12,8 +12,10 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::Error;
+use crate::guard::Guarded;
 
 /// The offset in the arena of the first block, and the length of the first segment, in bytes.
 pub const FIRST: u64 = 64 * 1024;
@@ -31,8 +33,10 @@ pub struct Memory {
     fixed: NonNull<u8>,
     fixed_bytes: u64,
     segments: [AtomicPtr<u8>; SEGMENTS],
-    /// The file is known to be so long; it never shrinks.
+    /// The file is known to be so long; it never shrinks, unless somebody breaks the rules.
     known_bytes: AtomicU64,
+    /// Of a host: all its mappings.
+    guards: Option<Mutex<Vec<Guarded>>>,
 }
 
 // SAFETY: the mapping belongs to the value, and is only accessed by atomics and by copies that the protocols of the
@@ -42,8 +46,9 @@ unsafe impl Send for Memory {}
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    /// Maps the fixed part of a file, which must be as long at least.
-    pub fn map(file: OwnedFd, fixed_bytes: u64) -> Result<Self, Error> {
+    /// Maps the fixed part of a file, which must be as long at least. Guarded: it may be made shorter later, and this process goes on
+    /// with zeros then.
+    pub fn map(file: OwnedFd, fixed_bytes: u64, guarded: bool) -> Result<Self, Error> {
         let length = length_of(&file)?;
         if length < fixed_bytes || fixed_bytes < PAGE {
             return Err(Error::NotAChannel);
@@ -51,12 +56,31 @@ impl Memory {
         let fixed = map_shared(&file, 0, fixed_bytes)?;
         #[cfg(test)]
         crate::simulation::mapped(&file, fixed, fixed_bytes);
-        Ok(Self {
+        let memory = Self {
             file,
             fixed,
             fixed_bytes,
             segments: [const { AtomicPtr::new(ptr::null_mut()) }; SEGMENTS],
             known_bytes: AtomicU64::new(length),
+            guards: guarded.then(Mutex::default),
+        };
+        memory.guard(fixed, fixed_bytes)?;
+        Ok(memory)
+    }
+
+    fn guard(&self, address: NonNull<u8>, length: u64) -> Result<(), Error> {
+        let Some(guards) = &self.guards else { return Ok(()) };
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let guarded = Guarded::new(address, length).map_err(Error::io("catch a signal"))?;
+        guards.lock().unwrap_or_else(PoisonError::into_inner).push(guarded);
+        Ok(())
+    }
+
+    /// Whether the file was made shorter, as far as a host has noticed.
+    pub fn has_lost(&self) -> bool {
+        self.guards.as_ref().is_some_and(|guards| {
+            let guards = guards.lock().unwrap_or_else(PoisonError::into_inner);
+            guards.iter().any(Guarded::has_lost)
         })
     }
 
@@ -140,7 +164,10 @@ impl Memory {
         let made = map_shared(&self.file, self.fixed_bytes + bytes, bytes)?;
         let slot = &self.segments[segment];
         match slot.compare_exchange(ptr::null_mut(), made.as_ptr(), Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => Ok(made.as_ptr()),
+            Ok(_) => {
+                self.guard(made, bytes)?;
+                Ok(made.as_ptr())
+            }
             Err(others) => {
                 unmap(made, bytes);
                 Ok(others)
@@ -168,6 +195,8 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
+        // Before others may have a mapping at these addresses.
+        self.guards = None;
         unmap(self.fixed, self.fixed_bytes);
         for (segment, base) in self.segments.iter().enumerate() {
             if let Some(base) = NonNull::new(base.load(Ordering::Acquire)) {

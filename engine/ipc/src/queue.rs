@@ -96,7 +96,7 @@ face!(Queue);
 
 /// Making.
 impl Queue {
-    /// Makes a queue for `capacity` items (0: as many as the disk holds) of up to `max_item` bytes each.
+    /// Makes a queue for `capacity` items (0: as many as the disk holds, up to 33 million) of up to `max_item` bytes each.
     ///
     /// What was taken and not yet acknowledged does not count for the capacity; what comes back may exceed it.
     pub fn create(place: &Place<'_>, capacity: u64, max_item: u64) -> Result<Self, Error> {
@@ -105,6 +105,9 @@ impl Queue {
 
     /// The same with a shape that says more; its kind and lengths are set here.
     pub fn make(place: &Place<'_>, capacity: u64, max_item: u64, shape: Shape) -> Result<Self, Error> {
+        if capacity > layout::CAPACITY_MAX {
+            return Err(Error::Nonsense("a queue has room for 33488896 items at most"));
+        }
         if max_item > ITEM_BYTES_MAX {
             return Err(Error::Nonsense("an item of a queue has at most 1 TiB"));
         }

@@ -11,12 +11,15 @@ const CAPACITY: u64 = 1024;
 /// How large an item may be where the queue does not say so itself: 16 MiB.
 const ITEM_BYTES: u64 = 16 << 20;
 
+/// A queue has room for 2²⁵ items, of which 2¹⁶ are for those that are taken and not acknowledged: the yard's limit.
+const CAPACITY_MAX: u64 = (1 << 25) - (1 << 16);
+
 /// A queue's fields.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct QueueFields {
     description: Option<String>,
-    capacity: Option<Whole<0, 1_000_000_000_000>>,
+    capacity: Option<Whole<0, CAPACITY_MAX>>,
     framing: Framing,
     max_item: Option<Size>,
     durable: bool,

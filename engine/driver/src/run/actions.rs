@@ -20,7 +20,7 @@ impl Run {
             Action::Terminate { process, attempt } => self.terminate(process, attempt),
             Action::Kill { process, attempt } => self.kill(process, attempt),
             Action::Forsake { process } => self.pipes.let_go(process),
-            Action::CloseQueue { queue } => self.yard.close(queue.0),
+            Action::CloseQueue { queue } => self.yard.with(|yard| yard.close(queue.0)),
             Action::BreakQueue { queue } => self.break_queue(queue),
             Action::Take { pool, count } => self.take(pool, count),
             Action::StopTaking { pool } => self.stop_taking(pool),
@@ -41,7 +41,7 @@ impl Run {
             held: held(hold.resource),
             permits: hold.permits,
         };
-        match self.yard.ask(Slot(process.0), ticket, request, true) {
+        match self.yard.with(|yard| yard.ask(Slot(process.0), ticket, request, true)) {
             Some(reply) => self.hold_answered(process, attempt, &reply),
             None => self.asks.park(ticket, Ask::Hold { process, attempt }),
         }
@@ -64,14 +64,17 @@ impl Run {
             Some(Exit::Signal(_)) => false,
             None => true,
         };
-        // What has reached a client of the process before it ended does not go back.
-        self.broker.look(&mut self.yard);
-        if in_order {
-            self.yard.let_go(slot);
-        } else {
-            self.yard.died(slot);
-        }
-        self.broker.hang_up(&mut self.yard, slot);
+        let broker = &mut self.broker;
+        self.yard.with(|yard| {
+            // What has reached a client of the process before it ended does not go back.
+            broker.look(yard);
+            if in_order {
+                yard.let_go(slot);
+            } else {
+                yard.died(slot);
+            }
+            broker.hang_up(yard, slot);
+        });
     }
 
     fn terminate(&mut self, process: ProcessId, attempt: u32) {
@@ -91,7 +94,7 @@ impl Run {
         }
     }
 
-    fn kill(&mut self, process: ProcessId, attempt: u32) {
+    pub(super) fn kill(&mut self, process: ProcessId, attempt: u32) {
         let Some(body) = self.lives.body(process, attempt) else {
             return;
         };
@@ -110,22 +113,12 @@ impl Run {
     /// A reply of the yard to a request that had to wait.
     pub(super) fn replied(&mut self, ticket: Ticket, reply: Reply) {
         if ticket.0 & TICKET_BIT != 0 {
-            self.broker.answered(&mut self.yard, ticket, reply);
+            let broker = &mut self.broker;
+            self.yard.with(|yard| broker.answered(yard, ticket, reply));
             return;
         }
         match self.asks.remove(ticket) {
             Some(Ask::Hold { process, attempt }) => self.hold_answered(process, attempt, &reply),
-            Some(Ask::Put(batch)) => match reply {
-                Reply::Broken | Reply::Closed => self.give_up(batch),
-                Reply::Done
-                | Reply::Item { .. }
-                | Reply::Granted { .. }
-                | Reply::WouldBlock
-                | Reply::TooLarge { .. }
-                | Reply::TooMany { .. } => self.put_rest(batch),
-                Reply::Failed(trouble) => self.put_failed(batch, &trouble),
-            },
-            Some(Ask::Take(take)) => self.given(take, reply),
             Some(Ask::Task { pool, queue }) => self.task_arrived(pool, queue, reply),
             Some(Ask::Result { pool, task }) => self.result_put(pool, task, &reply),
             None => tracing::error!("the yard answered a request that nobody has made"),

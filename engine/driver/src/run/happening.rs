@@ -2,20 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::yard::ItemId;
 use forkyard_core::id::{ProcessId, QueueId, TaskId};
 use forkyard_core::machine::Exit;
-use tokio::sync::oneshot;
 
 use super::lives::Tries;
 use super::wiring::Streams;
 use crate::spawner::{Child, SpawnError};
-use crate::stdio::receiver::TakeAnswer;
-use crate::stdio::sender::PutAnswer;
-
-/// The number of a pump from a queue; no two of a run have the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PumpId(pub u64);
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -64,43 +56,10 @@ pub enum Happening {
         /// Which life.
         attempt: u32,
     },
-    /// A pump has items for a queue.
-    Put {
-        /// Which.
-        queue: QueueId,
-        /// In this order.
-        items: Vec<Vec<u8>>,
-        /// When all are put, or cannot be.
-        answer: oneshot::Sender<PutAnswer>,
-    },
-    /// A pump wants items from a queue.
-    Take {
-        /// Who asks.
-        pump: PumpId,
-        /// For whom.
+    /// What a process was to read from a queue cannot be had: it must not take that for the end.
+    Cut {
+        /// Who.
         process: ProcessId,
-        /// Which queue.
-        queue: QueueId,
-        /// How many at most; it waits for one.
-        at_most: usize,
-        /// Where to.
-        answer: oneshot::Sender<TakeAnswer>,
-    },
-    /// A pump does not want items any more.
-    Withdraw {
-        /// Who had asked.
-        pump: PumpId,
-    },
-    /// What has become of items that a pump took.
-    Settled {
-        /// For whom it took them.
-        process: ProcessId,
-        /// Of which queue.
-        queue: QueueId,
-        /// Read by the process.
-        read: Vec<ItemId>,
-        /// Not read: they go back.
-        unread: Vec<ItemId>,
     },
     /// A process wrote items that are too large for their queue.
     Oversized {

@@ -264,6 +264,8 @@ impl Watch {
                     .is_some_and(|patience| began.elapsed() > patience)
                 {
                     pump.abort();
+                    // What it had read and not put is counted when it is gone.
+                    let _ = pump.await;
                     break;
                 }
             }

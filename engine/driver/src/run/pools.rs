@@ -50,7 +50,8 @@ impl Run {
         while self.pools.of(pool).credit > 0 {
             let ticket = self.asks.draw();
             let take = Request::Take { queue: queue.0 };
-            match self.yard.ask(self.pool_slot(pool), ticket, take, true) {
+            let slot = self.pool_slot(pool);
+            match self.yard.with(|yard| yard.ask(slot, ticket, take, true)) {
                 Some(reply) => self.task_taken(pool, reply),
                 None => return self.asks.park(ticket, Ask::Task { pool, queue }),
             }
@@ -111,7 +112,7 @@ impl Run {
         tasks.credit = 0;
         tasks.stop();
         if let Some(ticket) = ticket
-            && self.yard.cancel(ticket)
+            && self.yard.with(|yard| yard.cancel(ticket))
         {
             self.asks.remove(ticket);
         }
@@ -208,7 +209,10 @@ impl Run {
             return self.inputs.push_back(Input::Delivered { pool, task });
         };
         let ticket = self.asks.draw();
-        match self.yard.ask(slot, ticket, Request::Put { queue, item }, true) {
+        match self
+            .yard
+            .with(|yard| yard.ask(slot, ticket, Request::Put { queue, item }, true))
+        {
             Some(reply) => self.result_put(pool, task, &reply),
             None => self.asks.park(ticket, Ask::Result { pool, task }),
         }
@@ -224,7 +228,7 @@ impl Run {
                 task.0
             );
             if let (Some(queue), false) = (queue, matches!(reply, Reply::TooLarge { .. })) {
-                self.queues.tally(queue).lost += 1;
+                self.yard.with(|yard| yard.lose(queue.0, 1));
             }
         }
         self.inputs.push_back(Input::Delivered { pool, task });

@@ -27,8 +27,9 @@ use crate::stdio::framing::Cutter;
 use crate::stdio::log::Log;
 use crate::stdio::output::{Origin, Output};
 use crate::stdio::receiver::{Receiver, Share};
+use crate::stdio::sender::Sender;
 use crate::stdio::tap::Tap;
-use crate::stdio::{output, sender, worker};
+use crate::stdio::{output, worker};
 use crate::tree::Tree;
 
 /// The pause before another try doubles from the first to the longest: ten seconds and a half in all, counted anew
@@ -292,8 +293,14 @@ impl Run {
             Connected::ToQueue(pipe, queue) => {
                 let limits = &self.plan.queues[queue.index()];
                 let cutter = Cutter::new(limits.framing, limits.max_item);
-                self.alarm
-                    .start(sender::pump(tap(pipe)?, cutter, process, queue, inbox))
+                let sender = Sender {
+                    process,
+                    queue,
+                    slot: self.engine_slot(),
+                    commons: self.yard.clone(),
+                    inbox,
+                };
+                self.alarm.start(sender.pump(tap(pipe)?, cutter))
             }
             Connected::FromQueue(pipe, queue) => {
                 let limits = &self.plan.queues[queue.index()];
@@ -302,7 +309,7 @@ impl Run {
                 } else {
                     Share::Alone
                 };
-                let receiver = Receiver::new(self.pumps.next(), process, queue, limits.framing, share, inbox);
+                let receiver = Receiver::new(process, queue, limits.framing, share, self.yard.clone(), inbox);
                 self.alarm.start(receiver.pump(pipe, over.clone()))
             }
             Connected::Result(pipe) => {

@@ -17,13 +17,13 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use super::asks::{Asks, Take};
+use super::asks::Asks;
 use super::environment::Facts;
 use super::files::Opener;
 use super::herald::Herald;
 use super::lives::Lives;
 use super::queues::Queues;
-use super::{Happening, Options, PumpId, RunError};
+use super::{Happening, Options, RunError};
 use crate::alarm::Alarm;
 use crate::broker::{Broker, FromClient, Names};
 use crate::directory::RunDirectory;
@@ -35,7 +35,7 @@ use crate::stdio::output::time_since;
 use crate::table::Table;
 use crate::tasks::Pools;
 use crate::tree;
-use crate::yard::{Change, Yard};
+use crate::yard::{Change, Commons, Yard};
 
 /// How many happenings may wait; whoever has more waits too.
 const INBOX_MAX: usize = 4096;
@@ -57,7 +57,7 @@ pub struct Run {
     pub(super) verdict: Option<Verdict>,
     fault: Option<Arc<str>>,
 
-    pub(super) yard: Yard,
+    pub(super) yard: Commons,
     pub(super) asks: Asks,
     pub(super) queues: Queues,
     pub(super) broker: Broker,
@@ -66,7 +66,6 @@ pub struct Run {
     pub(super) pipes: Pipes,
     pub(super) files: Opener,
     pub(super) pools: Pools,
-    pub(super) pumps: PumpIds,
     pub(super) null: File,
     pub(super) facts: Facts,
 
@@ -96,19 +95,6 @@ struct Ears {
     bell: AsyncFd<OwnedFd>,
 }
 
-/// Numbers for pumps.
-#[derive(Debug, Default)]
-pub struct PumpIds {
-    drawn: u64,
-}
-
-impl PumpIds {
-    pub(super) fn next(&mut self) -> PumpId {
-        self.drawn += 1;
-        PumpId(self.drawn)
-    }
-}
-
 impl Run {
     /// Everything that a run needs, before anything starts. Within a runtime and a local set.
     ///
@@ -127,8 +113,8 @@ impl Run {
         let facts = Facts::new(&plan, &options, limits).map_err(RunError::begin("draw tokens"))?;
         let yard = Yard::create(&directory.yard(), super::layout(&plan)).map_err(RunError::begin("make its yard"))?;
         let bell = yard.descriptor().try_clone_to_owned();
-        // SAFETY: an `OwnedFd` stays open, and the same, until the `AsyncFd` that owns it now is dropped.
         let bell = bell.and_then(|bell| {
+            // SAFETY: an `OwnedFd` stays open, and the same, until the `AsyncFd` that owns it now is dropped.
             unsafe { AsyncFd::register_with_interest(bell, Interest::READABLE) }.map_err(io::Error::from)
         });
         let alarm = Alarm::default();
@@ -141,7 +127,7 @@ impl Run {
             wake: None,
             verdict: None,
             fault: None,
-            yard,
+            yard: Commons::new(yard),
             asks: Asks::default(),
             queues: Queues::new(plan.queues.len()),
             broker: Broker::bind(directory.socket(), clients, &alarm).map_err(RunError::begin("open its socket"))?,
@@ -150,7 +136,6 @@ impl Run {
             pipes: Pipes::new(&plan),
             files: Opener::new(folder.clone()),
             pools: Pools::new(&plan, &folder, directory),
-            pumps: PumpIds::default(),
             null: File::options()
                 .read(true)
                 .write(true)
@@ -230,8 +215,7 @@ impl Run {
     fn hear_the_yard(&mut self) {
         self.hear_of_leftovers();
         loop {
-            let replies = self.yard.replies();
-            let changes = self.yard.changes();
+            let (replies, changes) = self.yard.with(|yard| (yard.replies(), yard.changes()));
             if replies.is_empty() && changes.is_empty() {
                 return;
             }
@@ -239,22 +223,26 @@ impl Run {
                 self.replied(ticket, reply);
             }
             for change in changes {
-                match change {
-                    Change::EventSet(event) => self.inputs.push_back(Input::EventSet { event: EventId(event) }),
-                    Change::Drained(queue) => self.inputs.push_back(Input::QueueDrained { queue: QueueId(queue) }),
-                    Change::Damaged(station) => {
-                        let name = self.yard.name(station);
-                        tracing::error!(
-                            "`{name}` is damaged: a process has overwritten its memory; nobody can use it any more"
-                        );
-                    }
-                }
+                self.changed(change);
+            }
+        }
+    }
+
+    fn changed(&mut self, change: Change) {
+        match change {
+            Change::EventSet(event) => self.inputs.push_back(Input::EventSet { event: EventId(event) }),
+            Change::Drained(queue) => self.inputs.push_back(Input::QueueDrained { queue: QueueId(queue) }),
+            Change::Damaged(station) => {
+                let channel = self.yard.with(|yard| Arc::from(yard.name(station)));
+                let at = time_since(self.start);
+                self.herald.tell(News::Damaged { at, channel });
             }
         }
     }
 
     async fn listen(&mut self, ears: &mut Ears) -> Result<(), RunError> {
         let wake = self.start + Duration::from_nanos(self.wake.unwrap_or_default().0);
+        let is_busy = self.yard.with(|yard| yard.is_busy());
         tokio::select! {
             Some(happening) = ears.inbox.recv() => self.happened(happening),
             Some(from) = ears.clients.recv() => self.serve(from),
@@ -267,9 +255,10 @@ impl Run {
             rung = ears.bell.readable() => {
                 // The yard looks at everything that may have rung before it rings again.
                 rung.map_err(RunError::begin("listen to its yard"))?.clear_ready();
-                self.yard.look();
+                self.yard.with(Yard::look);
             }
-            () = tokio::time::sleep(BUSY_PAUSE), if self.yard.is_busy() => self.yard.look(),
+            () = self.yard.stirred() => {}
+            () = tokio::time::sleep(BUSY_PAUSE), if is_busy => self.yard.with(Yard::look),
             () = self.alarm.rung() => return Err(RunError::Panicked),
         }
         for _ in 0..TURN_MAX {
@@ -284,9 +273,12 @@ impl Run {
     }
 
     fn serve(&mut self, from: FromClient) {
-        if let Some(wanted) = self.broker.handle(&mut self.yard, &self.names, from) {
-            self.broker.reply_table(&mut self.yard, wanted, self.table.to_json());
-        }
+        let (broker, names, table) = (&mut self.broker, &self.names, &self.table);
+        self.yard.with(|yard| {
+            if let Some(wanted) = broker.handle(yard, names, from) {
+                broker.reply_table(yard, wanted, table.to_json());
+            }
+        });
     }
 
     fn heard(&mut self, heard: Heard) {
@@ -325,27 +317,7 @@ impl Run {
                 self.lives.end(process);
                 self.inputs.push_back(Input::Gone { process, attempt });
             }
-            Happening::Put { queue, items, answer } => self.put(queue, items, answer),
-            Happening::Take {
-                pump,
-                process,
-                queue,
-                at_most,
-                answer,
-            } => self.give(Take {
-                pump,
-                process,
-                queue,
-                at_most,
-                answer,
-            }),
-            Happening::Withdraw { pump } => self.withdraw(pump),
-            Happening::Settled {
-                process,
-                queue,
-                read,
-                unread,
-            } => self.settled(process, queue, read, unread),
+            Happening::Cut { process } => self.cut(process),
             Happening::Oversized {
                 process,
                 queue,
@@ -441,7 +413,7 @@ impl Run {
     /// Counts what is left, and writes down how it ended.
     fn end(mut self, verdict: Verdict) -> Result<Verdict, RunError> {
         self.count();
-        self.yard.remove();
+        self.yard.with(|yard| yard.remove());
         self.herald.finish().map_err(RunError::Directory)?;
         self.options
             .directory
@@ -451,27 +423,24 @@ impl Run {
     }
 
     fn count(&mut self) {
-        for (queue, items) in self.asks.unput() {
-            self.queues.tally(queue).lost += items;
-        }
-        self.yard.let_go(self.engine_slot());
         let pools: Vec<_> = self
             .pools
             .iter()
             .map(|(pool, tasks)| (pool, tasks.taken(), tasks.source.left()))
             .collect();
         for (pool, taken, left) in pools {
-            self.yard.let_go(self.pool_slot(pool));
+            let slot = self.pool_slot(pool);
+            self.yard.with(|yard| yard.let_go(slot));
             self.herald.tell(News::PoolCounted { pool, taken, left });
         }
         for (queue, tally) in self.queues.tallies() {
-            let counts = self.yard.counts(queue.0);
+            let counts = self.yard.with(|yard| yard.counts(queue.0));
             self.herald.tell(News::QueueCounted {
                 queue,
-                put: counts.put + tally.lost,
+                put: counts.put,
                 got: counts.got,
                 returned: counts.returned,
-                left: counts.left + tally.lost,
+                left: counts.left,
                 refused: counts.refused + tally.refused,
             });
         }

@@ -44,24 +44,24 @@ impl Cutter {
         }
     }
 
-    /// Takes in what was read and appends the items that are whole now.
-    pub fn feed(&mut self, mut bytes: &[u8], items: &mut Vec<Vec<u8>>) {
+    /// Takes in what was read, and hands on the items that are whole now.
+    pub fn feed(&mut self, mut bytes: &[u8], mut whole: impl FnMut(&[u8])) {
         while !bytes.is_empty() {
             let state = std::mem::replace(&mut self.state, State::Skipping { missing: 0 });
             (self.state, bytes) = match state {
-                State::Delimited { delimiter, held } => self.delimited(delimiter, held, bytes, items),
+                State::Delimited { delimiter, held } => self.delimited(delimiter, held, bytes, &mut whole),
                 State::SkippingTo { delimiter } => skip_to(delimiter, bytes),
-                State::Length { held } => self.length(held, bytes, items),
-                State::Body { held, missing } => body(held, missing, bytes, items),
+                State::Length { held } => self.length(held, bytes, &mut whole),
+                State::Body { held, missing } => body(held, missing, bytes, &mut whole),
                 State::Skipping { missing } => skip(missing, bytes),
             };
         }
     }
 
     /// The stream has ended: a last line without its end is an item too; half of a counted item is refused.
-    pub fn finish(&mut self, items: &mut Vec<Vec<u8>>) {
+    pub fn finish(&mut self, mut whole: impl FnMut(&[u8])) {
         match std::mem::replace(&mut self.state, State::Length { held: Vec::new() }) {
-            State::Delimited { held, .. } if !held.is_empty() => items.push(held),
+            State::Delimited { held, .. } if !held.is_empty() => whole(&held),
             State::Length { held } if !held.is_empty() => self.refused += 1,
             State::Body { .. } => self.refused += 1,
             State::Delimited { .. } | State::Length { .. } | State::SkippingTo { .. } | State::Skipping { .. } => {}
@@ -77,31 +77,35 @@ impl Cutter {
         &mut self,
         delimiter: u8,
         mut held: Vec<u8>,
-        bytes: &'b [u8],
-        items: &mut Vec<Vec<u8>>,
+        mut bytes: &'b [u8],
+        whole: &mut impl FnMut(&[u8]),
     ) -> (State, &'b [u8]) {
-        let end = bytes.iter().position(|&byte| byte == delimiter);
-        let piece = &bytes[..end.unwrap_or(bytes.len())];
-        let rest = end.map_or(&[][..], |end| &bytes[end + 1..]);
-        if held.len() as u64 + piece.len() as u64 > self.item_bytes_max {
+        while let Some(end) = bytes.iter().position(|&byte| byte == delimiter) {
+            let (piece, rest) = (&bytes[..end], &bytes[end + 1..]);
+            bytes = rest;
+            if !self.fits(held.len() + piece.len()) {
+                self.refused += 1;
+            } else if held.is_empty() {
+                whole(piece);
+            } else {
+                held.extend_from_slice(piece);
+                whole(&held);
+            }
+            held.clear();
+        }
+        if !self.fits(held.len() + bytes.len()) {
             self.refused += 1;
-            let state = match end {
-                Some(_) => State::Delimited {
-                    delimiter,
-                    held: Vec::new(),
-                },
-                None => State::SkippingTo { delimiter },
-            };
-            return (state, rest);
+            return (State::SkippingTo { delimiter }, &[]);
         }
-        held.extend_from_slice(piece);
-        if end.is_some() {
-            items.push(std::mem::take(&mut held));
-        }
-        (State::Delimited { delimiter, held }, rest)
+        held.extend_from_slice(bytes);
+        (State::Delimited { delimiter, held }, &[])
     }
 
-    fn length<'b>(&mut self, mut held: Vec<u8>, bytes: &'b [u8], items: &mut Vec<Vec<u8>>) -> (State, &'b [u8]) {
+    fn fits(&self, length: usize) -> bool {
+        length as u64 <= self.item_bytes_max
+    }
+
+    fn length<'b>(&mut self, mut held: Vec<u8>, bytes: &'b [u8], whole: &mut impl FnMut(&[u8])) -> (State, &'b [u8]) {
         let (piece, rest) = bytes.split_at(bytes.len().min(LENGTH_BYTES - held.len()));
         held.extend_from_slice(piece);
         let Ok(length) = <[u8; LENGTH_BYTES]>::try_from(held.as_slice()) else {
@@ -112,7 +116,7 @@ impl Cutter {
             self.refused += 1;
             State::Skipping { missing }
         } else if missing == 0 {
-            items.push(Vec::new());
+            whole(&[]);
             State::Length { held: Vec::new() }
         } else {
             State::Body {
@@ -137,14 +141,18 @@ fn skip_to(delimiter: u8, bytes: &[u8]) -> (State, &[u8]) {
     }
 }
 
-fn body<'b>(mut held: Vec<u8>, missing: usize, bytes: &'b [u8], items: &mut Vec<Vec<u8>>) -> (State, &'b [u8]) {
+fn body<'b>(mut held: Vec<u8>, missing: usize, bytes: &'b [u8], whole: &mut impl FnMut(&[u8])) -> (State, &'b [u8]) {
     let (piece, rest) = bytes.split_at(bytes.len().min(missing));
-    held.extend_from_slice(piece);
     let missing = missing - piece.len();
+    if missing == 0 && held.is_empty() {
+        whole(piece);
+        return (State::Length { held }, rest);
+    }
+    held.extend_from_slice(piece);
     if missing > 0 {
         return (State::Body { held, missing }, rest);
     }
-    items.push(held);
+    whole(&held);
     (State::Length { held: Vec::new() }, rest)
 }
 
@@ -159,10 +167,43 @@ fn skip(missing: usize, bytes: &[u8]) -> (State, &[u8]) {
     (state, rest)
 }
 
+/// Some items, one behind the other in one buffer.
+#[derive(Debug, Default)]
+pub struct Items {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Items {
+    /// One more.
+    pub fn push(&mut self, item: &[u8]) {
+        self.bytes.extend_from_slice(item);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// None any more; the buffer is kept.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    /// In their order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end])
+    }
+}
+
 /// An item as it stands in a stream of this framing.
 #[must_use]
 pub fn framed(framing: Framing, item: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(item.len() + LENGTH_BYTES);
+    frame(framing, item, &mut bytes);
+    bytes
+}
+
+/// Appends an item as it stands in a stream of this framing.
+pub fn frame(framing: Framing, item: &[u8], bytes: &mut Vec<u8>) {
     match framing {
         Framing::Lines => {
             bytes.extend_from_slice(item);
@@ -178,7 +219,6 @@ pub fn framed(framing: Framing, item: &[u8]) -> Vec<u8> {
             bytes.extend_from_slice(item);
         }
     }
-    bytes
 }
 
 /// Whether the item comes out of a stream of this framing as the one item it is.
@@ -201,9 +241,9 @@ mod tests {
             let mut cutter = Cutter::new(framing, max);
             let mut cut = Vec::new();
             for piece in bytes.chunks(size) {
-                cutter.feed(piece, &mut cut);
+                cutter.feed(piece, |item| cut.push(item.to_vec()));
             }
-            cutter.finish(&mut cut);
+            cutter.finish(|item| cut.push(item.to_vec()));
             assert_eq!(cut, items, "pieces of {size}");
             assert_eq!(cutter.take_refused(), refused, "pieces of {size}");
         }
@@ -252,8 +292,8 @@ mod tests {
         for framing in [Framing::Lines, Framing::Nul, Framing::Length] {
             let mut cut = Vec::new();
             let mut cutter = Cutter::new(framing, 100);
-            cutter.feed(&framed(framing, b"one"), &mut cut);
-            cutter.feed(&framed(framing, b""), &mut cut);
+            cutter.feed(&framed(framing, b"one"), |item| cut.push(item.to_vec()));
+            cutter.feed(&framed(framing, b""), |item| cut.push(item.to_vec()));
             assert_eq!(cut, [&b"one"[..], b""], "{framing:?}");
         }
         assert!(!fits(Framing::Lines, b"a\nb"));

@@ -10,32 +10,34 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::Duration;
 
-use crate::yard::ItemId;
 use forkyard_core::id::{ProcessId, QueueId};
 use forkyard_core::plan::Framing;
+use forkyard_ipc::queue::TakenItem;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
-use super::framing::framed;
+use super::framing::frame;
 use super::tap::unread_bytes;
-use crate::run::{Happening, PumpId};
+use crate::run::Happening;
+use crate::yard::{Commons, Handful, ItemId, Reply, Slot};
 
-/// How many items are taken at once for the only reader of a queue.
-const BATCH_ITEMS: usize = 64;
+/// How much is taken at once for the only reader of a queue, and what goes over it: a batch of the largest items would be a
+/// gigabyte.
+const BATCH: Handful = Handful {
+    items: 8192,
+    bytes: 256 * 1024,
+};
+
+/// The same for one of several.
+const ONE: Handful = Handful {
+    items: 1,
+    bytes: usize::MAX,
+};
 
 /// How often the engine looks whether the last items have been read: the kernel does not tell.
 const LOOK_FIRST: Duration = Duration::from_millis(5);
 const LOOK_LAST: Duration = Duration::from_millis(200);
-
-/// What a take brought.
-#[derive(Debug)]
-pub enum TakeAnswer {
-    /// At least one item.
-    Items(Vec<(ItemId, Vec<u8>)>),
-    /// There will be no more.
-    Closed,
-}
 
 /// How items are handed to one reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +51,11 @@ pub enum Share {
 /// A pump from a queue to a process.
 #[derive(Debug)]
 pub struct Receiver {
-    id: PumpId,
     process: ProcessId,
     queue: QueueId,
     framing: Framing,
     share: Share,
+    commons: Commons,
     inbox: mpsc::Sender<Happening>,
     /// Items handed to the process and not known to be read, with the bytes of the stream they fill.
     given: VecDeque<Given>,
@@ -75,25 +77,27 @@ enum Flow {
     Closed,
     /// The process reads no more.
     Over,
+    /// What the queue still has cannot be had.
+    Cut,
 }
 
 impl Receiver {
-    /// A pump that takes items for `process`, and identifies itself by `id` when it asks for them.
+    /// A pump that takes items for `process`: they are its own until it is known to have read them.
     #[must_use]
     pub fn new(
-        id: PumpId,
         process: ProcessId,
         queue: QueueId,
         framing: Framing,
         share: Share,
+        commons: Commons,
         inbox: mpsc::Sender<Happening>,
     ) -> Self {
         Self {
-            id,
             process,
             queue,
             framing,
             share,
+            commons,
             inbox,
             given: VecDeque::new(),
             written: 0,
@@ -116,7 +120,14 @@ impl Receiver {
             match self.turn(&pipe, &mut over).await {
                 Flow::On => {}
                 Flow::Closed => return self.wait_until_read(pipe.into_inner(), over).await,
-                Flow::Over => return self.settle(pipe.get_ref()).await,
+                Flow::Over => return self.settle(pipe.get_ref()),
+                Flow::Cut => {
+                    let cut = Happening::Cut { process: self.process };
+                    // Nobody listens when the run is over.
+                    let _ = self.inbox.send(cut).await;
+                    let _ = over.wait_for(|over| *over).await;
+                    return self.settle(pipe.get_ref());
+                }
             }
         }
     }
@@ -127,17 +138,18 @@ impl Receiver {
         {
             return Flow::Over;
         }
-        if !self.acknowledge(pipe.get_ref()).await {
-            return Flow::Over;
-        }
+        self.acknowledge(pipe.get_ref());
         let items = match self.take(pipe, over).await {
             Ok(items) => items,
             Err(flow) => return flow,
         };
         let mut bytes = Vec::new();
-        for (item, payload) in items {
+        for TakenItem {
+            item, bytes: payload, ..
+        } in items
+        {
             let start = self.written + bytes.len() as u64;
-            bytes.extend_from_slice(&framed(self.framing, &payload));
+            frame(self.framing, &payload, &mut bytes);
             let end = self.written + bytes.len() as u64;
             self.given.push_back(Given { item, start, end });
         }
@@ -145,39 +157,32 @@ impl Receiver {
     }
 
     /// Waits for items. A process that closes its stdin meanwhile takes nothing away from the others.
-    async fn take(
-        &self,
-        pipe: &AsyncFd<OwnedFd>,
-        over: &mut watch::Receiver<bool>,
-    ) -> Result<Vec<(ItemId, Vec<u8>)>, Flow> {
-        let (answer, mut answered) = oneshot::channel();
-        let at_most = match self.share {
-            Share::Alone => BATCH_ITEMS,
-            Share::OneByOne => 1,
+    async fn take(&self, pipe: &AsyncFd<OwnedFd>, over: &mut watch::Receiver<bool>) -> Result<Vec<TakenItem>, Flow> {
+        let handful = match self.share {
+            Share::Alone => BATCH,
+            Share::OneByOne => ONE,
         };
-        let take = Happening::Take {
-            pump: self.id,
-            process: self.process,
-            queue: self.queue,
-            at_most,
-            answer,
+        let taken = tokio::select! {
+            biased;
+            _ = pipe.ready(Interest::ERROR) => return Err(Flow::Over),
+            _ = over.wait_for(|over| *over) => return Err(Flow::Over),
+            taken = self.commons.take_some(self.slot(), self.queue.0, handful) => taken,
         };
-        if self.inbox.send(take).await.is_err() {
-            return Err(Flow::Over);
-        }
-        tokio::select! {
-            answer = &mut answered => return taken(answer.ok()),
-            _ = pipe.ready(Interest::ERROR) => {}
-            _ = over.wait_for(|over| *over) => {}
-        }
-        // What was answered in this very moment goes back; a later answer finds nobody and goes back as well.
-        answered.close();
-        if let Ok(TakeAnswer::Items(items)) = answered.try_recv() {
-            let unread = items.into_iter().map(|(item, _)| item).collect();
-            self.tell(Vec::new(), unread).await;
-        }
-        let _ = self.inbox.send(Happening::Withdraw { pump: self.id }).await;
-        Err(Flow::Over)
+        taken.map_err(|refused| match refused {
+            Reply::Failed(_) => Flow::Cut,
+            Reply::Closed
+            | Reply::Broken
+            | Reply::Done
+            | Reply::Item { .. }
+            | Reply::Granted { .. }
+            | Reply::WouldBlock
+            | Reply::TooLarge { .. }
+            | Reply::TooMany { .. } => Flow::Closed,
+        })
+    }
+
+    fn slot(&self) -> Slot {
+        Slot(self.process.0)
     }
 
     async fn write(&mut self, pipe: &AsyncFd<OwnedFd>, mut bytes: &[u8], over: &mut watch::Receiver<bool>) -> Flow {
@@ -198,11 +203,11 @@ impl Receiver {
         Flow::On
     }
 
-    /// Acknowledges what has been read meanwhile; false when the run is over.
-    async fn acknowledge(&mut self, pipe: &OwnedFd) -> bool {
+    /// Acknowledges what has been read meanwhile.
+    fn acknowledge(&mut self, pipe: &OwnedFd) {
         let read_to = self.written.saturating_sub(unread_bytes(pipe));
-        let read: Vec<ItemId> = self.drain_read(|given| given.end <= read_to);
-        read.is_empty() || self.tell(read, Vec::new()).await
+        let read = self.drain_read(|given| given.end <= read_to);
+        self.tell(&read, &[]);
     }
 
     fn drain_read(&mut self, is_read: impl Fn(&Given) -> bool) -> Vec<ItemId> {
@@ -214,46 +219,35 @@ impl Receiver {
     async fn wait_until_read(mut self, pipe: OwnedFd, mut over: watch::Receiver<bool>) {
         // Opened anew for reading, the pipe can be looked at though its writing end is closed.
         let Ok(reader) = reopened(&pipe) else {
-            return self.settle(&pipe).await;
+            return self.settle(&pipe);
         };
         drop(pipe);
         let reader = OwnedFd::from(reader);
         let mut pause = LOOK_FIRST;
         while unread_bytes(&reader) > 0 {
             let waited = tokio::time::timeout(pause, over.wait_for(|over| *over)).await;
-            if waited.is_ok() || !self.acknowledge(&reader).await {
+            self.acknowledge(&reader);
+            if waited.is_ok() {
                 break;
             }
             pause = LOOK_LAST.min(pause * 2);
         }
-        self.settle(&reader).await;
+        self.settle(&reader);
     }
 
     /// The end: an item of which nothing was read, or of which the process could not see the end, goes back.
-    async fn settle(&mut self, pipe: &OwnedFd) {
+    fn settle(&mut self, pipe: &OwnedFd) {
         let read_to = self.written.saturating_sub(unread_bytes(pipe));
         let written = self.written;
         let read = self.drain_read(|given| given.start < read_to && given.end <= written);
-        let unread = self.given.drain(..).map(|given| given.item).collect();
-        self.tell(read, unread).await;
+        let unread: Vec<ItemId> = self.given.drain(..).map(|given| given.item).collect();
+        self.tell(&read, &unread);
     }
 
-    async fn tell(&self, read: Vec<ItemId>, unread: Vec<ItemId>) -> bool {
-        let settled = Happening::Settled {
-            process: self.process,
-            queue: self.queue,
-            read,
-            unread,
-        };
-        self.inbox.send(settled).await.is_ok()
-    }
-}
-
-fn taken(answer: Option<TakeAnswer>) -> Result<Vec<(ItemId, Vec<u8>)>, Flow> {
-    match answer {
-        Some(TakeAnswer::Items(items)) => Ok(items),
-        Some(TakeAnswer::Closed) => Err(Flow::Closed),
-        None => Err(Flow::Over),
+    fn tell(&self, read: &[ItemId], unread: &[ItemId]) {
+        if self.commons.settle(self.slot(), self.queue.0, read, unread).is_err() {
+            tracing::error!("an item of a queue was acknowledged, or given back, that was not taken");
+        }
     }
 }
 

@@ -39,7 +39,7 @@ pub async fn answers(
 ) {
     let mut lines = Vec::new();
     while let Some(bytes) = tap.read().await {
-        cutter.feed(bytes, &mut lines);
+        cutter.feed(bytes, |line| lines.push(line.to_vec()));
         if let Some(output) = &mut output {
             output.take(bytes).await;
         }

@@ -12,7 +12,7 @@ use super::{Change, Reply, Slot, Ticket, Trouble};
 /// An event.
 #[derive(Debug)]
 pub(super) struct Event {
-    event: forkyard_ipc::Event,
+    mapped: forkyard_ipc::Event,
     post: Post,
     waiters: Vec<Waiter>,
     /// So many settings have been told.
@@ -39,7 +39,7 @@ impl Event {
         let is_old = event.watch();
         Ok(Self {
             post: Post::new(event.channel(), making),
-            event,
+            mapped: event,
             waiters: Vec::new(),
             told: 0,
             is_old,
@@ -55,20 +55,20 @@ impl Event {
     }
 
     pub(super) fn is_set(&self) -> bool {
-        self.event.is_set()
+        self.mapped.is_set()
     }
 
     pub(super) fn set(&self) {
-        self.event.set();
+        self.mapped.set();
     }
 
     pub(super) fn clear(&self) {
-        self.event.clear();
+        self.mapped.clear();
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "others refuse some at once")]
     pub(super) fn line_up(&mut self, slot: Slot, ticket: Ticket) -> Result<(), Reply> {
-        let since = self.event.settings();
+        let since = self.mapped.settings();
         self.waiters.push(Waiter { ticket, slot, since });
         Ok(())
     }
@@ -85,7 +85,7 @@ impl Event {
 
     pub(super) fn settle(&mut self, number: u32, waiting: &mut Waiting, changes: &mut Vec<Change>) {
         let ended = self.serve(waiting);
-        self.post.conclude(ended);
+        self.post.conclude(&ended);
         if self.post.is_damaged() {
             for Waiter { ticket, slot, .. } in self.waiters.drain(..) {
                 waiting.answer(ticket, slot, Reply::Failed(Trouble::Damaged));
@@ -97,9 +97,9 @@ impl Event {
 
     /// Whether it has been set since that was last told. Until it has been for the first time, the bell rings then.
     fn has_been_set(&mut self) -> bool {
-        let is_news = self.event.settings() != self.told || !self.is_old && self.event.watch();
+        let is_news = self.mapped.settings() != self.told || !self.is_old && self.mapped.watch();
         if is_news {
-            self.told = self.event.settings();
+            self.told = self.mapped.settings();
             self.is_old = true;
         }
         is_news
@@ -107,7 +107,7 @@ impl Event {
 
     fn serve(&mut self, waiting: &mut Waiting) -> Result<(), Error> {
         self.post.work_off()?;
-        let event = &self.event;
+        let event = &self.mapped;
         self.waiters.retain(|waiter| {
             let goes_on = matches!(event.wait_since(waiter.since, Patience::Try), Ok(true));
             if goes_on {

@@ -13,7 +13,7 @@ use super::{LockKind, Refusal, Reply, Slot, Ticket, Trouble};
 /// A lock.
 #[derive(Debug)]
 pub(super) struct Lock {
-    lock: forkyard_ipc::Lock,
+    mapped: forkyard_ipc::Lock,
     post: Post,
     waiters: VecDeque<(Ticket, Slot)>,
 }
@@ -27,7 +27,7 @@ impl Lock {
         let lock = forkyard_ipc::Lock::attach(making.for_host(made.channel())?).map_err(io::Error::other)?;
         Ok(Self {
             post: Post::new(lock.channel(), making),
-            lock,
+            mapped: lock,
             waiters: VecDeque::new(),
         })
     }
@@ -41,7 +41,7 @@ impl Lock {
     }
 
     pub(super) fn owner(&self) -> Option<Slot> {
-        self.post.slot_of(self.lock.owner()?)
+        self.post.slot_of(self.mapped.owner()?)
     }
 
     pub(super) fn line_up(&mut self, slot: Slot, ticket: Ticket, permits: u32) -> Result<(), Reply> {
@@ -54,7 +54,7 @@ impl Lock {
 
     pub(super) fn release(&mut self, slot: Slot) -> Result<(), Refusal> {
         let proxy = self.post.known(slot).ok_or(Refusal::NotHeld)?;
-        let lock = self.lock.clone();
+        let lock = self.mapped.clone();
         self.post
             .run(move || lock.release_as(proxy))
             .map_err(|_| Refusal::NotHeld)
@@ -71,7 +71,7 @@ impl Lock {
 
     pub(super) fn settle(&mut self, waiting: &mut Waiting) {
         let ended = self.serve(waiting);
-        self.post.conclude(ended);
+        self.post.conclude(&ended);
         if self.post.is_damaged() {
             for (ticket, slot) in self.waiters.drain(..) {
                 waiting.answer(ticket, slot, Reply::Failed(Trouble::Damaged));
@@ -89,7 +89,7 @@ impl Lock {
                     self.waiters.remove(index);
                     waiting.answer(ticket, slot, reply);
                 }
-                None if self.lock.is_reentrant() => index += 1,
+                None if self.mapped.is_reentrant() => index += 1,
                 None => return Ok(()),
             }
         }
@@ -101,10 +101,10 @@ impl Lock {
             Ok(proxy) => proxy,
             Err(error) => return Reply::of_error(error).map(Some),
         };
-        if index > 0 && self.lock.owner() != Some(proxy) {
+        if index > 0 && self.mapped.owner() != Some(proxy) {
             return Ok(None);
         }
-        let granted = self.lock.acquire_as(proxy, Patience::Try)?;
+        let granted = self.mapped.acquire_as(proxy, Patience::Try)?;
         Ok(granted.map(|granted| Reply::Granted {
             orphaned: granted.orphaned,
         }))

@@ -173,7 +173,7 @@ impl Post {
 /// Whether it is sound.
 impl Post {
     /// Notes how an attempt to do all that can be done has ended.
-    pub(super) fn conclude(&mut self, ended: Result<(), Error>) {
+    pub(super) fn conclude(&mut self, ended: &Result<(), Error>) {
         match ended {
             Ok(()) => self.condition = Condition::Sound,
             Err(Error::Busy) => self.look_again(),

@@ -11,7 +11,7 @@ use forkyard_ipc::{Error, Patience};
 
 use super::post::{Making, Post};
 use super::waiting::Waiting;
-use super::{Change, ItemId, QueueLimits, Refusal, Reply, Slot, Ticket, Trouble};
+use super::{Change, Handful, ItemId, QueueLimits, Refusal, Reply, Slot, Ticket, Trouble};
 use ending::{Ended, Ending};
 
 /// Where the items of a queue are and went. At any time `put == got + taken + left`.
@@ -23,7 +23,7 @@ pub struct QueueCounts {
     pub got: u64,
     /// How often a taken item came back.
     pub returned: u64,
-    /// Not got: in the queue now, whether anybody will get them or not.
+    /// Not got: in the queue now, whether anybody will get them or not, or lost before they came there.
     pub left: u64,
     /// Never accepted, since larger than `max_item`.
     pub refused: u64,
@@ -40,13 +40,15 @@ pub struct QueueCounts {
 /// A queue.
 #[derive(Debug)]
 pub(super) struct Queue {
-    queue: forkyard_ipc::Queue,
+    mapped: forkyard_ipc::Queue,
     post: Post,
     ending: Ending,
     putters: VecDeque<Putter>,
     takers: VecDeque<(Ticket, Slot)>,
     /// Items that were too large to be offered.
     refused: u64,
+    /// Items that came when nobody could take them any more.
+    lost: u64,
     /// Its counts when it was last known to be sound.
     seen: Counts,
 }
@@ -67,11 +69,12 @@ impl Queue {
         let queue = forkyard_ipc::Queue::attach(making.for_host(made.channel())?).map_err(io::Error::other)?;
         Ok(Self {
             post: Post::new(queue.channel(), making),
-            queue,
+            mapped: queue,
             ending: Ending::default(),
             putters: VecDeque::new(),
             takers: VecDeque::new(),
             refused: 0,
+            lost: 0,
             seen: Counts::default(),
         })
     }
@@ -88,14 +91,14 @@ impl Queue {
         let counts = if self.post.is_damaged() {
             self.seen
         } else {
-            self.queue.glance()
+            self.mapped.glance()
         };
         let is_broken = self.ending.wanted == Some(Ended::Broken);
         QueueCounts {
-            put: counts.put,
+            put: counts.put + self.lost,
             got: counts.got,
             returned: counts.returned,
-            left: counts.ready,
+            left: counts.ready + self.lost,
             refused: counts.refused + self.refused,
             taken: counts.taken,
             waiting_put: self.putters.len() as u64,
@@ -108,7 +111,7 @@ impl Queue {
 /// Requests.
 impl Queue {
     pub(super) fn line_up_put(&mut self, slot: Slot, ticket: Ticket, item: Vec<u8>) -> Result<(), Reply> {
-        if item.len() as u64 > self.queue.max_item() {
+        if item.len() as u64 > self.mapped.max_item() {
             return Err(self.refuse());
         }
         match self.ending.wanted {
@@ -129,7 +132,68 @@ impl Queue {
     pub(super) fn refuse(&mut self) -> Reply {
         self.refused += 1;
         Reply::TooLarge {
-            max: self.queue.max_item(),
+            max: self.mapped.max_item(),
+        }
+    }
+
+    pub(super) fn lose(&mut self, items: u64) {
+        self.lost += items;
+    }
+
+    /// As many as there is room for now, unless others wait for room.
+    pub(super) fn put_many(&mut self, slot: Slot, items: &[&[u8]]) -> Result<usize, Reply> {
+        match self.ending.wanted {
+            None => {}
+            Some(Ended::Closed) => return Err(Reply::Closed),
+            Some(Ended::Broken) => return Err(Reply::Broken),
+        }
+        if !self.putters.is_empty() {
+            return Ok(0);
+        }
+        let proxy = self.post.work_off().and_then(|()| self.post.proxy(slot));
+        let put = proxy.and_then(|proxy| self.mapped.put_many_as(proxy, items, Patience::Try));
+        self.now_or_later(put)
+    }
+
+    /// Up to a handful, unless others wait for items.
+    pub(super) fn take_many(&mut self, slot: Slot, handful: Handful) -> Result<Vec<TakenItem>, Reply> {
+        if !self.takers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let taken = self.take_handful(slot, handful);
+        self.now_or_later(taken)
+    }
+
+    fn take_handful(&mut self, slot: Slot, mut left: Handful) -> Result<Vec<TakenItem>, Error> {
+        self.post.work_off()?;
+        let proxy = self.post.proxy(slot)?;
+        let mut taken = Vec::new();
+        while left.items > 0 && left.bytes > 0 {
+            match self.mapped.take_many_as(proxy, left.items, left.bytes, Patience::Try) {
+                Ok(more) if more.is_empty() => break,
+                Ok(more) => {
+                    left.items = left.items.saturating_sub(more.len());
+                    let bytes: usize = more.iter().map(|item| item.bytes.len()).sum();
+                    left.bytes = left.bytes.saturating_sub(bytes);
+                    taken.extend(more);
+                }
+                // It is told by the next call.
+                Err(_) if !taken.is_empty() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(taken)
+    }
+
+    /// An attempt at a channel that is in trouble has come to nothing; what follows from that is for the next settling to find.
+    fn now_or_later<T: Default>(&mut self, done: Result<T, Error>) -> Result<T, Reply> {
+        match done.map_err(Reply::of_error) {
+            Ok(done) => Ok(done),
+            Err(Ok(reply)) => Err(reply),
+            Err(Err(trouble)) => {
+                self.post.conclude(&Err(trouble));
+                Ok(T::default())
+            }
         }
     }
 
@@ -143,7 +207,7 @@ impl Queue {
 impl Queue {
     pub(super) fn ack(&mut self, slot: Slot, items: &[ItemId]) -> Result<(), Refusal> {
         let proxy = self.post.known(slot).ok_or(Refusal::NotHeld)?;
-        let (queue, items) = (self.queue.clone(), items.to_vec());
+        let (queue, items) = (self.mapped.clone(), items.to_vec());
         self.post
             .run(move || queue.ack_many_as(proxy, &items))
             .map_err(|_| Refusal::NotHeld)
@@ -151,7 +215,7 @@ impl Queue {
 
     pub(super) fn give_back(&mut self, slot: Slot, items: &[ItemId]) -> Result<(), Refusal> {
         let proxy = self.post.known(slot).ok_or(Refusal::NotHeld)?;
-        let (queue, items) = (self.queue.clone(), items.to_vec());
+        let (queue, items) = (self.mapped.clone(), items.to_vec());
         self.post
             .run(move || queue.nack_many_as(proxy, &items))
             .map_err(|_| Refusal::NotHeld)
@@ -170,13 +234,13 @@ impl Queue {
 impl Queue {
     pub(super) fn settle(&mut self, number: u32, waiting: &mut Waiting, changes: &mut Vec<Change>) {
         let ended = self.serve(waiting);
-        self.post.conclude(ended);
+        self.post.conclude(&ended);
         let drained = if self.post.is_damaged() {
             self.turn_all_away(waiting);
             self.ending.is_over()
         } else {
-            self.seen = self.queue.glance();
-            self.ending.is_drained(&self.queue, &mut self.post)
+            self.seen = self.mapped.glance();
+            self.ending.is_drained(&self.mapped, &mut self.post)
         };
         if drained {
             changes.push(Change::Drained(number));
@@ -189,7 +253,7 @@ impl Queue {
         loop {
             let taken = self.serve_takers(waiting)?;
             let put = self.serve_putters(waiting)?;
-            let ended = self.ending.apply(&self.queue, self.putters.is_empty())?;
+            let ended = self.ending.apply(&self.mapped, self.putters.is_empty())?;
             if !taken && !put && !ended {
                 return Ok(());
             }
@@ -217,7 +281,7 @@ impl Queue {
 
     fn take(&mut self, slot: Slot) -> Result<Option<Reply>, Error> {
         let proxy = self.post.proxy(slot)?;
-        let taken = self.queue.take_as(proxy, Patience::Try)?;
+        let taken = self.mapped.take_as(proxy, Patience::Try)?;
         let item = |TakenItem {
                         item,
                         deliveries,
@@ -234,7 +298,7 @@ impl Queue {
         let mut served = false;
         while let Some(Putter { slot, item, .. }) = self.putters.front() {
             let proxy = self.post.proxy(*slot);
-            let put = proxy.and_then(|proxy| self.queue.put_as(proxy, item, Patience::Try));
+            let put = proxy.and_then(|proxy| self.mapped.put_as(proxy, item, Patience::Try));
             let reply = match put {
                 Ok(true) => Reply::Done,
                 Ok(false) => return Ok(served),

@@ -13,7 +13,7 @@ use super::{Refusal, Reply, Slot, Ticket, Trouble};
 /// A semaphore.
 #[derive(Debug)]
 pub(super) struct Semaphore {
-    semaphore: forkyard_ipc::Semaphore,
+    mapped: forkyard_ipc::Semaphore,
     post: Post,
     waiters: VecDeque<Waiter>,
 }
@@ -33,7 +33,7 @@ impl Semaphore {
         let semaphore = forkyard_ipc::Semaphore::attach(making.for_host(made.channel())?).map_err(io::Error::other)?;
         Ok(Self {
             post: Post::new(semaphore.channel(), making),
-            semaphore,
+            mapped: semaphore,
             waiters: VecDeque::new(),
         })
     }
@@ -47,12 +47,12 @@ impl Semaphore {
     }
 
     pub(super) fn free(&self) -> u32 {
-        self.semaphore.free()
+        self.mapped.free()
     }
 
     pub(super) fn holders(&self) -> Vec<(Slot, u32)> {
         let mut holders = BTreeMap::new();
-        for (place, permits) in self.semaphore.holders() {
+        for (place, permits) in self.mapped.holders() {
             if let Some(slot) = self.post.slot_of(place) {
                 *holders.entry(slot).or_default() += permits;
             }
@@ -61,7 +61,7 @@ impl Semaphore {
     }
 
     pub(super) fn line_up(&mut self, slot: Slot, ticket: Ticket, permits: u32) -> Result<(), Reply> {
-        let all = self.semaphore.permits();
+        let all = self.mapped.permits();
         if permits > all {
             return Err(Reply::TooMany { permits: all });
         }
@@ -71,7 +71,7 @@ impl Semaphore {
 
     pub(super) fn release(&mut self, slot: Slot, permits: u32) -> Result<(), Refusal> {
         let proxy = self.post.known(slot).ok_or(Refusal::NotHeld)?;
-        let semaphore = self.semaphore.clone();
+        let semaphore = self.mapped.clone();
         self.post
             .run(move || semaphore.release_as(proxy, permits))
             .map_err(|_| Refusal::NotHeld)
@@ -81,7 +81,7 @@ impl Semaphore {
     pub(super) fn cancel(&mut self, slot: Slot, ticket: Ticket) {
         self.waiters.retain(|waiter| waiter.ticket != ticket);
         if let Some(proxy) = self.post.known(slot) {
-            let semaphore = self.semaphore.clone();
+            let semaphore = self.mapped.clone();
             self.post.attend(move || semaphore.withdraw_as(proxy));
         }
     }
@@ -93,7 +93,7 @@ impl Semaphore {
 
     pub(super) fn settle(&mut self, waiting: &mut Waiting) {
         let ended = self.serve(waiting);
-        self.post.conclude(ended);
+        self.post.conclude(&ended);
         if self.post.is_damaged() {
             for Waiter { ticket, slot, .. } in self.waiters.drain(..) {
                 waiting.answer(ticket, slot, Reply::Failed(Trouble::Damaged));
@@ -120,7 +120,7 @@ impl Semaphore {
 
     fn attempt(&mut self, slot: Slot, permits: u32) -> Result<Option<Reply>, Error> {
         let proxy = self.post.proxy(slot)?;
-        let granted = self.semaphore.acquire_as(proxy, permits, Patience::Block)?;
+        let granted = self.mapped.acquire_as(proxy, permits, Patience::Block)?;
         Ok(granted.map(|granted| Reply::Granted {
             orphaned: granted.orphaned,
         }))

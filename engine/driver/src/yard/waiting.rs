@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tokio::sync::oneshot;
+
 use super::{Held, Reply, Slot, Station, Ticket};
 
 /// Where a request waits.
@@ -32,6 +34,8 @@ impl Place {
 pub(super) struct Waiting {
     parked: BTreeMap<Ticket, (Slot, Place)>,
     ready: Vec<(Ticket, Slot, Reply)>,
+    /// Who does not want to have his reply collected by others.
+    listeners: BTreeMap<Ticket, oneshot::Sender<Reply>>,
 }
 
 impl Waiting {
@@ -44,7 +48,11 @@ impl Waiting {
     pub(super) fn answer(&mut self, ticket: Ticket, slot: Slot, reply: Reply) {
         let parked = self.parked.remove(&ticket);
         debug_assert!(parked.is_some(), "{ticket:?} is answered without being parked");
-        self.ready.push((ticket, slot, reply));
+        match self.listeners.remove(&ticket) {
+            // Whoever listens no longer has withdrawn his request.
+            Some(listener) => drop(listener.send(reply)),
+            None => self.ready.push((ticket, slot, reply)),
+        }
     }
 
     /// The reply to that request, if it is ready.
@@ -53,14 +61,29 @@ impl Waiting {
         Some(self.ready.remove(index).2)
     }
 
+    /// The reply to a parked request comes here.
+    pub(super) fn listen(&mut self, ticket: Ticket) -> oneshot::Receiver<Reply> {
+        let (listener, reply) = oneshot::channel();
+        self.listeners.insert(ticket, listener);
+        reply
+    }
+
+    pub(super) fn has_replies(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     pub(super) fn forget(&mut self, ticket: Ticket) -> Option<(Slot, Place)> {
+        self.listeners.remove(&ticket);
         self.parked.remove(&ticket)
     }
 
     /// Drops the requests and the ready replies of a slot; its channels forget it themselves.
     pub(super) fn forget_slot(&mut self, slot: Slot) {
         self.ready.retain(|(_, of, _)| *of != slot);
-        self.parked.retain(|_, (of, _)| *of != slot);
+        let gone = self.parked.extract_if(.., |_, (of, _)| *of == slot);
+        for (ticket, _) in gone {
+            self.listeners.remove(&ticket);
+        }
     }
 
     pub(super) fn collect(&mut self) -> Vec<(Ticket, Reply)> {

@@ -19,7 +19,7 @@ def outcome(function, module):
     try:
         return within(function, module)
     except Exception as error:
-        return next(kind for kind in type(error).__mro__ if kind.__module__ not in ("forkyard._errors",))
+        return next(kind for kind in type(error).__mro__ if kind.__module__ != "forkyard")
 
 
 def of(function, *args, **kwargs):

@@ -32,6 +32,10 @@ const SLICE_HOSTED: Duration = Duration::from_millis(250);
 /// Where nobody tells of deaths, and somebody has what we wait for: at first.
 const SLICE_FIRST: Duration = Duration::from_millis(1);
 
+/// The same once we have waited for so many rounds: who holds it means to, so that its death is no more likely than before.
+const SLICE_LATER: Duration = Duration::from_millis(4);
+const ROUNDS_ATTENTIVE: u32 = 250;
+
 /// The same where nobody has it: only a lost waking is to be found.
 const SLICE_IDLE: Duration = Duration::from_millis(50);
 
@@ -190,7 +194,8 @@ impl Channel {
     pub(crate) fn slice(&self, on_somebody: bool, rounds: u32) -> Duration {
         match (self.shape().hosted, on_somebody) {
             (true, _) => SLICE_HOSTED,
-            (false, true) => SLICE_FIRST * (1 << rounds.min(2)),
+            (false, true) if rounds < ROUNDS_ATTENTIVE => SLICE_FIRST,
+            (false, true) => SLICE_LATER,
             (false, false) => SLICE_IDLE,
         }
     }

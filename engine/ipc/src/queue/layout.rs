@@ -70,6 +70,9 @@ const DESCRIPTORS_MAX: u64 = 1 << 25;
 /// So many more than the capacity, for items that are taken and not acknowledged.
 const DESCRIPTORS_TAKEN: u64 = 1 << 16;
 
+/// No queue has a larger capacity: 33 million items.
+pub(super) const CAPACITY_MAX: u64 = DESCRIPTORS_MAX - DESCRIPTORS_TAKEN;
+
 /// How long the table of a queue's descriptors is, in bytes.
 pub(super) fn table_bytes(capacity: u64) -> u64 {
     let count = match capacity {

@@ -5,7 +5,7 @@ use std::slice;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::layout::{
-    Descriptor, ENDING, Ending, GETTERS, JOINERS, NEXT_NUMBER, PUTTERS, READY, REFUSED, RESERVED, State, Table,
+    Descriptor, ENDING, Ending, GETTERS, JOINERS, NEXT_NUMBER, PUTTERS, READY, REFUSED, RESERVED, State, TAKEN, Table,
     class_of,
 };
 use super::{Queue, SMALL_BYTES_MAX, SPINS};
@@ -275,7 +275,10 @@ impl Drop for Reservation<'_> {
 impl Table<'_> {
     #[inline]
     pub(super) fn has_room(self, capacity: u64) -> bool {
-        capacity == 0 || u64::from(self.get(READY)) + u64::from(self.get(RESERVED)) < capacity
+        let held = self.get(READY).wrapping_add(self.get(RESERVED));
+        // What is taken may come back, and must find its descriptor.
+        let fits = held.wrapping_add(self.get(TAKEN)) < self.count;
+        fits && (capacity == 0 || u64::from(held) < capacity)
     }
 
     #[inline]

@@ -271,6 +271,10 @@ fn another_kind_another_version_half_a_file_and_nonsense_are_refused() {
         Queue::create(&Place::Memory, 1, u64::MAX),
         Err(Error::Nonsense(_))
     ));
+    assert!(matches!(
+        Queue::create(&Place::Memory, 1 << 25, 1),
+        Err(Error::Nonsense(_))
+    ));
     let shape = Shape {
         slots: 0,
         ..Shape::new(Kind::Queue)

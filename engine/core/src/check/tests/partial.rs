@@ -38,7 +38,7 @@ error FY103 6:37 expected a whole number from -20 to 19; found `low`
 error FY251 7:34 `held` acquires `report` while it holds it, and would wait for itself
 error FY202 7:50 `report` is a lock; `stdin` takes a queue or a pipe
 error FY212 8:26 `lines` is a queue, which is never `succeeded`
-error FY103 10:40 expected a whole number from 0 to 1000000000000; found `lots`
+error FY103 10:40 expected a whole number from 0 to 33488896; found `lots`
 "
     );
 }
@@ -224,7 +224,7 @@ error FY202 1:80 `l` is a lock; `stdin` takes a queue or a pipe
     );
     assert_eq!(
         all_told("{queues: {q: {capacity: lots}}, processes: {a: {run: x, after: q, holds: q, stdout: p}}}"),
-        "error FY103 1:25 expected a whole number from 0 to 1000000000000; found `lots`
+        "error FY103 1:25 expected a whole number from 0 to 33488896; found `lots`
 error FY202 1:74 `q` is a queue; `holds` takes locks and semaphores
 error FY201 1:85 there is no `p` in this workflow
 "

@@ -54,7 +54,7 @@ fn unknown_keys_come_with_what_was_meant() {
 fn all_errors_are_told_in_one_pass() {
     check(
         "queues: {q: {capacity: -1, framing: line, durable: yes}}\nprocesses: {p: {run: x, timeout: 5, daemon: on, nice: 30}}\n",
-        "FY103 2:24 expected a whole number from 0 to 1000000000000; found `-1`\n\
+        "FY103 2:24 expected a whole number from 0 to 33488896; found `-1`\n\
          FY103 2:37 expected one of `lines`, `nul` and `length`; found `line`\n\
          FY103 2:52 expected true or false; found `yes`\n\
          FY103 3:34 expected a duration such as 250ms, 3s, 2m or 1h30m; found `5`\n\

@@ -221,9 +221,11 @@ impl Shown {
     pub fn records(&self) -> Vec<Record> {
         let record = |news: &News| match news {
             News::Record { record, .. } => Some(*record),
-            News::Output { .. } | News::OutputDropped { .. } | News::QueueCounted { .. } | News::PoolCounted { .. } => {
-                None
-            }
+            News::Output { .. }
+            | News::Damaged { .. }
+            | News::OutputDropped { .. }
+            | News::QueueCounted { .. }
+            | News::PoolCounted { .. } => None,
         };
         self.news.iter().filter_map(record).collect()
     }

@@ -53,7 +53,7 @@ impl Ending {
         }
         match queue.join_with(Patience::Try) {
             Ok(nothing_is_left) => self.told = nothing_is_left,
-            Err(error) => post.conclude(Err(error)),
+            Err(error) => post.conclude(&Err(error)),
         }
         self.told
     }

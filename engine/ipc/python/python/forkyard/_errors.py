@@ -49,3 +49,8 @@ class TooManyProcesses(Error, RuntimeError):
 
 class Damaged(Error, RuntimeError):
     """A process has overwritten the memory of the channel. Nobody can use it any more."""
+
+
+for _error in (Error, *Error.__subclasses__()):
+    # They are told, and pickled, by the name under which they are known.
+    _error.__module__ = "forkyard"

@@ -1,0 +1,174 @@
+//! Programs that were handed a channel of their run and do with it what they like: die, overwrite it, cut it off.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use forkyard_ipc::channel::Attachment;
+use forkyard_ipc::client::Client;
+use forkyard_ipc::wire::Touch;
+use forkyard_ipc::{Lock, Patience, Queue, Semaphore};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::harness::Forkyard;
+
+/// What [`a_client_of_a_run`] is to do.
+const ACT: &str = "FORKYARD_TEST_ACT";
+
+/// A workflow in which `CLIENT <act>` is this program as a client.
+fn run_of(workflow: &str) -> Forkyard {
+    let program = std::env::current_exe().expect("this program is a file");
+    let client = format!("{} --exact yard::a_client_of_a_run", program.display());
+    let client = format!("client() {{ {ACT}=$1 {client}; }}; client");
+    Forkyard::run_of(&workflow.replace("CLIENT", &client)).quiet()
+}
+
+/// Run by the processes of the workflows below; of no use alone.
+#[test]
+fn a_client_of_a_run() {
+    match std::env::var(ACT).as_deref() {
+        Ok("die") => die_with_everything(),
+        Ok("overwrite") => overwrite("q"),
+        Ok("shorten") => shorten("q"),
+        Ok(act) => panic!("there is no act `{act}`"),
+        Err(_) => assert!(Client::from_environment().is_err(), "this is no process of a run"),
+    }
+}
+
+fn attach(name: &str, touch: Touch) -> Attachment {
+    let mut client = Client::from_environment().expect("it is a process of a run");
+    client.attach(name, touch).expect("it is declared")
+}
+
+fn die_with_everything() {
+    let lock = Lock::attach(attach("l", Touch::Hold)).expect("a lock");
+    let semaphore = Semaphore::attach(attach("s", Touch::Hold)).expect("a semaphore");
+    let queue = Queue::attach(attach("q", Touch::Get)).expect("a queue");
+    let _guard = lock.acquire().expect("it is free");
+    let _permits = semaphore.acquire(2).expect("they are free");
+    let taken = queue.take().expect("there are items");
+    assert_eq!(taken.to_vec(), b"first");
+    fs::write("held", "").expect("written");
+    while !Path::new("asking").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    kill(Pid::this(), Signal::SIGKILL).expect("it is ours");
+}
+
+fn overwrite(queue: &str) {
+    let file = File::from(attach(queue, Touch::Put).file);
+    // All words behind what is written once.
+    file.write_all_at(&[0xa7; 4096], 64).expect("overwritten");
+}
+
+fn shorten(queue: &str) {
+    let file = File::from(attach(queue, Touch::Put).file);
+    file.set_len(0).expect("shortened");
+}
+
+#[test]
+fn who_dies_with_channels_of_its_own_leaves_everything_to_the_next() {
+    let run = run_of(
+        "
+forkyard: 1
+locks: {l: {}}
+semaphores: {s: {permits: 2}}
+queues: {q: {}}
+processes:
+  fills: {run: forkyard put q first second, sends: q}
+  dies:
+    after: fills
+    acquires: [l, s]
+    receives: q
+    # The process itself lives on.
+    run: 'CLIENT die >client 2>&1; until test -e done; do sleep 0.01; done'
+  next:
+    acquires: [l, s]
+    receives: q
+    run: |
+      until test -e held; do sleep 0.01; done
+      forkyard acquire l --no-block; echo taken $?
+      touch asking
+      forkyard acquire l 2>told; echo lock $?
+      forkyard acquire s --permits 2 2>>told; echo permits $?
+      grep -c died told
+      forkyard get q; forkyard get q
+      touch done
+",
+    )
+    .run();
+    run.exit(0);
+    assert_eq!(
+        run.said("next"),
+        ["taken 1", "lock 0", "permits 0", "2", "first", "second"]
+    );
+    let counted = run
+        .records()
+        .into_iter()
+        .find(|record| record["queue"] == "q" && record["put"] == 2);
+    let counted = counted.expect("queues are counted");
+    assert_eq!((&counted["got"], &counted["returned"]), (&2.into(), &1.into()));
+}
+
+#[test]
+fn a_channel_that_a_client_has_spoilt_is_of_no_use_and_others_are_unharmed() {
+    for act in ["overwrite", "shorten"] {
+        let run = run_of(&format!(
+            "
+forkyard: 1
+queues: {{q: {{}}, r: {{}}}}
+processes:
+  spoils:
+    sends: [q, r]
+    run: |
+      forkyard put q before
+      CLIENT {act} >client 2>&1
+      forkyard put q after 2>error; test $? -gt 1 && echo refused
+      grep -c damaged error
+      forkyard put r through; echo $?
+  reads: {{stdin: q, run: cat > /dev/null; echo the end}}
+  others: {{stdin: r, run: cat}}
+"
+        ))
+        .run();
+        // What `reads` was to read is lost, which it must not take for the end.
+        run.exit(1).says("`q` is damaged").no_line("[..]the end");
+        assert_eq!(run.said("spoils"), ["refused", "1", "0"], "{act}");
+        assert_eq!(run.said("others"), ["through"], "{act}");
+    }
+}
+
+#[test]
+fn the_items_of_a_killed_engine_are_there_to_be_got() {
+    let live = Forkyard::run_of(
+        "
+forkyard: 1
+queues: {q: {}}
+processes:
+  puts: {sends: q, run: forkyard put q a b c && echo up && sleep 1000}
+  idle: {receives: q, run: sleep 1000}
+",
+    )
+    .start();
+    live.wait_for("up");
+    kill(live.engine(), Signal::SIGKILL).expect("the engine is alive");
+    let yard = live.world().run_directory().join("yard");
+    let run = live.end();
+    run.exit(3);
+    let queue = Queue::open(&yard.join("q")).expect("its file is there");
+    let items = queue.get_many(10, Patience::Try).expect("it is sound");
+    assert_eq!(items, [b"a", b"b", b"c"]);
+}
+
+#[test]
+fn after_an_orderly_end_the_files_are_gone() {
+    let run = Forkyard::run_of(
+        "forkyard: 1\nqueues: {q: {}}\nprocesses: {a: {run: echo x, stdout: q}, b: {run: cat, stdin: q}}\n",
+    )
+    .run();
+    run.exit(0);
+    let yard = run.world().run_directory().join("yard");
+    assert_eq!(fs::read_dir(yard).expect("the folder is there").count(), 0);
+}
