@@ -30,6 +30,10 @@ format:
 fuzz SECONDS="600":
     cd tests/fuzz && cargo +nightly fuzz run --fuzz-dir . language -- -max_total_time={{ SECONDS }} -timeout=10 -max_len=4096 -dict=language.dict
 
+# Overwrites the channels of a yard while they are used; needs what `fuzz` needs.
+fuzz-yard SECONDS="600":
+    cd tests/fuzz && cargo +nightly fuzz run --fuzz-dir . yard -- -max_total_time={{ SECONDS }} -timeout=10 -max_len=1024
+
 # Measures queues, locks and the like beside multiprocessing, Redis and others, and prints a table; takes about 20 minutes.
 bench-yard *OPTIONS:
     tests/bench/peers.sh

@@ -117,7 +117,8 @@ impl Lock {
     #[must_use]
     pub fn owner(&self) -> Option<Slot> {
         let owner = self.word().load(Ordering::Acquire) & OWNER;
-        (owner != 0).then(|| Slot::from_word(owner))
+        // An owner that there cannot be is one that somebody has overwritten: who waits for him is told.
+        self.channel.slot(owner).ok().flatten()
     }
 
     /// How often the caller has it: 0 when another process has it or, if it is reentrant, another thread.

@@ -40,7 +40,8 @@ impl Table<'_> {
                 State::Free | State::Ready => sound = false,
             }
         }
-        sound &= reserved == self.get(RESERVED) && busy.len() == (self.get(RESERVED) + self.get(TAKEN)) as usize;
+        sound &= reserved == self.get(RESERVED)
+            && busy.len() as u64 == u64::from(self.get(RESERVED)) + u64::from(self.get(TAKEN));
         for index in &free {
             sound &= self.descriptor(*index).status()?.state == State::Free;
         }
@@ -68,7 +69,7 @@ impl Table<'_> {
         for (_, descriptor) in self.used() {
             let (offset, class) = descriptor.block()?;
             if class != 0 {
-                blocks.push((offset, offset + (1 << class)));
+                blocks.push((offset, offset.saturating_add(1 << class)));
             }
         }
         blocks.sort_unstable();

@@ -22,6 +22,9 @@ const CLASS_WASTE: u32 = 2;
 /// The arena grows by so many bytes at least.
 const ARENA_STEP: u64 = 1 << 18;
 
+/// No arena is longer: four times as long as memory can map.
+const ARENA_MAX: u64 = 1 << 48;
+
 const fn stack(class: u32) -> u64 {
     FREE + 4 * class as u64
 }
@@ -221,9 +224,13 @@ impl Table<'_> {
     fn make_block(self, index: u32, class: u32) -> Result<(), Error> {
         self.discard_block(index)?;
         let length = 1_u64 << class;
-        let offset = self.u64(ARENA_END).load(Relaxed).max(FIRST).next_multiple_of(length);
-        let end = offset + length;
+        let arena_end = self.u64(ARENA_END).load(Relaxed);
         let provided = self.u64(ARENA_PROVIDED).load(Relaxed);
+        if arena_end > ARENA_MAX || provided > ARENA_MAX {
+            return Err(self.channel.damaged());
+        }
+        let offset = arena_end.max(FIRST).next_multiple_of(length);
+        let end = offset + length;
         if end > provided {
             let from = provided.max(offset);
             let to = end.max(from + ARENA_STEP);
@@ -271,7 +278,7 @@ impl Table<'_> {
         for (index, descriptor) in self.used() {
             let (offset, class) = descriptor.block()?;
             if class != 0 {
-                arena_end = arena_end.max(offset + (1 << class));
+                arena_end = arena_end.max(offset.saturating_add(1 << class));
             }
             match descriptor.status()?.state {
                 State::Free => self.push(index)?,
