@@ -282,26 +282,29 @@ impl Queue {
         patience: Patience,
         mut each: impl FnMut(&Taken<'_>),
     ) -> Result<usize, Error> {
-        let mut taken = Vec::new();
+        let mut taken: Vec<ManuallyDrop<Taken<'_>>> = Vec::new();
         self.when_there_is_one(slot, patience, |table, latched, first, deliveries| {
             let mut next = Some((first, deliveries));
             let mut bytes = 0;
             while let Some((index, deliveries)) = next {
-                taken.push(table.take(index, slot, deliveries)?);
-                bytes += table.descriptor(index).length()?;
-                let is_enough = bytes >= bytes_max as u64;
-                next = if is_enough {
+                let one = match self.take_one(table, latched, index, (slot, deliveries)) {
+                    Ok(one) => one,
+                    // It is told by the next call.
+                    Err(_) if !taken.is_empty() => break,
+                    Err(error) => return Err(error),
+                };
+                bytes += one.len();
+                taken.push(ManuallyDrop::new(one));
+                next = if bytes >= bytes_max {
                     None
                 } else {
                     table.next_of_batch(taken.len(), items_max)?
                 };
             }
-            latched.open(&self.channel, PUTTERS);
             Ok(())
         })?;
-        let table = self.table();
-        for &handed in &taken {
-            each(&ManuallyDrop::new(self.taken(table, handed.item.index, handed)?));
+        for one in &taken {
+            each(one);
         }
         Ok(taken.len())
     }
