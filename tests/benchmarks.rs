@@ -13,13 +13,11 @@ fn smoke(forkyard: &str, only: &str) -> Option<Output> {
     python.arg(repository("tests/bench/yard.py")).env_remove("FORKYARD");
     python.args(["--smoke", "--ours", "--python", "python3", "--native", "-"]);
     python.args(["--forkyard", forkyard, "--only", only]);
-    match python.output() {
-        Ok(output) => Some(output),
-        Err(_) => {
-            eprintln!("skipped: there is no python3");
-            None
-        }
+    let output = python.output().ok();
+    if output.is_none() {
+        eprintln!("skipped: there is no python3");
     }
+    output
 }
 
 #[test]
