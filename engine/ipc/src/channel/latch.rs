@@ -70,7 +70,11 @@ impl Channel {
         if self.latch_word().exchange(0, me.word()).is_err() {
             self.latch_slowly(me)?;
         }
-        Ok(Latched::of(self))
+        let latched = Latched::of(self);
+        if self.is_damaged() {
+            return Err(Error::Damaged);
+        }
+        Ok(latched)
     }
 
     #[cold]
