@@ -103,7 +103,7 @@ pub struct Shape {
     pub slots: u32,
     /// An engine watches over the processes that use it, so that nobody else need look whether they live.
     pub hosted: bool,
-    /// Of a lock: its owner may acquire it again. Of a semaphore: it never has more permits than at first.
+    /// Of a lock: its owner may not acquire it again. Of a semaphore: it never has more permits than at first.
     pub strict: bool,
     /// Of a queue: its capacity in items. Of a semaphore: its permits. Of a barrier: its parties. Of an event: 1 when
     /// it is set from the start. Of cells: their length in bytes.

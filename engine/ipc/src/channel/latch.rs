@@ -72,10 +72,9 @@ impl Channel {
         }
         let latched = Latched::of(self);
         if self.is_damaged() {
-            Err(Error::Damaged)
-        } else {
-            Ok(latched)
+            return Err(Error::Damaged);
         }
+        Ok(latched)
     }
 
     #[cold]

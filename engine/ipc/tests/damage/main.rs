@@ -3,13 +3,15 @@
 
 mod body;
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use body::{Any, Program, file_of, overwrite, survive};
 use forkyard_ipc::channel::{Kind, Manner, Place, Shape};
-use forkyard_ipc::{Queue, Semaphore};
+use forkyard_ipc::{Error, Queue, Semaphore};
 
 /// No case takes as long, on any machine.
 const STUCK: Duration = Duration::from_mins(1);
@@ -57,12 +59,34 @@ fn run_cases(cases: u64, case: fn(u64)) {
 
 #[test]
 fn whatever_stands_in_a_channel_it_is_refused_or_survived() {
-    run_cases(number("FORKYARD_CASES", 3000), |seed| survive(&bytes(seed, 400)));
+    run_cases(number("FORKYARD_CASES", 2000), |seed| survive(&bytes(seed, 400)));
+}
+
+#[test]
+fn who_finds_damage_tells_all() {
+    let queue = Queue::create(&Place::Memory, 4, 100).expect("there is memory");
+    let fd = || {
+        queue
+            .descriptor()
+            .try_clone_to_owned()
+            .expect("there are descriptors left")
+    };
+    let other = Queue::from_fd(fd()).expect("it is a queue");
+    other.put(b"x").expect("it is whole");
+    // The first of the line is none.
+    File::from(fd()).write_all_at(&[0xff; 4], 128).expect("it is writable");
+    assert!(matches!(queue.try_get(), Err(Error::Damaged)));
+    assert!(other.channel().is_damaged());
+    assert!(matches!(other.put(b"y"), Err(Error::Damaged)));
+    assert!(matches!(
+        Queue::from_fd(fd()).and_then(|late| late.counts()),
+        Err(Error::Damaged)
+    ));
 }
 
 #[test]
 fn a_channel_may_be_overwritten_while_it_is_used() {
-    run_cases(number("FORKYARD_CASES", 3000) / 100, |seed| {
+    run_cases(number("FORKYARD_CASES", 2000) / 100, |seed| {
         let shape = |kind| Shape {
             slots: 8,
             ..Shape::new(kind)
