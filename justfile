@@ -18,6 +18,10 @@ stress KILLS="10000" SEED="1":
 interleavings SCHEDULES="5000" SEED="1":
     FORKYARD_SCHEDULES={{ SCHEDULES }} FORKYARD_SEED={{ SEED }} cargo test --release -p forkyard-ipc --lib simulation::
 
+# Builds the Python package into target/wheels: one file for every Python from 3.9 on.
+wheel:
+    python3 -m pip wheel --no-deps --wheel-dir target/wheels engine/ipc/python
+
 # Formats everything.
 format:
     cargo fmt --all

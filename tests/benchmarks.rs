@@ -4,20 +4,20 @@
 use std::process::{Command, Output};
 
 use crate::harness::repository;
+use crate::python;
 
 /// Calls the benchmark for a moment, without the programs that only it needs; `None` where there is no Python.
 fn smoke(forkyard: &str, only: &str) -> Option<Output> {
     let mut python = Command::new("python3");
+    python.envs(python::package().map(|package| ("PYTHONPATH", package)));
     python.arg(repository("tests/bench/yard.py")).env_remove("FORKYARD");
     python.args(["--smoke", "--ours", "--python", "python3", "--native", "-"]);
     python.args(["--forkyard", forkyard, "--only", only]);
-    match python.output() {
-        Ok(output) => Some(output),
-        Err(_) => {
-            eprintln!("skipped: there is no python3");
-            None
-        }
+    let output = python.output().ok();
+    if output.is_none() {
+        eprintln!("skipped: there is no python3");
     }
+    output
 }
 
 #[test]
@@ -39,6 +39,37 @@ fn the_short_form_measures_runs_and_adds_up() {
         assert!(text.contains(&format!("\n## {figure}")), "no {figure}: {text}");
     }
     assert!(!text.contains("failed:"), "{text}");
+}
+
+#[test]
+fn the_short_form_measures_the_channels_from_python() {
+    if python::package().is_none() {
+        println!("skipped: there is no python3 of 3.9 or later");
+        return;
+    }
+    let only = "^(lock|semaphore|event|queue of).*Python";
+    let Some(output) = smoke(env!("CARGO_BIN_EXE_forkyard"), only) else {
+        return;
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    for figure in [
+        "lock between processes, Python",
+        "semaphore of 2 permits, Python",
+        "event ping-pong, Python",
+        "queue of bytes, Python",
+        "queue of small objects, Python",
+    ] {
+        assert!(text.contains(&format!("\n## {figure}")), "no {figure}: {text}");
+    }
+    assert!(
+        !text.contains("failed:") && !text.contains("skipped: forkyard"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -163,6 +163,16 @@ fn event() {
 }
 
 #[test]
+fn not_daemon() {
+    origin("not-daemon", &["seconds=0.05"], |run| {
+        run.exit(0);
+        let texts = run.texts();
+        let words: Vec<&str> = texts.iter().filter_map(|text| text.split(':').next()).collect();
+        assert_eq!(words, ["end!", "work start", "work end"]);
+    });
+}
+
+#[test]
 fn daemon() {
     origin("daemon", &["seconds=100.0"], |run| {
         run.exit(0);

@@ -172,3 +172,56 @@ fn after_an_orderly_end_the_files_are_gone() {
     let yard = run.world().run_directory().join("yard");
     assert_eq!(fs::read_dir(yard).expect("the folder is there").count(), 0);
 }
+
+/// A run whose files cannot become longer than some megabytes: what is beyond is refused as on a full disk.
+fn on_a_small_disk(workflow: &str) -> Forkyard {
+    let script = "trap '' XFSZ && ulimit -f 12288 && exec \"$0\" \"$@\"";
+    Forkyard::run_of(workflow).launched_by(&["sh", "-c", script])
+}
+
+#[test]
+fn on_a_full_disk_a_put_is_refused_and_nothing_is_torn() {
+    let run = on_a_small_disk(
+        "
+forkyard: 1
+queues: {q: {capacity: 500}}
+processes:
+  puts:
+    sends: q
+    run: |
+      item=$(head -c 100000 /dev/zero | tr '\\0' x)
+      count=0
+      while forkyard put q $item 2>error; do count=$((count + 1)); done
+      grep -c 'no space' error
+      test $count -gt 3 && echo some
+      echo $count > count
+      forkyard put q end; echo $?
+  gets:
+    receives: q
+    after: puts
+    run: |
+      for item in $(seq $(cat count)); do forkyard get q | wc -c; done | sort -u
+      forkyard get q
+",
+    )
+    .quiet()
+    .run();
+    run.exit(0);
+    assert_eq!(run.said("puts"), ["1", "some", "0"]);
+    assert_eq!(run.said("gets"), ["100001", "end"]);
+}
+
+#[test]
+fn on_a_full_disk_a_stream_into_a_queue_stops_the_run_in_order() {
+    let run = on_a_small_disk(
+        "
+forkyard: 1
+queues: {q: {capacity: 500}}
+processes:
+  writes: {stdout: q, run: 'head -c 100000000 /dev/zero | tr \"\\\\0\" x | fold -w 100000'}
+  idle: {receives: q, run: exec sleep 1000}
+",
+    )
+    .run();
+    run.exit(3).says("`q`: no space is left");
+}

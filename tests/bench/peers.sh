@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what the benchmark of the yard measures itself with, by its ordinary packages: servers from Debian when this is
 # root, packages for Python in target/bench-peers, and Forkyard's own package there. What cannot be had is skipped, and named.
+# ray and dask are left out: they share work among machines, by servers of their own.
 set -eu
 cd "$(dirname "$0")/../.."
 

@@ -53,8 +53,8 @@ def call(command, directory):
 
 
 def run(workflow):
-    """Runs a workflow, without a start and an end of its own being left out of the time; returns the words that its processes
-    wrote last."""
+    """Runs a workflow and returns the words that its processes wrote last. The time includes the start and the end of the
+    run."""
     with tempfile.TemporaryDirectory() as directory:
         with open(os.path.join(directory, "bench.yaml"), "w") as file:
             file.write(workflow)

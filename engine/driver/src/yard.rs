@@ -30,7 +30,6 @@ use std::sync::Arc;
 
 use forkyard_ipc::channel::{Channel, Shape};
 pub use forkyard_ipc::queue::ItemId;
-use forkyard_ipc::queue::TakenItem;
 use tokio::sync::oneshot;
 
 use bell::Bell;
@@ -252,12 +251,18 @@ impl Yard {
         put
     }
 
-    /// Takes up to a handful of items, unless others wait for some.
+    /// Takes up to a handful of items, unless others wait for some; says how much it was.
     ///
     /// # Errors
     /// Why none can be taken, for good.
-    fn take_many(&mut self, slot: Slot, queue: u32, handful: Handful) -> Result<Vec<TakenItem>, Reply> {
-        let taken = self.queues[queue as usize].take_many(slot, handful);
+    fn take_many(
+        &mut self,
+        slot: Slot,
+        queue: u32,
+        handful: Handful,
+        each: &mut dyn FnMut(ItemId, &[u8]),
+    ) -> Result<Handful, Reply> {
+        let taken = self.queues[queue as usize].take_many(slot, handful, each);
         self.settle(Station::Queue(queue));
         taken
     }
@@ -472,13 +477,11 @@ impl Yard {
             if ended.is_empty() {
                 return;
             }
-            for (station, slot) in ended
-                .into_iter()
-                .flat_map(|life| self.deaths.bury(&self.bell, life))
-                .collect::<Vec<_>>()
-            {
-                self.post_mut(station).bury(slot);
-                self.settle(station);
+            for life in ended {
+                for (station, slot) in self.deaths.bury(&self.bell, life) {
+                    self.post_mut(station).bury(slot, life);
+                    self.settle(station);
+                }
             }
         }
     }
@@ -489,7 +492,7 @@ impl Yard {
         for client in self.deaths.strangers(&channel, station) {
             match self.deaths.watch(&self.bell, &channel, station, client) {
                 Ok(true) => {}
-                Ok(false) => self.post_mut(station).bury(client.slot),
+                Ok(false) => self.post_mut(station).bury(client.slot, client.life),
                 Err(error) => {
                     tracing::debug!("a client cannot be watched now: {error}");
                     self.post_mut(station).look_again();

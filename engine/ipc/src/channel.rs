@@ -11,9 +11,9 @@ use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 pub(crate) use header::OWN;
 pub use header::{Kind, Shape, VERSION};
@@ -23,6 +23,7 @@ use slots::Watch;
 pub use slots::{Client, Slot};
 
 use crate::error::Error;
+use crate::futex;
 use crate::life::{self, Life};
 use crate::memory::{Memory, Word32, Word64};
 
@@ -108,8 +109,8 @@ impl Channel {
         shape.check()?;
         match place {
             Place::File(path) => {
-                // Another process may make the same; one of our number that was killed here may have left its file.
-                let beside = path.with_extension(format!("{}.new", std::process::id()));
+                let beside = beside(path);
+                // One of our number that was killed here may have left its file.
                 let _ = fs::remove_file(&beside);
                 let file = OpenOptions::new()
                     .read(true)
@@ -229,20 +230,25 @@ impl Channel {
     /// A new process, or a forked child of the one that had the handle before.
     #[cold]
     fn claim(&self) -> Result<Slot, Error> {
-        let stamp = life::stamp();
-        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        let me = self.me.load(Ordering::Relaxed);
-        if me >> 32 == u64::from(stamp) {
-            return Ok(Slot::from_word((me & 0xffff_ffff) as u32));
+        let before = self.me.load(Ordering::Acquire);
+        let life = Life::own();
+        let slot = self.claim_slot(life, self.party)?;
+        let claimed = u64::from(life::stamp()) << 32 | u64::from(slot.word());
+        // No mutex guards this: a child that was forked while another thread had it would wait for ever.
+        match self
+            .me
+            .compare_exchange(before, claimed, Ordering::AcqRel, Ordering::Acquire)
+        {
+            Ok(_) => {
+                self.ring_for(sleep::CLIENTS);
+                Ok(slot)
+            }
+            Err(me) => {
+                // Another thread was faster. Nothing is held in the slot of this one.
+                self.empty(slot, life);
+                Ok(Slot::from_word((me & 0xffff_ffff) as u32))
+            }
         }
-        // What its parent watched is not the child's to watch.
-        *watch = Watch::default();
-        drop(watch);
-        let slot = self.claim_slot(Life::own(), self.party)?;
-        self.me
-            .store(u64::from(stamp) << 32 | u64::from(slot.word()), Ordering::Relaxed);
-        self.ring_for(sleep::CLIENTS);
-        Ok(slot)
     }
 
     /// A further slot of this process, in which it holds what it holds on behalf of another.
@@ -254,6 +260,10 @@ impl Channel {
     #[cold]
     pub(crate) fn damaged(&self) -> Error {
         self.u32(header::DAMAGE).store(1, Ordering::Release);
+        // Whoever sleeps finds it out when he takes the latch.
+        for gate in Gate::ALL {
+            futex::wake(gate.turn(self), i32::MAX);
+        }
         Error::Damaged
     }
 
@@ -286,6 +296,15 @@ fn open(path: &Path) -> Result<OwnedFd, Error> {
         .open(path)
         .map_err(Error::io("open the channel's file"))?;
     Ok(file.into())
+}
+
+/// A name that no other process and no other thread uses while it makes the same channel.
+fn beside(path: &Path) -> PathBuf {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    let made = MADE.fetch_add(1, Ordering::Relaxed);
+    name.push(format!(".{}.{made}.new", std::process::id()));
+    path.with_file_name(name)
 }
 
 fn memory_file() -> Result<OwnedFd, Error> {

@@ -122,14 +122,15 @@ impl Condition {
         }
         let me = self.channel.me()?;
         let entry = self.enter(me)?;
-        let slept = match lock.give_up() {
+        let (slept, resumed) = match lock.give_up() {
             Ok(depth) => {
                 let slept = self.sleep_until_called(entry, me, Deadline::of(patience));
-                lock.resume(depth).and(slept)
+                (slept, lock.resume(depth))
             }
-            Err(error) => Err(error),
+            Err(error) => (Err(error), Ok(())),
         };
         let called = self.go(entry)?;
+        resumed?;
         if called { Ok(true) } else { slept.map(|()| false) }
     }
 

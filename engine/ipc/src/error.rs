@@ -81,6 +81,11 @@ impl Error {
         }
     }
 
+    /// This process has no memory for an item.
+    pub(crate) fn memory(_: std::collections::TryReserveError) -> Self {
+        Self::io("make room for an item")(io::ErrorKind::OutOfMemory.into())
+    }
+
     /// What the last system call failed for.
     pub(crate) fn last(what: &'static str) -> Self {
         Self::io(what)(io::Error::last_os_error())

@@ -1,9 +1,8 @@
-//! The yard: queues, locks, semaphores and events between processes, in mapped memory, that survive the death of
-//! anyone.
+#![doc = include_str!("../README.md")]
 //!
-//! A *channel* is one file, mapped by every process that uses it: [`Lock`] and its like. Nobody serves it; whoever
-//! uses it does all the work, and is killed at whatever step he may be: nothing is lost, nothing is there twice, nobody waits
-//! for ever. See docs/design/yard.md for how.
+//! ## Its parts
+//!
+//! A *channel* is one file, mapped by every process that uses it: [`Lock`] and its like.
 //!
 //! - Between your own processes: make a channel with `create`, in a file or in a memory file that children inherit.
 //! - Inside a run: [`client`] speaks to the engine over its socket ([`wire`]).

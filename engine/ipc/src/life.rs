@@ -125,6 +125,24 @@ pub fn has_ended(pidfd: &OwnedFd) -> bool {
     unsafe { libc::poll(&raw mut poll, 1, 0) > 0 }
 }
 
+/// Which of some processes have ended, by their pidfds: one system call for all.
+pub fn have_ended<'a>(pidfds: impl Iterator<Item = &'a OwnedFd>) -> Vec<usize> {
+    let poll = |pidfd: &OwnedFd| libc::pollfd {
+        fd: pidfd.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    let mut polls: Vec<libc::pollfd> = pidfds.map(poll).collect();
+    // SAFETY: as many entries are given as there are, and they outlive the call.
+    let count = unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, 0) };
+    let ended = polls.iter().enumerate().filter(|(_, poll)| poll.revents != 0);
+    if count > 0 {
+        ended.map(|(index, _)| index).collect()
+    } else {
+        Vec::new()
+    }
+}
+
 /// When a process was started, in clock ticks since boot: field 22 of /proc/PID/stat, `proc_pid_stat(5)`.
 fn started(pid: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -148,11 +166,19 @@ pub fn stamp() -> u32 {
     }
 }
 
+/// Counts the forks that lie between this process and the first of its line: a pid may come again in the same line, this
+/// number does not.
 #[cold]
 fn first_stamp(word: &AtomicU32) -> u32 {
-    let pid = std::process::id();
-    word.store(pid, Ordering::Relaxed);
-    pid
+    static FORKS: AtomicU32 = AtomicU32::new(0);
+    let stamp = FORKS.load(Ordering::Relaxed).wrapping_add(1).max(1);
+    match word.compare_exchange(0, stamp, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => {
+            FORKS.store(stamp, Ordering::Relaxed);
+            stamp
+        }
+        Err(of_another_thread) => of_another_thread,
+    }
 }
 
 /// The kernel's number of this thread, never 0. Like [`stamp`], it is another one in a forked child.

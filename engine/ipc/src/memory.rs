@@ -7,8 +7,8 @@
 //! All access to words goes through [`Word32`] and [`Word64`]. They are where tests count steps and kill, so that
 //! "killed at every step" means every access to shared memory.
 
-use std::fs::File;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
@@ -182,7 +182,18 @@ impl Memory {
 
     /// The same for bytes of the arena; the file grows as needed.
     pub fn provide_block(&self, offset: u64, length: u64) -> Result<(), Error> {
-        provide(&self.file, self.fixed_bytes + offset, length)
+        provide(&self.file, self.fixed_bytes + offset, length)?;
+        self.known_bytes
+            .fetch_max(self.fixed_bytes + offset + length, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Has the pages of a new block made at once instead of one by one as they are written to.
+    pub fn populate(place: NonNull<u8>, length: u64) {
+        let length = usize::try_from(length & !(PAGE - 1)).unwrap_or_default();
+        // SAFETY: the range lies in a mapping of this process, which the call does not change but for having its pages made. Where the
+        // system cannot do that, they are made later.
+        unsafe { libc::madvise(place.as_ptr().cast(), length, libc::MADV_POPULATE_WRITE) };
     }
 
     /// Gives the bytes of a block of the arena back to the system; they read as zero from now on.
@@ -227,13 +238,16 @@ fn unmap(address: NonNull<u8>, length: u64) {
     }
 }
 
-/// How long the file is, in bytes.
+/// How long the file is, in bytes. Needs no descriptor, of which there may be none left.
 pub fn length_of(file: &OwnedFd) -> Result<u64, Error> {
-    let again = file
-        .try_clone()
-        .and_then(|file| File::from(file).metadata())
-        .map_err(Error::io("look at the channel's file"))?;
-    Ok(again.len())
+    let mut about = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: the kernel writes to `about`, which outlives the call.
+    if unsafe { libc::fstat(file.as_raw_fd(), about.as_mut_ptr()) } != 0 {
+        return Err(Error::last("look at the channel's file"));
+    }
+    // SAFETY: the call has filled it in.
+    let about = unsafe { about.assume_init() };
+    Ok(u64::try_from(about.st_size).unwrap_or_default())
 }
 
 /// Makes sure that these bytes of a file have a place on the disk.

@@ -1,4 +1,4 @@
-"""The functions of daemon.yaml, one for each process."""
+"""The functions of daemon.yaml and not-daemon.yaml, one for each process."""
 
 import sys
 import time

@@ -8,13 +8,12 @@ import time
 from forkyard import Lock
 
 
-def worker_with(path, seconds):
-    with Lock("file"):
+def worker_with(lock, path, seconds):
+    with lock:
         write(path, "Lock acquired via with", seconds)
 
 
-def worker_no_with(path, seconds):
-    lock = Lock("file")
+def worker_no_with(lock, path, seconds):
     lock.acquire()
     try:
         write(path, "Lock acquired directly", seconds)
@@ -29,7 +28,7 @@ def write(path, line, seconds):
             time.sleep(seconds)
 
 
-def show(path, seconds):
+def show(path):
     with open(path) as file:
         print(file.read(), end="")
     os.remove(path)
@@ -38,4 +37,8 @@ def show(path, seconds):
 if __name__ == "__main__":
     function, path, seconds = sys.argv[1:]
     path = path or os.path.join(tempfile.gettempdir(), "forkyard-lock.txt")
-    {"worker_with": worker_with, "worker_no_with": worker_no_with, "show": show}[function](path, float(seconds))
+    if function == "show":
+        show(path)
+    else:
+        workers = {"worker_with": worker_with, "worker_no_with": worker_no_with}
+        workers[function](Lock("file"), path, float(seconds))

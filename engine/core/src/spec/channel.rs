@@ -12,7 +12,7 @@ const CAPACITY: u64 = 1024;
 const ITEM_BYTES: u64 = 16 << 20;
 
 /// A queue has room for 2²⁵ items, of which 2¹⁶ are for those that are taken and not acknowledged: the yard's limit.
-const CAPACITY_MAX: u64 = (1 << 25) - (1 << 16);
+const CAPACITY_MAX: i64 = (1 << 25) - (1 << 16);
 
 /// A queue's fields.
 #[derive(Clone, Debug, Default, Deserialize)]

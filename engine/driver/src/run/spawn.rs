@@ -296,6 +296,7 @@ impl Run {
                 let sender = Sender {
                     process,
                     queue,
+                    name: limits.name.as_str().into(),
                     slot: self.engine_slot(),
                     commons: self.yard.clone(),
                     inbox,

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use forkyard_core::id::{ProcessId, QueueId};
 use forkyard_core::plan::Framing;
-use forkyard_ipc::queue::TakenItem;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
@@ -61,6 +60,8 @@ pub struct Receiver {
     given: VecDeque<Given>,
     /// How many bytes of the stream have been written.
     written: u64,
+    /// What is written next, kept to be used again.
+    buffer: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -101,6 +102,7 @@ impl Receiver {
             inbox,
             given: VecDeque::new(),
             written: 0,
+            buffer: Vec::new(),
         }
     }
 
@@ -139,46 +141,54 @@ impl Receiver {
             return Flow::Over;
         }
         self.acknowledge(pipe.get_ref());
-        let items = match self.take(pipe, over).await {
-            Ok(items) => items,
-            Err(flow) => return flow,
+        let mut bytes = std::mem::take(&mut self.buffer);
+        bytes.clear();
+        let flow = match self.take(pipe, over, &mut bytes).await {
+            Flow::On => self.write(pipe, &bytes, over).await,
+            Flow::Closed => Flow::Closed,
+            Flow::Over => Flow::Over,
+            Flow::Cut => Flow::Cut,
         };
-        let mut bytes = Vec::new();
-        for TakenItem {
-            item, bytes: payload, ..
-        } in items
-        {
-            let start = self.written + bytes.len() as u64;
-            frame(self.framing, &payload, &mut bytes);
-            let end = self.written + bytes.len() as u64;
-            self.given.push_back(Given { item, start, end });
+        // A huge item is no reason to keep as much for ever.
+        if bytes.capacity() <= 2 * BATCH.bytes {
+            self.buffer = bytes;
         }
-        self.write(pipe, &bytes, over).await
+        flow
     }
 
     /// Waits for items. A process that closes its stdin meanwhile takes nothing away from the others.
-    async fn take(&self, pipe: &AsyncFd<OwnedFd>, over: &mut watch::Receiver<bool>) -> Result<Vec<TakenItem>, Flow> {
+    async fn take(&mut self, pipe: &AsyncFd<OwnedFd>, over: &mut watch::Receiver<bool>, bytes: &mut Vec<u8>) -> Flow {
         let handful = match self.share {
             Share::Alone => BATCH,
             Share::OneByOne => ONE,
         };
+        let (slot, written, framing, given) = (self.slot(), self.written, self.framing, &mut self.given);
+        let each = |item, payload: &[u8]| {
+            let start = written + bytes.len() as u64;
+            frame(framing, payload, bytes);
+            let end = written + bytes.len() as u64;
+            given.push_back(Given { item, start, end });
+        };
         let taken = tokio::select! {
             biased;
-            _ = pipe.ready(Interest::ERROR) => return Err(Flow::Over),
-            _ = over.wait_for(|over| *over) => return Err(Flow::Over),
-            taken = self.commons.take_some(self.slot(), self.queue.0, handful) => taken,
+            _ = pipe.ready(Interest::ERROR) => return Flow::Over,
+            _ = over.wait_for(|over| *over) => return Flow::Over,
+            taken = self.commons.take_some(slot, self.queue.0, handful, each) => taken,
         };
-        taken.map_err(|refused| match refused {
-            Reply::Failed(_) => Flow::Cut,
-            Reply::Closed
-            | Reply::Broken
-            | Reply::Done
-            | Reply::Item { .. }
-            | Reply::Granted { .. }
-            | Reply::WouldBlock
-            | Reply::TooLarge { .. }
-            | Reply::TooMany { .. } => Flow::Closed,
-        })
+        match taken {
+            Ok(()) => Flow::On,
+            Err(Reply::Failed(_)) => Flow::Cut,
+            Err(
+                Reply::Closed
+                | Reply::Broken
+                | Reply::Done
+                | Reply::Item { .. }
+                | Reply::Granted { .. }
+                | Reply::WouldBlock
+                | Reply::TooLarge { .. }
+                | Reply::TooMany { .. },
+            ) => Flow::Closed,
+        }
     }
 
     fn slot(&self) -> Slot {

@@ -17,6 +17,8 @@ pub struct Sender {
     pub process: ProcessId,
     /// Where to.
     pub queue: QueueId,
+    /// What that is called.
+    pub name: Box<str>,
     /// Who puts: what was read is put though the process has ended.
     pub slot: Slot,
     /// The yard.
@@ -64,7 +66,7 @@ impl Sender {
             // What a damaged queue is to its users has been told.
             Err(Reply::Failed(Trouble::Damaged)) => false,
             Err(Reply::Failed(trouble)) => {
-                let reason = Arc::from(format!("an item cannot be put: {trouble}"));
+                let reason = Arc::from(format!("nothing can be put into `{}`: {trouble}", self.name));
                 // Nobody listens when the run is over.
                 let _ = self.inbox.send(Happening::Fault { reason }).await;
                 false

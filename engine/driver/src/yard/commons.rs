@@ -6,7 +6,6 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use forkyard_ipc::queue::TakenItem;
 use tokio::sync::{Notify, oneshot};
 
 use super::{ItemId, Refusal, Reply, Request, Slot, Ticket, Yard};
@@ -23,13 +22,24 @@ struct Shared {
     stirred: Notify,
 }
 
-/// How much is taken at once: never nothing.
-#[derive(Clone, Copy, Debug)]
+/// How much is taken at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Handful {
     /// So many items at most.
     pub items: usize,
     /// No more once they have so many bytes together.
     pub bytes: usize,
+}
+
+impl Handful {
+    /// What is left of it; `None`: nothing.
+    pub(super) fn less(self, taken: Self) -> Option<Self> {
+        let left = Self {
+            items: self.items.saturating_sub(taken.items),
+            bytes: self.bytes.saturating_sub(taken.bytes),
+        };
+        (left.items > 0 && left.bytes > 0).then_some(left)
+    }
 }
 
 impl Commons {
@@ -89,33 +99,38 @@ impl Commons {
         Ok(())
     }
 
-    /// Takes what is there, up to a handful; waits for the first item. `None`: the slot was let go.
+    /// Takes what is there, up to a handful, in its order; waits for the first item.
     ///
     /// # Errors
     /// Why nothing more can be taken.
-    pub async fn take_some(&self, slot: Slot, queue: u32, handful: Handful) -> Result<Vec<TakenItem>, Reply> {
-        let mut taken = self.stir(|yard| yard.take_many(slot, queue, handful))?;
-        if !taken.is_empty() {
-            return Ok(taken);
+    pub async fn take_some(
+        &self,
+        slot: Slot,
+        queue: u32,
+        handful: Handful,
+        mut each: impl FnMut(ItemId, &[u8]),
+    ) -> Result<(), Reply> {
+        let taken = self.stir(|yard| yard.take_many(slot, queue, handful, &mut each))?;
+        if taken.items > 0 {
+            return Ok(());
         }
-        match self.ask(slot, queue, Request::Take { queue }).await {
-            Some(Reply::Item { id, bytes, deliveries }) => taken.push(TakenItem {
-                item: id,
-                deliveries,
-                bytes,
-            }),
+        let first = match self.ask(slot, queue, Request::Take { queue }).await {
+            Some(Reply::Item { id, bytes, .. }) => {
+                each(id, &bytes);
+                Handful {
+                    items: 1,
+                    bytes: bytes.len(),
+                }
+            }
             Some(refused) => return Err(refused),
+            // The slot was let go.
             None => return Err(Reply::Closed),
-        }
-        let more = Handful {
-            items: handful.items.saturating_sub(1),
-            bytes: handful.bytes.saturating_sub(taken[0].bytes.len()),
         };
-        if more.items > 0 && more.bytes > 0 {
+        if let Some(more) = handful.less(first) {
             // Whatever has come to an end is told by the next call.
-            taken.extend(self.stir(|yard| yard.take_many(slot, queue, more)).unwrap_or_default());
+            let _ = self.stir(|yard| yard.take_many(slot, queue, more, &mut each));
         }
-        Ok(taken)
+        Ok(())
     }
 
     /// What has become of items that a slot has taken: acknowledged, or given back.

@@ -13,7 +13,7 @@ use super::bell::Bell;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stranger {
     pub slot: Place,
-    life: u64,
+    pub life: u64,
 }
 
 #[derive(Debug)]

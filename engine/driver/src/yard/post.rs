@@ -139,9 +139,9 @@ impl Post {
     }
 
     /// A client has died.
-    pub(super) fn bury(&mut self, client: Proxy) {
+    pub(super) fn bury(&mut self, client: Proxy, life: u64) {
         let channel = Arc::clone(&self.channel);
-        self.attend(move || channel.bury(client));
+        self.attend(move || channel.bury_known(client, life));
     }
 
     /// Does what is not refused.

@@ -155,30 +155,45 @@ impl Queue {
         self.now_or_later(put)
     }
 
-    /// Up to a handful, unless others wait for items.
-    pub(super) fn take_many(&mut self, slot: Slot, handful: Handful) -> Result<Vec<TakenItem>, Reply> {
+    /// Up to a handful, unless others wait for items; says how many, and how many bytes they have together.
+    pub(super) fn take_many(
+        &mut self,
+        slot: Slot,
+        handful: Handful,
+        each: &mut dyn FnMut(ItemId, &[u8]),
+    ) -> Result<Handful, Reply> {
         if !self.takers.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Handful::default());
         }
-        let taken = self.take_handful(slot, handful);
+        let taken = self.take_handful(slot, handful, each);
         self.now_or_later(taken)
     }
 
-    fn take_handful(&mut self, slot: Slot, mut left: Handful) -> Result<Vec<TakenItem>, Error> {
+    fn take_handful(
+        &mut self,
+        slot: Slot,
+        wanted: Handful,
+        each: &mut dyn FnMut(ItemId, &[u8]),
+    ) -> Result<Handful, Error> {
         self.post.work_off()?;
         let proxy = self.post.proxy(slot)?;
-        let mut taken = Vec::new();
-        while left.items > 0 && left.bytes > 0 {
-            match self.mapped.take_many_as(proxy, left.items, left.bytes, Patience::Try) {
-                Ok(more) if more.is_empty() => break,
-                Ok(more) => {
-                    left.items = left.items.saturating_sub(more.len());
-                    let bytes: usize = more.iter().map(|item| item.bytes.len()).sum();
-                    left.bytes = left.bytes.saturating_sub(bytes);
-                    taken.extend(more);
-                }
+        let mut taken = Handful::default();
+        let mut bytes = Vec::new();
+        while let Some(left) = wanted.less(taken) {
+            let more = self
+                .mapped
+                .take_each_as(proxy, left.items, left.bytes, Patience::Try, |item| {
+                    bytes.clear();
+                    item.copy_to(&mut bytes);
+                    taken.items += 1;
+                    taken.bytes += bytes.len();
+                    each(item.item(), &bytes);
+                });
+            match more {
+                Ok(0) => break,
+                Ok(_) => {}
                 // It is told by the next call.
-                Err(_) if !taken.is_empty() => break,
+                Err(_) if taken.items > 0 => break,
                 Err(error) => return Err(error),
             }
         }

@@ -72,9 +72,10 @@ impl Channel {
         }
         let latched = Latched::of(self);
         if self.is_damaged() {
-            return Err(Error::Damaged);
+            Err(Error::Damaged)
+        } else {
+            Ok(latched)
         }
-        Ok(latched)
     }
 
     #[cold]
@@ -129,7 +130,14 @@ impl Channel {
         let Some(owner) = self.slot(seen & !CONTENDED)? else {
             return Ok(false);
         };
+        let life = self.life(owner);
         if owner == me || self.is_alive(owner) || self.latch_word().exchange(seen, me.word() | CONTENDED).is_err() {
+            return Ok(false);
+        }
+        if self.life(owner) != life {
+            // Somebody else has buried him meanwhile, and another one has come into the slot and taken the latch: it is his. If he has
+            // let go of it already, it is nobody's.
+            let _ = self.latch_word().exchange(me.word() | CONTENDED, seen);
             return Ok(false);
         }
         let latched = Latched::of(self);

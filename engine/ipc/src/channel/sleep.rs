@@ -26,6 +26,10 @@ pub(super) const CLIENTS: u32 = 1 << 8;
 /// A pause is never longer than `2^6` of the processor's.
 const PAUSE_DOUBLINGS: u32 = 6;
 
+/// The host has not looked: somebody rings, and is not killed while he does, or has rung.
+const RINGING: u32 = 1;
+const HAS_RUNG: u32 = 2;
+
 /// Where an engine tells of deaths, this is only in case that it does not.
 const SLICE_HOSTED: Duration = Duration::from_millis(250);
 
@@ -228,12 +232,16 @@ impl Channel {
     pub(crate) fn ring(&self) {
         // Who has no bell must not say that it has rung.
         let Some(bell) = &self.bell else { return };
-        if self.u32(RUNG).swap(1, Ordering::AcqRel) != 0 {
+        if self.u32(RUNG).load(Ordering::Acquire) == HAS_RUNG {
             return;
         }
+        // Who is killed before he has written leaves this, and the next one rings.
+        self.u32(RUNG).store(RINGING, Ordering::Release);
         let one: u64 = 1;
         // SAFETY: eight bytes are read from `one`. That the bell is full, or its host gone, is no matter.
         unsafe { libc::write(bell.as_raw_fd(), (&raw const one).cast(), 8) };
+        // When the host has looked meanwhile it is as before.
+        let _ = self.u32(RUNG).exchange(RINGING, HAS_RUNG);
     }
 
     /// The host looks: whether it has been rung for since it looked last.

@@ -1,8 +1,9 @@
 //! The processes that use a channel: one slot each. Whatever is held or taken bears a slot.
 
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{MutexGuard, TryLockError};
 
 use super::header::{SLOT, SLOTS};
 use super::{Channel, Latched};
@@ -41,6 +42,8 @@ pub struct Client {
 /// The lives of others, each with a descriptor, so that to look once more costs one system call.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
+    /// The stamp of the process that watches.
+    of: u32,
     seen: Vec<(Slot, Life, OwnedFd)>,
 }
 
@@ -106,17 +109,25 @@ impl Channel {
                 continue;
             };
             if !self.has_latch(slot) && self.life_word(slot).exchange(before.word(), life.word()).is_ok() {
-                let latched = self.latch_as(slot)?;
-                // Under the latch, since whoever buries the dead one at this moment wipes its description.
-                self.describe(slot, party);
-                (self.rules.bury)(self, slot, true)?;
-                latched.wake_all(self);
-                return Ok(slot);
+                return self.inherit(slot, party).inspect_err(|_| {
+                    // What the dead one held is still in the slot, which must stay his.
+                    let _ = self.life_word(slot).exchange(life.word(), before.word());
+                });
             }
         }
         Err(Error::TooManyClients {
             slots: self.shape().slots,
         })
+    }
+
+    /// Lets go of what is in a slot that was a dead one's.
+    fn inherit(&self, slot: Slot, party: u32) -> Result<Slot, Error> {
+        let latched = self.latch_as(slot)?;
+        // Under the latch, since whoever buries the dead one at this moment wipes its description.
+        self.describe(slot, party);
+        (self.rules.bury)(self, slot, true)?;
+        latched.wake_all(self);
+        Ok(slot)
     }
 
     fn try_claim(&self, life: Life, party: u32) -> Option<Slot> {
@@ -141,14 +152,14 @@ impl Channel {
     }
 
     fn dead(&self) -> Vec<Slot> {
-        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut watch) = self.watch() else {
+            return self.slots().filter(|slot| self.has_died_now(*slot)).collect();
+        };
         watch.seen.retain(|(slot, life, _)| self.life(*slot) == Some(*life));
+        let known: BTreeSet<Slot> = watch.seen.iter().map(|(slot, ..)| *slot).collect();
         let mut dead = Vec::new();
-        for slot in self.slots() {
+        for slot in self.slots().filter(|slot| !known.contains(slot)) {
             let Some(life) = self.life(slot) else { continue };
-            if watch.seen.iter().any(|(seen, ..)| *seen == slot) {
-                continue;
-            }
             match life.watch() {
                 Ok(Some(pidfd)) => watch.seen.push((slot, life, pidfd)),
                 Ok(None) => dead.push(slot),
@@ -156,15 +167,39 @@ impl Channel {
                 Err(_no_descriptor) => dead.push(slot),
             }
         }
-        let ended = watch.seen.iter().filter(|(_, _, pidfd)| life::has_ended(pidfd));
-        dead.extend(ended.map(|(slot, ..)| *slot));
+        let ended = life::have_ended(watch.seen.iter().map(|(.., pidfd)| pidfd));
+        dead.extend(ended.into_iter().map(|index| watch.seen[index].0));
         dead
+    }
+
+    /// What this process watches; `None` when another thread looks just now, or did when this process was forked from its
+    /// parent, and then for ever.
+    fn watch(&self) -> Option<MutexGuard<'_, Watch>> {
+        let mut watch = match self.watch.try_lock() {
+            Ok(watch) => watch,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        if watch.of != life::stamp() {
+            // What its parent watched is not the child's to watch.
+            *watch = Watch {
+                of: life::stamp(),
+                seen: Vec::new(),
+            };
+        }
+        Some(watch)
+    }
+
+    fn has_died_now(&self, slot: Slot) -> bool {
+        self.life(slot).is_some_and(|life| !life.is_alive())
     }
 
     /// Whether the process of a slot has died, at one system call for each look but the first. Of a slot that nobody has: no.
     pub(crate) fn has_died(&self, slot: Slot) -> bool {
         let Some(life) = self.life(slot) else { return false };
-        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut watch) = self.watch() else {
+            return !life.is_alive();
+        };
         if let Some((.., pidfd)) = watch.seen.iter().find(|seen| (seen.0, seen.1) == (slot, life)) {
             return life::has_ended(pidfd);
         }
@@ -190,10 +225,23 @@ impl Channel {
         self.bury_latched(&latched, slot)
     }
 
+    /// The same for who is known to have died: `life` is what [`Channel::life`] said then.
+    pub fn bury_known(&self, slot: Slot, life: u64) -> Result<(), Error> {
+        let latched = self.latch()?;
+        match self.life(slot).filter(|now| now.word() == life) {
+            Some(life) => self.bury_life(&latched, slot, life),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn bury_latched(&self, latched: &Latched<'_>, slot: Slot) -> Result<(), Error> {
         let Some(life) = self.life(slot).filter(|life| !life.is_alive()) else {
             return Ok(());
         };
+        self.bury_life(latched, slot, life)
+    }
+
+    fn bury_life(&self, latched: &Latched<'_>, slot: Slot, life: Life) -> Result<(), Error> {
         (self.rules.bury)(self, slot, true)?;
         self.empty(slot, life);
         latched.wake_all(self);
@@ -219,7 +267,7 @@ impl Channel {
         Ok(())
     }
 
-    fn empty(&self, slot: Slot, life: Life) {
+    pub(super) fn empty(&self, slot: Slot, life: Life) {
         self.party_word(slot).store(0, Ordering::Relaxed);
         self.waiting_word(slot).store(0, Ordering::Relaxed);
         // Somebody else may have done it already, and a third have claimed it.

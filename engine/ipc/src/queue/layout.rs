@@ -339,8 +339,16 @@ impl Descriptor<'_> {
             return Ok(self.words.place(INLINE, 8));
         }
         let (offset, class) = self.block()?;
+        // It may not be the block whose length was looked at before: others can write here at any time.
+        if length > 1 << class {
+            return Err(self.channel.damaged());
+        }
         let place = self.words.memory().block(offset, 1 << class);
-        place.map_err(|_| self.channel.damaged())
+        place.map_err(|error| match error {
+            Error::Damaged => self.channel.damaged(),
+            // This process has not enough of something; the channel is as good as before.
+            other => other,
+        })
     }
 
     /// Writes the item, which fits.
@@ -361,7 +369,7 @@ impl Descriptor<'_> {
         let length = self.length()?;
         let place = self.place(length)?;
         let length = usize::try_from(length).map_err(|_| self.channel.damaged())?;
-        into.reserve(length);
+        into.try_reserve(length).map_err(Error::memory)?;
         let end = into.len();
         // SAFETY: the place holds `length` bytes, the vector has room for as many more; they do not overlap. A process
         // that breaks the rules may write meanwhile: any bytes are valid.

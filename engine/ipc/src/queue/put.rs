@@ -1,16 +1,18 @@
 //! Putting: at once under the latch when the item is small, else by reserving a place for it.
 
+use std::cell::Cell;
 use std::ptr;
 use std::slice;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::layout::{
-    Descriptor, ENDING, Ending, GETTERS, JOINERS, NEXT_NUMBER, PUTTERS, READY, REFUSED, RESERVED, State, TAKEN, Table,
-    class_of,
+    ARENA_END, Descriptor, ENDING, Ending, GETTERS, NEXT_NUMBER, PUTTERS, READY, REFUSED, RESERVED, State, TAKEN,
+    Table, class_of,
 };
 use super::{Queue, SMALL_BYTES_MAX, SPINS};
 use crate::channel::{Attempt, Latched, Manner, Slot};
 use crate::error::Error;
+use crate::memory::{FIRST, Memory};
 use crate::patience::{Deadline, Patience};
 
 /// So many items at most are put under one latch, so that others need not wait long.
@@ -169,10 +171,13 @@ impl Queue {
     /// The same for a slot that this process speaks for.
     pub fn reserve_as(&self, slot: Slot, length: usize, patience: Patience) -> Result<Option<Reservation<'_>>, Error> {
         self.check_length(length as u64)?;
-        self.when_there_is_room(patience, |table, _| {
+        let is_new = Cell::new(false);
+        let reserved = self.when_there_is_room(patience, |table, _| {
+            let end = table.u64(ARENA_END).load(Relaxed);
             let index = table.provide_for(class_of(length as u64))?;
             let descriptor = table.descriptor(index);
-            let place = descriptor.place(length as u64)?;
+            let place = table.or_back(index, descriptor.place(length as u64))?;
+            is_new.set(table.u64(ARENA_END).load(Relaxed) != end);
             descriptor.set_length(length as u64);
             descriptor.commit(State::Reserved(slot), 0);
             table.enlist(index, RESERVED)?;
@@ -183,7 +188,11 @@ impl Queue {
                 length,
                 place,
             })
-        })
+        })?;
+        if let Some(reservation) = reserved.as_ref().filter(|_| is_new.get() && length as u64 >= FIRST) {
+            Memory::populate(reservation.place, length as u64);
+        }
+        Ok(reserved)
     }
 }
 
@@ -233,6 +242,7 @@ impl Reservation<'_> {
             if table.ending()? == Ending::Broken {
                 table.delist(index, RESERVED)?;
                 table.free(descriptor, index)?;
+                reservation.queue.open_after_removal(table, latched);
                 return Err(Error::Broken);
             }
             descriptor.set_length(reservation.length as u64);
@@ -264,9 +274,6 @@ impl Drop for Reservation<'_> {
             table.free(table.descriptor(self.index), self.index)?;
             latched.open(&self.queue.channel, PUTTERS);
             self.queue.open_after_removal(table, latched);
-            if table.is_done() {
-                latched.open(&self.queue.channel, JOINERS);
-            }
             Ok(())
         });
     }
@@ -279,6 +286,12 @@ impl Table<'_> {
         // What is taken may come back, and must find its descriptor.
         let fits = held.wrapping_add(self.get(TAKEN)) < self.count;
         fits && (capacity == 0 || u64::from(held) < capacity)
+    }
+
+    /// Whether all descriptors may have been in use before so many were freed.
+    pub(super) fn has_been_full(self, freed: usize) -> bool {
+        let held = u64::from(self.get(READY)) + u64::from(self.get(RESERVED)) + u64::from(self.get(TAKEN));
+        held + freed as u64 >= u64::from(self.count)
     }
 
     #[inline]
@@ -314,8 +327,17 @@ impl Table<'_> {
     fn put_one(self, item: &[u8]) -> Result<(), Error> {
         let index = self.provide_for(class_of(item.len() as u64))?;
         let descriptor = self.descriptor(index);
-        descriptor.write(item)?;
+        self.or_back(index, descriptor.write(item))?;
         self.make_ready(descriptor, |table| table.append(index))
+    }
+
+    /// What came of using a free descriptor that is off its stack: when it is an error, it goes back there.
+    #[inline]
+    fn or_back<T>(self, index: u32, used: Result<T, Error>) -> Result<T, Error> {
+        if used.is_err() {
+            self.push(index)?;
+        }
+        used
     }
 
     /// The step by which an item is put.

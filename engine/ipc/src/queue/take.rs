@@ -1,5 +1,6 @@
 //! Getting: taking and acknowledging, at once or apart.
 
+use std::mem::ManuallyDrop;
 use std::ptr;
 use std::slice;
 use std::time::Duration;
@@ -110,9 +111,7 @@ impl Queue {
                 self.open_after_removal(table, latched);
                 return Ok(Got::Copied);
             }
-            let handed = table.take(index, me, deliveries)?;
-            latched.open(&self.channel, PUTTERS);
-            self.taken(table, index, handed).map(Got::Taken)
+            self.take_one(table, latched, index, (me, deliveries)).map(Got::Taken)
         })
     }
 
@@ -128,9 +127,7 @@ impl Queue {
                     if !items.is_empty() {
                         break;
                     }
-                    let handed = table.take(index, me, deliveries)?;
-                    latched.open(&self.channel, PUTTERS);
-                    return self.taken(table, index, handed).map(Some);
+                    return self.take_one(table, latched, index, (me, deliveries)).map(Some);
                 }
                 let mut item = Vec::new();
                 table.hand_over(descriptor, index, &mut item)?;
@@ -181,23 +178,40 @@ impl Queue {
     #[inline]
     pub(super) fn open_after_removal(&self, table: Table<'_>, latched: &Latched<'_>) {
         latched.open(&self.channel, PUTTERS);
+        self.open_after_end(table, latched);
+    }
+
+    /// An item has gone for good: who waits for the last one, or at a queue that has ended, may go on.
+    #[inline]
+    fn open_after_end(&self, table: Table<'_>, latched: &Latched<'_>) {
         if table.is_done() {
             latched.open(&self.channel, JOINERS);
-            if table.get(ENDING) != 0 {
-                latched.open_wide(&self.channel, GETTERS);
-            }
+        }
+        if table.get(ENDING) != 0 {
+            latched.open_wide(&self.channel, GETTERS);
         }
     }
 
     #[inline]
-    fn taken(&self, table: Table<'_>, index: u32, handed: Handed) -> Result<Taken<'_>, Error> {
+    /// Takes the first item of the line. Where it stands is found out first: who cannot map that must not have taken it.
+    fn take_one(
+        &self,
+        table: Table<'_>,
+        latched: &Latched<'_>,
+        index: u32,
+        (slot, deliveries): (Slot, u32),
+    ) -> Result<Taken<'_>, Error> {
         let descriptor = table.descriptor(index);
         let length = descriptor.length()?;
+        let place = descriptor.place(length)?;
+        let length = usize::try_from(length).map_err(|_| self.channel.damaged())?;
+        let handed = table.take(index, slot, deliveries)?;
+        latched.open(&self.channel, PUTTERS);
         Ok(Taken {
             queue: self,
             handed,
-            length: usize::try_from(length).map_err(|_| self.channel.damaged())?,
-            place: descriptor.place(length)?,
+            length,
+            place,
         })
     }
 }
@@ -230,9 +244,7 @@ impl Queue {
     pub fn take_with(&self, patience: Patience) -> Result<Option<Taken<'_>>, Error> {
         let me = self.channel.me()?;
         self.when_there_is_one(me, patience, |table, latched, index, deliveries| {
-            let handed = table.take(index, me, deliveries)?;
-            latched.open(&self.channel, PUTTERS);
-            self.taken(table, index, handed)
+            self.take_one(table, latched, index, (me, deliveries))
         })
     }
 
@@ -250,34 +262,51 @@ impl Queue {
         bytes_max: usize,
         patience: Patience,
     ) -> Result<Vec<TakenItem>, Error> {
-        let mut taken = Vec::new();
+        let mut items = Vec::new();
+        self.take_each_as(slot, items_max, bytes_max, patience, |taken| {
+            items.push(TakenItem {
+                item: taken.item(),
+                deliveries: taken.deliveries(),
+                bytes: taken.to_vec(),
+            });
+        })?;
+        Ok(items)
+    }
+
+    /// The same for who copies each item to where it is wanted by himself; says how many there were. They stay taken.
+    pub fn take_each_as(
+        &self,
+        slot: Slot,
+        items_max: usize,
+        bytes_max: usize,
+        patience: Patience,
+        mut each: impl FnMut(&Taken<'_>),
+    ) -> Result<usize, Error> {
+        let mut taken: Vec<ManuallyDrop<Taken<'_>>> = Vec::new();
         self.when_there_is_one(slot, patience, |table, latched, first, deliveries| {
             let mut next = Some((first, deliveries));
             let mut bytes = 0;
             while let Some((index, deliveries)) = next {
-                taken.push(table.take(index, slot, deliveries)?);
-                bytes += table.descriptor(index).length()?;
-                let is_enough = bytes >= bytes_max as u64;
-                next = if is_enough {
+                let one = match self.take_one(table, latched, index, (slot, deliveries)) {
+                    Ok(one) => one,
+                    // It is told by the next call.
+                    Err(_) if !taken.is_empty() => break,
+                    Err(error) => return Err(error),
+                };
+                bytes += one.len();
+                taken.push(ManuallyDrop::new(one));
+                next = if bytes >= bytes_max {
                     None
                 } else {
                     table.next_of_batch(taken.len(), items_max)?
                 };
             }
-            latched.open(&self.channel, PUTTERS);
             Ok(())
         })?;
-        let table = self.table();
-        let copied = taken.into_iter().map(|handed| {
-            let mut bytes = Vec::new();
-            table.descriptor(handed.item.index).read(&mut bytes)?;
-            Ok(TakenItem {
-                item: handed.item,
-                deliveries: handed.deliveries,
-                bytes,
-            })
-        });
-        copied.collect()
+        for one in &taken {
+            each(one);
+        }
+        Ok(taken.len())
     }
 }
 
@@ -334,11 +363,17 @@ impl Queue {
     /// `NotHeld` when nobody has taken any.
     pub fn task_done(&self) -> Result<(), Error> {
         let me = self.channel.me()?;
-        let (slot, item) = {
-            let _latched = self.channel.latch()?;
-            self.table().oldest_taken(me)?.ok_or(Error::NotHeld)?
-        };
-        self.ack_as(slot, item)
+        loop {
+            let (slot, item) = {
+                let _latched = self.channel.latch()?;
+                self.table().oldest_taken(me)?.ok_or(Error::NotHeld)?
+            };
+            match self.ack_as(slot, item) {
+                // Another thread has acknowledged just this one.
+                Err(Error::NotHeld) => {}
+                acked => return acked,
+            }
+        }
     }
 
     fn settle(
@@ -357,11 +392,11 @@ impl Queue {
             if table.get(READY) > 0 {
                 latched.open(&self.channel, GETTERS);
             }
-            self.open_after_removal(table, &latched);
-            // Who waits at a closed queue waits for what others have taken.
-            if table.get(ENDING) != 0 {
-                latched.open_wide(&self.channel, GETTERS);
+            // There has been room since it was taken, but for the table.
+            if table.has_been_full(items.len()) {
+                latched.open(&self.channel, PUTTERS);
             }
+            self.open_after_end(table, &latched);
             settled?;
         }
         Ok(())
@@ -404,9 +439,14 @@ impl Taken<'_> {
 
     /// Appends a copy of its bytes.
     pub fn copy_to(&self, buffer: &mut Vec<u8>) {
+        buffer.reserve(self.length);
         let end = buffer.len();
-        buffer.resize(end + self.length, 0);
-        self.copy_to_slice(&mut buffer[end..]);
+        // SAFETY: the place is `length` bytes long, and the vector has room for as many more, which are written before they count. Nobody
+        // writes to the place as long as the item is taken, and if a process that breaks the rules does, any bytes are valid.
+        unsafe {
+            ptr::copy_nonoverlapping(self.place.as_ptr(), buffer.as_mut_ptr().add(end), self.length);
+            buffer.set_len(end + self.length);
+        }
     }
 
     /// Copies its bytes to a place of the same length.
@@ -447,7 +487,7 @@ impl Taken<'_> {
     /// It stays taken, to be acknowledged or given back by its number.
     #[must_use = "the item stays taken until it is acknowledged or given back"]
     pub fn into_item(self) -> ItemId {
-        std::mem::ManuallyDrop::new(self).handed.item
+        ManuallyDrop::new(self).handed.item
     }
 }
 

@@ -5,7 +5,7 @@ use super::world::World;
 use crate::yard::{Held, Layout, LockKind, QueueLimits, Reply, Request, Slot, Ticket};
 
 /// How many histories, and how many calls in each.
-const HISTORIES: u64 = 400;
+const HISTORIES: u64 = 100;
 const CALLS: u64 = 300;
 
 /// Marsaglia's xorshift64 ("Xorshift RNGs", 2003): a seed is a history.
