@@ -40,35 +40,9 @@ pub use error::ClientError;
 pub use item::Item;
 
 use crate::channel::{Attachment, Manner};
+pub use crate::lock::Granted;
+pub use crate::patience::Patience;
 use crate::wire::{Answer, Ask, Touch, VERSION};
-
-/// How long to wait for what cannot be had at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
-    /// As long as it takes.
-    Block,
-    /// Not at all.
-    Try,
-    /// So long; `0s` is to try.
-    For(Duration),
-}
-
-impl Patience {
-    const fn blocks(self) -> bool {
-        match self {
-            Self::Block => true,
-            Self::Try => false,
-            Self::For(time) => !time.is_zero(),
-        }
-    }
-}
-
-/// What one is told when one has acquired something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Granted {
-    /// The holder before has died with it: what it guards may be half done.
-    pub orphaned: bool,
-}
 
 /// A connection to the engine of a run. See the [module](self).
 ///
@@ -242,7 +216,8 @@ impl Client {
     fn ask(&mut self, ask: &Ask, patience: Patience) -> Result<Option<Answer>, ClientError> {
         let request = self.connection.send(ask)?;
         let answer = match patience {
-            Patience::Block | Patience::Try => self.connection.receive(request)?,
+            // The engine answers at once when it is not to wait.
+            Patience::Block | Patience::Try | Patience::For(Duration::ZERO) => self.connection.receive(request)?,
             Patience::For(time) => self.connection.receive_within(request, time)?,
         };
         match answer {

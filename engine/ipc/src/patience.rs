@@ -9,8 +9,19 @@ pub enum Patience {
     Block,
     /// Not at all.
     Try,
-    /// So long; a time beyond what the clock can count is for ever.
+    /// So long; `0s` is not at all, and a time beyond what the clock can count is for ever.
     For(Duration),
+}
+
+impl Patience {
+    /// Whether there is any.
+    pub(crate) const fn blocks(self) -> bool {
+        match self {
+            Self::Block => true,
+            Self::Try => false,
+            Self::For(time) => !time.is_zero(),
+        }
+    }
 }
 
 /// Until when to wait, once the waiting has begun.
