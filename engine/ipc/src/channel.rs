@@ -6,6 +6,8 @@ mod header;
 mod latch;
 mod sleep;
 mod slots;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
@@ -231,6 +233,10 @@ impl Channel {
     #[cold]
     fn claim(&self) -> Result<Slot, Error> {
         let before = self.me.load(Ordering::Acquire);
+        if before >> 32 == u64::from(life::stamp()) {
+            // Another thread has claimed one since we looked.
+            return Ok(Slot::from_word((before & 0xffff_ffff) as u32));
+        }
         let life = Life::own();
         let slot = self.claim_slot(life, self.party)?;
         let claimed = u64::from(life::stamp()) << 32 | u64::from(slot.word());
