@@ -20,24 +20,33 @@ fn smoke(forkyard: &str, only: &str) -> Option<Output> {
     output
 }
 
-#[test]
-fn the_short_form_measures_runs_and_adds_up() {
-    let Some(output) = smoke(env!("CARGO_BIN_EXE_forkyard"), "pool|lines|shell") else {
-        return;
-    };
-    let text = String::from_utf8_lossy(&output.stdout);
+/// What a benchmark that went well has printed; each of the figures is in it.
+fn measured(output: &Output, figures: &[&str]) -> String {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success(),
         "{text}{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    for figure in [
-        "pool of 2, streamed, native worker",
-        "1,000,000 lines",
-        "put from a shell",
-    ] {
+    for figure in figures {
         assert!(text.contains(&format!("\n## {figure}")), "no {figure}: {text}");
     }
+    text
+}
+
+#[test]
+fn the_short_form_measures_runs_and_adds_up() {
+    let Some(output) = smoke(env!("CARGO_BIN_EXE_forkyard"), "pool|lines|shell") else {
+        return;
+    };
+    let text = measured(
+        &output,
+        &[
+            "pool of 2, streamed, native worker",
+            "1,000,000 lines",
+            "put from a shell",
+        ],
+    );
     assert!(!text.contains("failed:"), "{text}");
 }
 
@@ -51,21 +60,16 @@ fn the_short_form_measures_the_channels_from_python() {
     let Some(output) = smoke(env!("CARGO_BIN_EXE_forkyard"), only) else {
         return;
     };
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success(),
-        "{text}{}",
-        String::from_utf8_lossy(&output.stderr)
+    let text = measured(
+        &output,
+        &[
+            "lock between processes, Python",
+            "semaphore of 2 permits, Python",
+            "event ping-pong, Python",
+            "queue of bytes, Python",
+            "queue of small objects, Python",
+        ],
     );
-    for figure in [
-        "lock between processes, Python",
-        "semaphore of 2 permits, Python",
-        "event ping-pong, Python",
-        "queue of bytes, Python",
-        "queue of small objects, Python",
-    ] {
-        assert!(text.contains(&format!("\n## {figure}")), "no {figure}: {text}");
-    }
     assert!(
         !text.contains("failed:") && !text.contains("skipped: forkyard"),
         "{text}"

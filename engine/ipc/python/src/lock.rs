@@ -115,12 +115,7 @@ impl Lock {
 
     /// The pid of the process that has it; ``None``: it is free.
     fn holder(&self) -> Option<u32> {
-        let owner = self.below.owner()?;
-        self.below
-            .clients()
-            .iter()
-            .find(|client| client.slot == owner)
-            .map(|client| client.pid)
+        origin::holder(&self.below)
     }
 
     /// The pids of the processes that wait for it.

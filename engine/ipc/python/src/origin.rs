@@ -104,6 +104,14 @@ pub fn generic<'py>(class: &Bound<'py, PyType>, item: &Bound<'py, PyAny>) -> PyR
     alias.call1((class, item))
 }
 
+/// The pid of the process that has the lock.
+pub fn holder(lock: &forkyard_ipc::Lock) -> Option<u32> {
+    let owner = lock.owner()?;
+    let clients = lock.clients();
+    let client = clients.iter().find(|client| client.slot == owner)?;
+    Some(client.pid)
+}
+
 /// The pids of those who wait.
 pub fn waiters(clients: &[Client]) -> Vec<u32> {
     let waiting = clients.iter().filter(|client| client.waiting > 0);

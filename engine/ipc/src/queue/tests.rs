@@ -73,6 +73,9 @@ fn what_is_taken_comes_back_to_its_place_unless_acknowledged() {
         queue.take().expect("c"),
     );
     assert_eq!((a.deliveries(), b.len()), (1, 1));
+    let mut byte = [0];
+    b.copy_to_slice(&mut byte);
+    assert_eq!(&byte, b"b");
     c.nack().expect("c is back");
     a.nack().expect("a is back");
     let b = b.into_item();
