@@ -10,6 +10,7 @@ mod harness;
 mod http;
 mod language;
 mod origin;
+mod orphans;
 mod pages;
 mod python;
 mod real;

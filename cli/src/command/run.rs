@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use forkyard_core::diagnostic::{Code, Diagnostic, Severity};
 use forkyard_core::machine::Verdict;
 use forkyard_core::plan::{self, Plan};
-use forkyard_core::spec::Workflow;
+use forkyard_core::spec::{Isolation, Workflow};
 use forkyard_driver::directory::RunDirectory;
 use forkyard_driver::{guardian, news, preflight, run as engine};
 use tokio::sync::mpsc;
@@ -87,7 +87,8 @@ pub fn run(args: &Args, color: When) -> Result<u8, Failure> {
         color,
     };
     // From here on there are two processes: no thread may have been started before.
-    let exit = guardian::guard(move || i32::from(start.in_the_engine()));
+    let isolation = start.isolation();
+    let exit = guardian::guard(isolation, move || i32::from(start.in_the_engine()));
     Ok(u8::try_from(exit).unwrap_or(exit::UNABLE))
 }
 
@@ -191,6 +192,13 @@ struct Start {
 }
 
 impl Start {
+    fn isolation(&self) -> Isolation {
+        self.loaded
+            .workflow
+            .as_ref()
+            .map_or_else(Isolation::default, |workflow| workflow.options.isolation)
+    }
+
     /// Runs in the engine's process and gives the exit code.
     fn in_the_engine(self) -> u8 {
         self.engine().unwrap_or_else(|failure| {

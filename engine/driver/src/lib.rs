@@ -5,6 +5,7 @@ mod alarm;
 mod alone;
 pub mod broker;
 pub mod directory;
+pub mod doctor;
 pub mod exit;
 pub mod guardian;
 pub mod news;

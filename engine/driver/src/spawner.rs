@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 pub(crate) use error::interpreter;
 pub use error::{SpawnError, Step};
 pub use identity::{Identity, UnknownUser};
+pub(crate) use launch::probe;
 pub use slots::{TARGET_MAX, reserve_low_descriptors};
 
 /// A process to be started. It finds exactly the descriptors of `fds`, default signals, and an empty signal mask;

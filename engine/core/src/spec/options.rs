@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::decode::Spanned;
 use super::values::Period;
-use super::{OnFailure, Options, Unbuilt};
+use super::{Isolation, OnFailure, Options, Unbuilt};
 
 /// The options, word for word.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -13,7 +13,7 @@ pub(crate) struct OptionFields {
     timeout: Option<Period>,
     on_failure: OnFailure,
     on_deadlock: Option<Spanned<OnDeadlock>>,
-    isolation: Option<Spanned<Isolation>>,
+    isolation: Isolation,
     pipefail: bool,
 }
 
@@ -23,16 +23,6 @@ pub(crate) struct OptionFields {
 enum OnDeadlock {
     Fail,
     Report,
-}
-
-/// `isolation`: by what the engine makes sure that nothing outlives it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Isolation {
-    Auto,
-    Guardian,
-    Pidns,
-    Cgroup,
 }
 
 /// The options; what they ask for that is not built is noted.
@@ -46,14 +36,10 @@ pub(crate) fn options(fields: &OptionFields, unbuilt: &mut Vec<Unbuilt>) -> Opti
     if let Some(on_deadlock) = &fields.on_deadlock {
         note("on_deadlock", on_deadlock.place);
     }
-    if let Some(isolation) = &fields.isolation
-        && matches!(isolation.value, Isolation::Pidns | Isolation::Cgroup)
-    {
-        note("isolation", isolation.place);
-    }
     Options {
         timeout: fields.timeout.as_ref().map(|timeout| timeout.0),
         on_failure: fields.on_failure,
         pipefail: fields.pipefail,
+        isolation: fields.isolation,
     }
 }

@@ -81,6 +81,23 @@ pub struct Options {
     pub on_failure: OnFailure,
     /// `pipefail`: dying by SIGPIPE is a failure even when the receivers ended well.
     pub pipefail: bool,
+    /// `isolation`: by what it is made sure that nothing outlives the run.
+    pub isolation: Isolation,
+}
+
+/// By what it is made sure that nothing outlives a run, whoever of the engine and its guardians is killed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// The guardians, and a cgroup where one can be made.
+    #[default]
+    Auto,
+    /// The guardians alone.
+    Guardian,
+    /// The guardians, and a namespace of processes; the run is refused where none can be made.
+    Pidns,
+    /// The guardians and a cgroup; the run is refused where none can be made.
+    Cgroup,
 }
 
 /// `on_failure`.

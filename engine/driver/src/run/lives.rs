@@ -115,6 +115,17 @@ pub struct Lives {
 }
 
 impl Lives {
+    /// Sends a signal to all processes that run, with their trees.
+    pub(super) fn signal(&self, signal: i32) {
+        for life in self.present.values() {
+            if let State::Running(body) = &life.state
+                && let Err(error) = body.tree.signal(signal)
+            {
+                tracing::warn!("a process could not be sent signal {signal}: {error}");
+            }
+        }
+    }
+
     pub(super) fn insert(&mut self, process: ProcessId, life: Life) {
         self.present.insert(process, life);
     }

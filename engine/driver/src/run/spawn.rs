@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::ffi::CString;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -20,6 +21,7 @@ use super::lives::{Body, Fate, Life, State, Tries, Watch};
 use super::turn::Run;
 use super::wiring::{Connected, Streams, Wirer, Wiring};
 use super::{Happening, is_transient};
+use crate::guardian;
 use crate::news::Stream;
 use crate::preflight;
 use crate::spawner::{Child, Identity, Job, SpawnError};
@@ -234,7 +236,9 @@ impl Run {
             fate: Cell::new(Fate::Live),
             patience: Cell::new(None),
         });
-        self.pids[process.index()] = Some(child.pid);
+        // Where it cannot be read for the moment, the number inside is better than none.
+        let outside = guardian::pid_outside(child.pidfd.as_fd()).ok().flatten();
+        self.pids[process.index()] = Some(outside.unwrap_or(child.pid));
         let (tree_gone, over) = watch::channel(false);
         let mut life = Life {
             attempt,

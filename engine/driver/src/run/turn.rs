@@ -288,7 +288,17 @@ impl Run {
                 self.child_ended.notify_waiters();
             }
             Heard::Stop(signal) => self.inputs.push_back(Input::Interrupt { signal }),
+            Heard::Suspend => self.suspend(),
         }
+    }
+
+    /// Stops all processes, and this one until it is told to go on; the time between does not count.
+    fn suspend(&mut self) {
+        self.lives.signal(libc::SIGSTOP);
+        let began = Instant::now();
+        signals::wait_for_continue();
+        self.start += began.elapsed();
+        self.lives.signal(libc::SIGCONT);
     }
 
     fn happened(&mut self, happening: Happening) {

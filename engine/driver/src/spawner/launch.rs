@@ -35,7 +35,7 @@ const GUARD_BYTES: usize = 64 * 1024;
 ///
 /// # Errors
 /// With words for the user, when it has not.
-pub(super) fn probe() -> io::Result<()> {
+pub(crate) fn probe() -> io::Result<()> {
     // SAFETY: no descriptor has the highest number, so nothing is closed.
     let done = unsafe { libc::syscall(libc::SYS_close_range, c_uint::MAX, c_uint::MAX, 0) };
     Errno::result(done).map(drop).map_err(|errno| {
