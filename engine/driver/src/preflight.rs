@@ -14,10 +14,11 @@ use std::path::{Path, PathBuf};
 use forkyard_core::diagnostic::{Code, Diagnostic, Severity};
 use forkyard_core::source::Span;
 use forkyard_core::spec::{Body, Program, Stream, Tasks, Workflow};
-use nix::unistd::geteuid;
+use nix::unistd::{getegid, geteuid};
 
 pub use resolve::{DEFAULT_PATH, Unresolved, resolve};
 
+use crate::limits::LimiterCell;
 use crate::spawner::{Identity, interpreter};
 use crate::words::io_reason;
 
@@ -35,6 +36,8 @@ const NO_DIRECTORY: Code = Code(305);
 const NO_USER: Code = Code(306);
 /// Only root can become another user.
 const NOT_ROOT: Code = Code(307);
+/// A limit cannot be kept.
+const LIMIT_NOT_KEPT: Code = Code(330);
 /// A file to be read is missing, or cannot be read.
 const NO_FILE: Code = Code(308);
 
@@ -46,6 +49,7 @@ pub fn preflight(workflow: &Workflow, folder: &Path, path: Option<&OsStr>) -> Ve
         folder,
         path,
         set: BTreeSet::new(),
+        limiter: LimiterCell::default(),
     };
     for process in &workflow.processes {
         needs.add_body(&process.body);
@@ -74,6 +78,10 @@ enum Need {
     Directory(String),
     /// A user, by name or number.
     User(String),
+    /// A group, by name or number.
+    Group(String),
+    /// A key of `limits`, which neither a control group nor a limit of each process can keep.
+    Limit(&'static str),
     /// A file to be read, as written.
     File(String),
 }
@@ -83,6 +91,7 @@ struct Needs<'a> {
     folder: &'a Path,
     path: Option<&'a OsStr>,
     set: BTreeSet<(Span, Need)>,
+    limiter: LimiterCell,
 }
 
 impl Needs<'_> {
@@ -100,6 +109,14 @@ impl Needs<'_> {
         }
         if let Some((user, place)) = &body.user {
             self.add(*place, Need::User(user.clone()));
+        }
+        if let Some((group, place)) = &body.group {
+            self.add(*place, Need::Group(group.clone()));
+        }
+        if let Some((limits, place)) = &body.limits {
+            for key in self.limiter.get().cannot_keep(limits) {
+                self.add(*place, Need::Limit(key));
+            }
         }
         if may_be_made {
             return;
@@ -155,6 +172,8 @@ impl Need {
             Self::Program { name, path, cwd } => missing_program(name, path, cwd),
             Self::Directory(written) => missing_directory(&folder.join(written), written),
             Self::User(user) => missing_user(user),
+            Self::Group(group) => missing_group(group),
+            Self::Limit(key) => Some(limit_not_kept(key)),
             Self::File(written) => missing_file(&folder.join(written), written),
         }?;
         Some(Diagnostic {
@@ -234,6 +253,24 @@ fn missing_user(user: &str) -> Finding {
         format!("only root can run a process as user `{user}`"),
         Some(help),
     ))
+}
+
+fn missing_group(group: &str) -> Finding {
+    let identity = match Identity::of(None, Some(group)) {
+        Ok(identity) => identity?,
+        Err(error) => return Some((NO_USER, error.to_string(), None)),
+    };
+    let help = "run forkyard as root, or leave `group` out".to_owned();
+    let message = format!("only root can run a process as group `{group}`");
+    let is_allowed = geteuid().is_root() || getegid().as_raw() == identity.gid;
+    (!is_allowed).then_some((NOT_ROOT, message, Some(help)))
+}
+
+fn limit_not_kept(key: &str) -> (Code, String, Option<String>) {
+    let message =
+        format!("the limit `{key}` cannot be kept here: no control group with the controller `{key}` can be made");
+    let help = "run forkyard as root, or where control groups are delegated to you; or leave the limit out".to_owned();
+    (LIMIT_NOT_KEPT, message, Some(help))
 }
 
 /// A fifo is not opened: that would wait for its writer.
