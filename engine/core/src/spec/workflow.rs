@@ -79,6 +79,8 @@ pub struct Options {
     pub timeout: Option<Duration>,
     /// What a failure does where the process does not say so itself.
     pub on_failure: OnFailure,
+    /// `on_deadlock`: what becomes of the run when some wait for each other for ever.
+    pub on_deadlock: OnDeadlock,
     /// `pipefail`: dying by SIGPIPE is a failure even when the receivers ended well.
     pub pipefail: bool,
     /// `isolation`: by what it is made sure that nothing outlives the run.
@@ -98,6 +100,17 @@ pub enum Isolation {
     Pidns,
     /// The guardians and a cgroup; the run is refused where none can be made.
     Cgroup,
+}
+
+/// `on_deadlock`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnDeadlock {
+    /// The run is stopped, and fails.
+    #[default]
+    Fail,
+    /// It is told, and the others go on.
+    Report,
 }
 
 /// `on_failure`.
