@@ -42,6 +42,7 @@ pub fn plan() -> Arc<Plan> {
         name: "word-count".to_owned(),
         timeout: None,
         pipefail: false,
+        on_deadlock: forkyard_core::plan::OnDeadlock::Fail,
         processes,
         launches,
         pools: vec![pool()],

@@ -414,7 +414,7 @@ impl Run {
             Record::PoolEnded { pool, .. } => (None, self.failures.remove(&pool)),
             Record::RunStopping { why: Stopped::Fault } => (None, self.fault.clone()),
             Record::RunStopping {
-                why: Stopped::Signal(_) | Stopped::Timeout | Stopped::Failure,
+                why: Stopped::Signal(_) | Stopped::Timeout | Stopped::Failure | Stopped::Deadlock,
             }
             | Record::RunStarted
             | Record::Skipped { .. }

@@ -39,6 +39,7 @@ impl World {
             name: "test".to_owned(),
             timeout: None,
             pipefail: false,
+            on_deadlock: forkyard_core::plan::OnDeadlock::Fail,
             processes: Vec::new(),
             launches: Vec::new(),
             pools: Vec::new(),
