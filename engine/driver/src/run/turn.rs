@@ -405,6 +405,13 @@ impl Run {
         }
     }
 
+    fn without_secrets(&self, text: Arc<str>) -> Arc<str> {
+        match &self.facts.secrets {
+            None => text,
+            Some(secrets) => Arc::from(&*secrets.mask(&text)),
+        }
+    }
+
     fn tell(&mut self, at: Time, record: Record) {
         let (pid, reason) = match record {
             Record::Started { process, .. } | Record::Stopping { process, .. } => (self.pids[process.index()], None),
@@ -426,6 +433,7 @@ impl Run {
             | Record::QueueBroken { .. }
             | Record::RunEnded { .. } => (None, None),
         };
+        let reason = reason.map(|reason| self.without_secrets(reason));
         let usage = match record {
             Record::Exited { process, .. } => self.usages.remove(&process),
             _ => None,
