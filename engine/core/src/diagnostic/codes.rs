@@ -91,9 +91,9 @@ define_codes! {
     // The graph: 200 to 299.
 
     /// A name that nothing has.
-    UNKNOWN_REFERENCE = 201, Error, "a reference to something that does not exist";
+    UNKNOWN_REFERENCE = 201, Error, "a name that is not declared";
     /// A name of something that does not fit there.
-    WRONG_KIND = 202, Error, "a reference to something of the wrong kind";
+    WRONG_KIND = 202, Error, "a name of the wrong kind";
     /// The same name twice in one list.
     REPEATED_REFERENCE = 203, Warning, "the same reference twice in one list";
     /// Processes that wait for each other.
