@@ -4,7 +4,6 @@
 //! be meant is a warning. Every rule is close to linear in the size of the workflow.
 
 mod channels;
-pub mod codes;
 mod conditions;
 mod cycles;
 mod events;
@@ -13,7 +12,7 @@ mod references;
 mod resources;
 mod unused;
 
-use crate::diagnostic::{Code, Diagnostic, Related, Severity, in_order};
+use crate::diagnostic::{Code, Diagnostic, Related, Severity, codes, in_order};
 use crate::graph::Graph;
 use crate::source::Span;
 use crate::spec::target::Names;
