@@ -7,9 +7,11 @@ mod channels;
 mod conditions;
 mod cycles;
 mod events;
+mod knots;
 mod pools;
 mod references;
 mod resources;
+mod steps;
 mod unused;
 
 use crate::diagnostic::{Code, Diagnostic, Related, Severity, codes, in_order};
@@ -62,6 +64,7 @@ const RULES_OF_WHOLE: &[Rule] = &[
     channels::pipes_have_two_ends,
     channels::queues_have_both_sides,
     events::are_set_and_waited_for,
+    knots::are_none,
     unused::declarations,
     unused::there_is_work,
 ];
