@@ -22,7 +22,7 @@ pub(crate) use findings::{Findings, nearest};
 pub use github::annotations;
 pub use json::{json_text, list, to_json};
 pub use junit::to_junit;
-pub use policy::{Allowed, Judgement, Policy, judge};
+pub use policy::{Allowed, Judgement, Policy, judge, without_allowed};
 pub use report::{Kept, Report};
 pub use sarif::to_sarif;
 pub use render::{Style, render, render_all};

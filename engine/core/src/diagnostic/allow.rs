@@ -46,12 +46,12 @@ pub struct Permission {
     pub reason: Option<String>,
 }
 
-/// Whether a finding of this code may be silenced. The file could not be read rightly with an error of the language in it,
-/// and nothing can be made of a name that stands for nothing.
+/// Whether a finding of this code may be silenced. With an error of the language in it a file cannot be understood, nothing
+/// can be made of a name that stands for nothing, and a key that is not built would be passed over in silence.
 #[must_use]
 pub fn can_be_allowed(rule: &Rule) -> bool {
     let is_language = rule.code.0 < 200 && rule.severity == Severity::Error;
-    !is_language && !matches!(rule.code, codes::UNKNOWN_REFERENCE | codes::WRONG_KIND)
+    !is_language && !matches!(rule.code, codes::UNKNOWN_REFERENCE | codes::WRONG_KIND | codes::NOT_BUILT)
 }
 
 impl Allows {
@@ -203,10 +203,10 @@ pub fn rule_of(word: &str) -> Option<&'static Rule> {
     Rule::of(Code(digits.parse().ok()?))
 }
 
-/// The words of a comment, which spaces and commas part, each with where it begins.
+/// The words of a comment, which spaces, commas and the like part, each with where it begins.
 fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut at = 0;
-    text.split([' ', '\t', ',']).filter_map(move |word| {
+    text.split([' ', '\t', ',', ';', ':']).filter_map(move |word| {
         let begins = at;
         at += word.len() + 1;
         (!word.is_empty()).then_some((begins, word))

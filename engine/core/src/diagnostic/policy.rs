@@ -73,3 +73,13 @@ pub(super) fn is_allowable(found: &Diagnostic) -> bool {
     let is_language = found.code.0 < 200 && found.severity == Severity::Error;
     !is_language && Rule::of(found.code).is_none_or(can_be_allowed)
 }
+
+/// What of `found` the files do not allow. The comments themselves are judged elsewhere.
+#[must_use]
+pub fn without_allowed(found: Vec<Diagnostic>, files: &Files) -> Vec<Diagnostic> {
+    let mut allows = Allows::of(files);
+    found.into_iter().filter(|found| allows.permission(found).is_none()).collect()
+}
+
+#[cfg(test)]
+mod tests;
