@@ -87,6 +87,14 @@ define_codes! {
     TOO_MANY_INSTANCES = 119, Error, "too many processes";
     /// A stream that does not fit its direction.
     STREAM = 120, Error, "a stream that leads nowhere";
+    /// A comment that silences a code which does not exist.
+    UNKNOWN_ALLOWED = 130, Warning, "an `allow` of an unknown code";
+    /// A comment that silences a code of which nothing is found there.
+    UNUSED_ALLOW = 131, Warning, "an `allow` that silences nothing";
+    /// A comment that is to silence what no workflow can run with.
+    ALLOW_OF_ERROR = 132, Warning, "an `allow` of what cannot be allowed";
+    /// A comment that speaks to Forkyard and is not understood.
+    BAD_REMARK = 133, Warning, "a `# forkyard:` comment that is not understood";
 
     // The graph: 200 to 299.
 
