@@ -180,7 +180,7 @@ impl Tally {
     pub fn add(&mut self, news: &News) {
         match news {
             News::Record { at, record, reason, .. } => self.add_record(*at, *record, reason.as_ref()),
-            News::Output { .. } | News::Damaged { .. } => {}
+            News::Output { .. } | News::Damaged { .. } | News::StdinRead { .. } => {}
             News::OutputDropped { lines } => self.dropped += lines,
             News::QueueCounted {
                 queue,
