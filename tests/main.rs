@@ -19,5 +19,6 @@ mod real;
 mod secrets;
 mod stop;
 mod tidy;
+mod tty;
 mod verbs;
 mod yard;

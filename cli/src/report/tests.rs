@@ -95,6 +95,7 @@ pub fn launch(name: &str) -> Launch {
         group: None,
         limits: Limits::default(),
         cpus: Vec::new(),
+        tty: false,
         umask: None,
         nice: None,
         index: 0,

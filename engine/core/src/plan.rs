@@ -260,6 +260,8 @@ pub struct Launch {
     pub limits: Limits,
     /// `cpus`; empty: all.
     pub cpus: Vec<u32>,
+    /// Those of its standard streams that lead nowhere else are a terminal.
+    pub tty: bool,
     /// `umask`.
     pub umask: Option<u32>,
     /// `nice`.

@@ -169,6 +169,8 @@ pub struct Body {
     pub limits: Option<(Limits, Span)>,
     /// `cpus`: the numbers of those it may use; empty: all.
     pub cpus: Vec<u32>,
+    /// `tty`: those of its standard streams that lead nowhere else are a terminal.
+    pub tty: bool,
     /// `umask`.
     pub umask: Option<u32>,
     /// `nice`.

@@ -55,6 +55,7 @@ fn launch() -> Launch {
         group: None,
         limits: Limits::default(),
         cpus: Vec::new(),
+        tty: false,
         umask: None,
         nice: None,
         index: 0,

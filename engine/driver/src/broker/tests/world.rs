@@ -227,6 +227,7 @@ fn launch(grants: Vec<Grant>) -> Launch {
         group: None,
         limits: Limits::default(),
         cpus: Vec::new(),
+        tty: false,
         umask: None,
         nice: None,
         index: 0,

@@ -286,6 +286,7 @@ fn launch(script: &str, fds: BTreeMap<i32, Wire>) -> Launch {
         group: None,
         limits: Limits::default(),
         cpus: Vec::new(),
+        tty: false,
         umask: None,
         nice: None,
         index: 0,
