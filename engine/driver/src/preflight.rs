@@ -14,10 +14,11 @@ use std::path::{Path, PathBuf};
 use forkyard_core::diagnostic::{Code, Diagnostic, Severity, codes};
 use forkyard_core::source::Span;
 use forkyard_core::spec::{Body, Program, Stream, Tasks, Workflow};
-use nix::unistd::geteuid;
+use nix::unistd::{getegid, geteuid};
 
 pub use resolve::{DEFAULT_PATH, Unresolved, resolve};
 
+use crate::limits::LimiterCell;
 use crate::spawner::{Identity, interpreter};
 use crate::words::io_reason;
 
@@ -29,6 +30,7 @@ pub fn preflight(workflow: &Workflow, folder: &Path, path: Option<&OsStr>) -> Ve
         folder,
         path,
         set: BTreeSet::new(),
+        limiter: LimiterCell::default(),
     };
     for process in &workflow.processes {
         needs.add_body(&process.body);
@@ -57,6 +59,10 @@ enum Need {
     Directory(String),
     /// A user, by name or number.
     User(String),
+    /// A group, by name or number.
+    Group(String),
+    /// A key of `limits`, which neither a control group nor a limit of each process can keep.
+    Limit(&'static str),
     /// A file to be read, as written.
     File(String),
 }
@@ -66,6 +72,7 @@ struct Needs<'a> {
     folder: &'a Path,
     path: Option<&'a OsStr>,
     set: BTreeSet<(Span, Need)>,
+    limiter: LimiterCell,
 }
 
 impl Needs<'_> {
@@ -83,6 +90,14 @@ impl Needs<'_> {
         }
         if let Some((user, place)) = &body.user {
             self.add(*place, Need::User(user.clone()));
+        }
+        if let Some((group, place)) = &body.group {
+            self.add(*place, Need::Group(group.clone()));
+        }
+        if let Some((limits, place)) = &body.limits {
+            for key in self.limiter.get().cannot_keep(limits) {
+                self.add(*place, Need::Limit(key));
+            }
         }
         if may_be_made {
             return;
@@ -138,6 +153,8 @@ impl Need {
             Self::Program { name, path, cwd } => missing_program(name, path, cwd),
             Self::Directory(written) => missing_directory(&folder.join(written), written),
             Self::User(user) => missing_user(user),
+            Self::Group(group) => missing_group(group),
+            Self::Limit(key) => Some(limit_not_kept(key)),
             Self::File(written) => missing_file(&folder.join(written), written),
         }?;
         Some(Diagnostic {
@@ -221,6 +238,24 @@ fn missing_user(user: &str) -> Finding {
         format!("only root can run a process as user `{user}`"),
         Some(help),
     ))
+}
+
+fn missing_group(group: &str) -> Finding {
+    let identity = match Identity::of(None, Some(group)) {
+        Ok(identity) => identity?,
+        Err(error) => return Some((codes::NO_USER, error.to_string(), None)),
+    };
+    let help = "run forkyard as root, or leave `group` out".to_owned();
+    let message = format!("only root can run a process as group `{group}`");
+    let is_allowed = geteuid().is_root() || getegid().as_raw() == identity.gid;
+    (!is_allowed).then_some((codes::NOT_ROOT, message, Some(help)))
+}
+
+fn limit_not_kept(key: &str) -> (Code, String, Option<String>) {
+    let message =
+        format!("the limit `{key}` cannot be kept here: no control group with the controller `{key}` can be made");
+    let help = "run forkyard as root, or where control groups are delegated to you; or leave the limit out".to_owned();
+    (codes::LIMIT_NOT_KEPT, message, Some(help))
 }
 
 /// A fifo is not opened: that would wait for its writer.

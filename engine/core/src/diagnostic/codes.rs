@@ -87,6 +87,14 @@ define_codes! {
     TOO_MANY_INSTANCES = 119, Error, "too many processes";
     /// A stream that does not fit its direction.
     STREAM = 120, Error, "a stream that leads nowhere";
+    /// A comment that silences a code which does not exist.
+    UNKNOWN_ALLOWED = 130, Warning, "an `allow` of an unknown code";
+    /// A comment that silences a code of which nothing is found there.
+    UNUSED_ALLOW = 131, Warning, "an `allow` that silences nothing";
+    /// A comment that is to silence what no workflow can run with.
+    ALLOW_OF_ERROR = 132, Warning, "an `allow` of what cannot be allowed";
+    /// A comment that speaks to Forkyard and is not understood.
+    BAD_REMARK = 133, Warning, "a `# forkyard:` comment that is not understood";
 
     // The graph: 200 to 299.
 
@@ -106,6 +114,12 @@ define_codes! {
     CONDITION_NEVER_COMES = 213, Error, "a condition that cannot come";
     /// One end of a pipe waits until the process at the other has ended.
     WAITS_FOR_PEER = 214, Warning, "a pipe whose one end starts only after the other has ended";
+    /// The start of a process needs a success and a failure of the same.
+    CONDITIONS_EXCLUDE = 215, Error, "conditions that exclude each other";
+    /// A process waits for the end of one that serves.
+    WAITS_FOR_SERVICE = 216, Error, "a wait for the end of a service";
+    /// A queue is emptied only after somebody has waited for that.
+    DRAINED_BY_ITS_WAITER = 217, Error, "a queue that is emptied only after its drain was waited for";
     /// A pipe into which nothing writes.
     PIPE_WITHOUT_WRITER = 220, Error, "a pipe without a writer";
     /// A pipe that nothing reads.
@@ -122,10 +136,20 @@ define_codes! {
     QUEUE_WITHOUT_SENDER = 230, Error, "a queue without a sender";
     /// A queue from which nothing is taken.
     QUEUE_WITHOUT_RECEIVER = 231, Error, "a queue without a receiver";
+    /// A queue is filled before anybody empties it.
+    RECEIVER_COMES_LATE = 232, Warning, "a bounded queue whose receivers start only after its sender has ended";
+    /// A process reads what only it writes.
+    READS_ITS_OWN = 233, Warning, "a process reads the queue that only it fills";
+    /// A queue is read before anybody can fill it.
+    SENDER_COMES_LATE = 234, Warning, "a queue whose senders start only after its reader has ended";
     /// An event that is waited for but never set.
     EVENT_NEVER_SET = 240, Error, "an event that is waited for is never set";
     /// An event that nobody waits for.
     EVENT_NEVER_WAITED_FOR = 241, Warning, "an event is set and never waited for";
+    /// An event is set only by those who start after whoever waits for it.
+    EVENT_SET_DOWNSTREAM = 242, Error, "an event is set only after its waiter";
+    /// An event is set only after a process that waits for it itself has ended.
+    EVENT_SET_TOO_LATE = 243, Warning, "an event is set only after the end of its waiter";
     /// More permits asked for than there are.
     TOO_MANY_PERMITS = 250, Error, "more permits than there are";
     /// A lock acquired by its owner.
@@ -134,6 +158,8 @@ define_codes! {
     POOL_WITHOUT_SLOTS = 260, Error, "a process placed in a pool that runs tasks";
     /// Persistent workers whose answers lead nowhere.
     ANSWERS_LOST = 261, Error, "answers of persistent workers are not read";
+    /// A pool whose tasks come from a queue that its own end would close.
+    POOL_FEEDS_ITSELF = 263, Error, "a pool feeds itself";
     /// A declaration that nothing uses.
     UNUSED = 270, Warning, "a declaration is not used";
     /// A workflow without anything to run.
@@ -161,6 +187,8 @@ define_codes! {
     NOT_ROOT = 307, Error, "only root can become another user";
     /// A file to be read is missing, or cannot be read.
     NO_FILE = 308, Error, "a file to be read is missing";
+    /// A limit cannot be kept.
+    LIMIT_NOT_KEPT = 330, Error, "a limit that cannot be kept";
 }
 
 #[cfg(test)]
