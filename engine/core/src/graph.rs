@@ -69,6 +69,8 @@ pub struct Edge {
     pub is: Option<Condition>,
     /// `stdout`, `after: succeeded`, `holds 2`.
     pub label: String,
+    /// How many permits each of them takes; 1 for what has none.
+    pub permits: u32,
     /// How many instances do so; a pool's workers all do.
     pub count: u32,
     /// Where it stands; of several, the first.
@@ -259,6 +261,7 @@ impl<'a> Builder<'a> {
             side,
             is: touch.condition(&target),
             label: touch.label(&target),
+            permits: touch.permits,
             count,
             place: touch.on.place,
         };

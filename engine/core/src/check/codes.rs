@@ -19,6 +19,10 @@ macro_rules! define_codes {
 define_codes! {
     /// The same name twice in one list.
     REPEATED_REFERENCE = 203, "the same reference twice in one list";
+    /// Two processes write one file at the same time.
+    FILE_WRITTEN_AT_ONCE = 204, "a file that several write at the same time";
+    /// A file is read by a process that does not wait for who writes it.
+    FILE_READ_TOO_EARLY = 205, "a file that is read before it is written";
     /// Processes that wait for each other.
     CYCLE = 210, "a cycle in `after`";
     /// A process that waits for itself.
@@ -69,10 +73,14 @@ define_codes! {
     TOO_MANY_PERMITS = 250, "more permits than there are";
     /// A lock acquired by its owner.
     LOCK_HELD_TWICE = 251, "a lock acquired while it is held";
+    /// Processes that must run together hold more than there is.
+    TOO_FEW_FOR_ALL = 252, "processes that must run together hold more than there is";
     /// A process placed in a pool that has workers.
     POOL_WITHOUT_SLOTS = 260, "a process placed in a pool that runs tasks";
     /// Persistent workers whose answers lead nowhere.
     ANSWERS_LOST = 261, "answers of persistent workers are not read";
+    /// Processes that must run together take more slots than there are.
+    TOO_FEW_SLOTS = 262, "fewer slots than processes that must run together";
     /// A pool whose tasks come from a queue that its own end would close.
     POOL_FEEDS_ITSELF = 263, "a pool feeds itself";
     /// A declaration that nothing uses.
@@ -81,4 +89,6 @@ define_codes! {
     NOTHING_TO_RUN = 271, "nothing to run";
     /// A workflow in which nothing keeps the run going.
     ONLY_DAEMONS = 272, "every process is a daemon";
+    /// A daemon that is stopped before it has taken what is sent to it.
+    DAEMON_NOT_KEPT = 273, "a daemon that nothing keeps until it has taken all";
 }

@@ -96,13 +96,12 @@ impl Ring<'_> {
         let told = links.filter_map(|((step, why), next)| {
             let (this, next) = (self.name(*step), self.name(next));
             Some(match why {
-                Why::After(place) => related(*place, format!("`{this}` waits for `{next}`")),
+                Why::After(place) | Why::Waits(place) => related(*place, format!("`{this}` waits for `{next}`")),
                 Why::Sender(place) => related(*place, format!("`{next}` sends to `{this}`")),
                 Why::Receiver(place) => related(*place, format!("`{next}` receives from `{this}`")),
                 Why::Source(place) => related(*place, format!("`{next}` writes to `{this}`")),
                 Why::Tasks(place) => related(*place, format!("the tasks of `{this}` come from `{next}`")),
                 Why::Sets(place) => related(*place, format!("`{next}` sets `{this}`")),
-                Why::Waits(place) => related(*place, format!("`{this}` waits for `{next}`")),
                 Why::Fills(place) => related(*place, format!("`{this}` fills `{next}`")),
                 Why::Reads(place) => related(*place, format!("`{this}` reads `{next}`")),
                 Why::Part => return None,
@@ -124,7 +123,9 @@ impl Ring<'_> {
             "let `{event}` be set by a process that does not wait for `{waiter}`, or remove one of the waits"
         ));
         if setter == waiter {
-            finding.help = Some(format!("`{waiter}` cannot set it before it starts: remove it from `after`"));
+            finding.help = Some(format!(
+                "`{waiter}` cannot set it before it starts: remove it from `after`"
+            ));
         }
         finding.related = self.related(at, place);
     }
@@ -198,7 +199,12 @@ impl Ring<'_> {
     /// A pipe between two processes of which one starts after the other has ended. Where one waits for the other
     /// directly, it is told by the rule for pipes.
     fn pipe_peer_comes_late(&self, at: usize, findings: &mut Findings) {
-        let is_direct = self.links.iter().filter(|(step, _)| !matches!(step, Step::AllEnd(_))).count() == 3;
+        let is_direct = self
+            .links
+            .iter()
+            .filter(|(step, _)| !matches!(step, Step::AllEnd(_)))
+            .count()
+            == 3;
         let (pipe, late, peer) = (self.step(at + 1), self.step(at + 2), self.step(at));
         let Some((place, _)) = self.wait(at + 2).filter(|_| !is_direct) else {
             return;
