@@ -6,6 +6,7 @@ mod check;
 mod cli;
 mod docs;
 mod faults;
+mod gauntlet;
 mod harness;
 mod http;
 mod language;

@@ -34,9 +34,8 @@ pub fn check(workflow: &Workflow) -> Vec<Diagnostic> {
     let subject = Subject::of(workflow, None);
     let mut findings = Findings::default();
     subject.apply(RULES_OF_ANY, &mut findings);
-    subject.apply(RULES_OF_WHOLE, &mut findings);
     if !findings.any_unresolved() {
-        subject.apply(RULES_OF_RESOLVED, &mut findings);
+        subject.apply(RULES_OF_WHOLE, &mut findings);
     }
     findings.in_order()
 }
@@ -66,17 +65,12 @@ const RULES_OF_ANY: &[Rule] = &[
     pools::are_answered,
 ];
 
-/// Rules about what is missing, for which the whole workflow must be known.
+/// Rules about what is missing, and about what many touches together do. The whole workflow must be known: behind a
+/// reference that leads nowhere, all would seem to be missing.
 const RULES_OF_WHOLE: &[Rule] = &[
     channels::pipes_have_two_ends,
     channels::queues_have_both_sides,
     events::are_set_and_waited_for,
-    unused::declarations,
-    unused::there_is_work,
-];
-
-/// Rules that follow touches over many steps: with one that leads nowhere, all behind it would seem to be missing.
-const RULES_OF_RESOLVED: &[Rule] = &[
     knots::are_none,
     conditions::do_not_exclude,
     files::are_used_in_order,
@@ -84,6 +78,8 @@ const RULES_OF_RESOLVED: &[Rule] = &[
     channels::queues_are_not_read_by_their_writers,
     daemons::are_not_waited_for_by_mistake,
     daemons::take_all_that_is_sent,
+    unused::declarations,
+    unused::there_is_work,
 ];
 
 /// What the rules look at.
