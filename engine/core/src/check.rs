@@ -4,7 +4,6 @@
 //! be meant is a warning. Every rule is close to linear in the size of the workflow.
 
 mod channels;
-pub mod codes;
 mod conditions;
 mod cycles;
 mod daemons;
@@ -20,8 +19,8 @@ mod together;
 mod unused;
 
 use self::order::{Facts, Order, Party};
-use crate::diagnostic::{Code, Diagnostic, Related, Severity, in_order};
-use crate::graph::Graph;
+use crate::diagnostic::{Code, Diagnostic, Related, Severity, codes, in_order};
+use crate::graph::{Graph, Resolved, Touches};
 use crate::source::Span;
 use crate::spec::target::Names;
 use crate::spec::{Body, Declared, Doubt, Partial, Workflow};
@@ -86,6 +85,8 @@ const RULES_OF_WHOLE: &[Rule] = &[
 struct Subject<'a> {
     workflow: &'a Workflow,
     names: Names<'a>,
+    /// What every reference stands for; rules ask here, and look up no names.
+    touches: Touches<'a>,
     graph: Graph,
     order: Order<'a>,
     /// What is in doubt about a workflow with mistakes.
@@ -94,11 +95,14 @@ struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     fn of(workflow: &'a Workflow, partial: Option<&'a Partial>) -> Self {
+        let names = Names::of(workflow);
+        let touches = Touches::of(workflow, &names);
         Self {
             workflow,
-            names: Names::of(workflow),
-            graph: Graph::of(workflow),
+            names,
+            graph: Graph::drawn(workflow, &touches),
             order: Order::of(workflow),
+            touches,
             partial,
         }
     }
@@ -117,7 +121,14 @@ impl<'a> Subject<'a> {
 
     /// What must have come before `party` starts; `None` when the workflow is too large to say.
     fn before(&self, party: Party) -> Option<Facts> {
-        self.order.before(&self.names, party)
+        self.order.before(self, party)
+    }
+
+    fn touches_of(&self, party: Party) -> &[Resolved<'a>] {
+        match party {
+            Party::Process(index) => self.touches.of_process(index),
+            Party::Pool(index) => self.touches.of_pool(index),
+        }
     }
 
     fn is_duplex(&self, name: &str) -> bool {
@@ -138,6 +149,14 @@ impl<'a> Subject<'a> {
             .iter()
             .map(|process| (&process.declared, &process.body));
         processes.chain(workflow.pools.iter().map(|pool| (&pool.declared, &pool.body)))
+    }
+
+    /// All processes, instance by instance, and pools, each with its touches.
+    fn touching(&self) -> impl Iterator<Item = (&'a Declared, &'a Body, &[Resolved<'a>])> {
+        let processes = (0..self.workflow.processes.len()).map(|index| self.touches.of_process(index));
+        let pools = (0..self.workflow.pools.len()).map(|index| self.touches.of_pool(index));
+        let bodies = self.bodies().zip(processes.chain(pools));
+        bodies.map(|((declared, body), touches)| (declared, body, touches))
     }
 }
 

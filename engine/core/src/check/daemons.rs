@@ -6,7 +6,7 @@ use petgraph::graph::NodeIndex;
 
 use super::order::parties;
 use super::{Findings, Subject, codes, related};
-use crate::graph::{Edge, Flow, Kind};
+use crate::graph::{Edge, Flow, Kind, waits};
 use crate::spec::target::{Role, Target};
 use crate::spec::{After, Body, Condition, Declared};
 
@@ -15,10 +15,9 @@ type Node = NodeIndex<u32>;
 /// The end of a daemon may be waited for, and it is then waited for; but who waits for a name alone, or for the end of
 /// what says when it is ready, hardly means its end.
 pub(super) fn are_not_waited_for_by_mistake(subject: &Subject, findings: &mut Findings) {
-    for (declared, body) in subject.bodies() {
-        for after in body.after.iter().filter(|after| after.timeout.is_none()) {
-            if let Ok(target) = subject.names.resolve(Role::After, &after.on)
-                && let Some(served) = body_of(subject, &target)
+    for (declared, body, touches) in subject.touching() {
+        for (after, target) in waits(body, touches).filter(|(after, _)| after.timeout.is_none()) {
+            if let Some(served) = body_of(subject, target)
                 && served.daemon
                 && waits_for_end(after)
                 && (after.is.is_none() || served.ready)

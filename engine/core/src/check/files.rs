@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use super::order::{Facts, Party, parties};
 use super::{Findings, Subject, codes, related};
+use crate::graph::Resolved;
+use crate::id::PoolId;
 use crate::source::Span;
 use crate::spec::target::Role;
 use crate::spec::{Body, Descriptor, Stream, Tasks};
@@ -190,27 +192,17 @@ fn is_read_too_early(subject: &Subject, reader: Party, writer: Party) -> Option<
 
 /// Whether both hold the same lock, or take the only slot of a pool.
 fn share_a_place_for_one(subject: &Subject, one: Party, other: Party) -> bool {
-    let workflow = subject.workflow;
-    let [held, wanted] = [one, other].map(|party| &party.body(workflow).holds);
-    let is_lock = |name: &str| {
-        subject
-            .names
-            .look_up(name)
-            .is_some_and(|target| target.lock().is_some())
-    };
-    let same = |hold: &&crate::spec::Hold| wanted.iter().any(|other| other.on.name == hold.on.name);
-    if held.iter().filter(same).any(|hold| is_lock(&hold.on.name)) {
-        return true;
-    }
-    let slot = |party: Party| match party {
-        Party::Process(index) => workflow.processes[index].pool.as_ref(),
-        Party::Pool(_) => None,
-    };
-    let (Some(first), Some(second)) = (slot(one), slot(other)) else {
-        return false;
-    };
-    let size = |target: crate::spec::target::Target| Some(workflow.pools[target.pool()?.index()].size);
-    first.name == second.name && subject.names.resolve(Role::InPool, first).ok().and_then(size) == Some(1)
+    let [first, second] = [one, other].map(|party| subject.touches_of(party));
+    first.iter().any(|resolved| {
+        let Some(target) = &resolved.target else {
+            return false;
+        };
+        let is_single = |pool: PoolId| subject.workflow.pools[pool.index()].size == 1;
+        let is_lock = resolved.touch.role == Role::Holds && target.lock().is_some();
+        let is_slot = resolved.touch.role == Role::InPool && target.pool().is_some_and(is_single);
+        let same = |other: &Resolved| other.touch.role == resolved.touch.role && other.target == resolved.target;
+        (is_lock || is_slot) && second.iter().any(same)
+    })
 }
 
 #[cfg(test)]

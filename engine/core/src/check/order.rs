@@ -6,10 +6,11 @@
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 
-use crate::graph::{touches, touches_of_process};
+use super::Subject;
+use crate::graph::{Resolved, waits};
 use crate::id::EventId;
 use crate::source::Span;
-use crate::spec::target::{Names, Role, Target};
+use crate::spec::target::{Role, Target};
 use crate::spec::{Body, Condition, Otherwise, Workflow};
 
 /// How many facts all rules together may look at: in a workflow where these are not enough, the rules that ask for
@@ -118,10 +119,10 @@ impl<'a> Order<'a> {
     }
 
     /// What must have come before `party` starts; `None` when too much has been asked already.
-    pub fn before(&self, names: &Names, party: Party) -> Option<Facts> {
+    pub fn before(&self, subject: &Subject<'a>, party: Party) -> Option<Facts> {
         let mut search = Search {
             order: self,
-            names,
+            subject,
             facts: BTreeMap::new(),
             open: Vec::new(),
         };
@@ -132,8 +133,8 @@ impl<'a> Order<'a> {
         Some(Facts(search.facts))
     }
 
-    fn sources(&self, names: &Names) -> &Sources {
-        self.sources.get_or_init(|| Sources::of(self.workflow, names))
+    fn sources(&self, subject: &Subject) -> &Sources {
+        self.sources.get_or_init(|| Sources::of(subject))
     }
 
     /// Counts one more fact; `None` when it is one too many.
@@ -144,18 +145,15 @@ impl<'a> Order<'a> {
 }
 
 impl Sources {
-    fn of(workflow: &Workflow, names: &Names) -> Self {
+    fn of(subject: &Subject) -> Self {
+        let workflow = subject.workflow;
         let mut sources = Self {
             setters: vec![Vec::new(); workflow.events.len()],
             senders: vec![Vec::new(); workflow.queues.len()],
         };
         for party in parties(workflow) {
-            let touches = match party {
-                Party::Process(index) => touches_of_process(&workflow.processes[index]),
-                Party::Pool(_) => touches(party.body(workflow), Role::TaskSource),
-            };
-            for touch in touches {
-                let Ok(target) = names.resolve(touch.role, touch.on) else {
+            for Resolved { touch, target } in subject.touches_of(party) {
+                let Some(target) = target else {
                     continue;
                 };
                 let sends = matches!(touch.role, Role::Stdout | Role::Stderr | Role::Send(_) | Role::Sends);
@@ -173,7 +171,7 @@ impl Sources {
 /// A walk along the waits, against their direction.
 struct Search<'o, 'a> {
     order: &'o Order<'a>,
-    names: &'o Names<'a>,
+    subject: &'o Subject<'a>,
     facts: BTreeMap<(Party, Come), Span>,
     /// Parties that must have started, whose waits have not been looked at.
     open: Vec<(Party, Span)>,
@@ -182,22 +180,21 @@ struct Search<'o, 'a> {
 impl Search<'_, '_> {
     /// Adds what the start of `party` needs; `place` is the first wait on the way, `None` for the party in question.
     fn follow(&mut self, party: Party, place: Option<Span>) -> Option<()> {
-        let workflow = self.order.workflow;
-        for after in &party.body(workflow).after {
+        let touches = self.subject.touches_of(party);
+        for (after, target) in waits(party.body(self.order.workflow), touches) {
             if after.timeout.is_some() && after.otherwise == Otherwise::Start {
                 continue;
             }
-            if let Ok(target) = self.names.resolve(Role::After, &after.on)
-                && let Some(is) = after.is.or_else(|| target.default_condition())
-            {
-                self.wait(&target, is, place.unwrap_or(after.on.place))?;
+            if let Some(is) = after.is.or_else(|| target.default_condition()) {
+                self.wait(target, is, place.unwrap_or(after.on.place))?;
             }
         }
-        if let Party::Process(index) = party
-            && let Some(pool) = &workflow.processes[index].pool
-            && let Ok(Target::Pool(id)) = self.names.resolve(Role::InPool, pool)
+        // The pool is the last of a process's touches.
+        if let Some(Resolved { touch, target }) = touches.last().filter(|last| last.touch.role == Role::InPool)
+            && let Some(pool) = target.as_ref().and_then(Target::pool)
         {
-            self.open.push((Party::Pool(id.index()), place.unwrap_or(pool.place)));
+            let place = place.unwrap_or(touch.on.place);
+            self.open.push((Party::Pool(pool.index()), place));
         }
         Some(())
     }
@@ -226,7 +223,7 @@ impl Search<'_, '_> {
         let Some(event) = target.event().map(EventId::index) else {
             return Some(());
         };
-        match self.order.sources(self.names).setters[event].as_slice() {
+        match self.order.sources(self.subject).setters[event].as_slice() {
             [setter] if !self.order.workflow.events[event].set => self.add(*setter, Come::Told, place),
             _ => Some(()),
         }
@@ -235,7 +232,7 @@ impl Search<'_, '_> {
     /// A drained queue has no senders left.
     fn is_drained(&mut self, target: &Target, place: Span) -> Option<()> {
         if let Some(queue) = target.queue() {
-            for sender in &self.order.sources(self.names).senders[queue.index()] {
+            for sender in &self.order.sources(self.subject).senders[queue.index()] {
                 self.add(*sender, Come::Over, place)?;
             }
         }

@@ -252,7 +252,7 @@ impl Resolver<'_> {
         }
         self.workflow.description = self.top::<Bytes>(root, "description").map(|text| text.0);
         if let Some(fields) = self.top::<OptionFields>(root, "options") {
-            self.workflow.options = options::options(&fields, &mut self.workflow.unbuilt);
+            self.workflow.options = options::options(&fields);
         }
         let files = self.top(root, "env_file");
         let env = self.top::<EnvFields>(root, "env");

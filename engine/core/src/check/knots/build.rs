@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::Subject;
 use super::super::steps::Steps;
 use super::{Link, Step, Why};
-use crate::graph::{Touch, touches, touches_of_process};
+use crate::graph::{Resolved, waits};
 use crate::id::{PipeId, ProcessId, QueueId};
 use crate::source::Span;
 use crate::spec::target::{Role, Target};
@@ -104,19 +104,21 @@ impl<'a> Builder<'a> {
         for (index, process) in workflow.processes.iter().enumerate() {
             let (start, end) = (Step::Start(index), Step::End(index));
             self.need(end, start, Why::Part);
-            self.waits(start, &process.body);
-            for touch in touches_of_process(process) {
-                self.touch(start, end, &touch, None);
-                self.waiter(end, &process.declared, &touch);
+            let touches = self.subject.touches.of_process(index);
+            self.waits(start, &process.body, touches);
+            for touch in touches {
+                self.touch(start, end, touch, None);
+                self.waiter(end, &process.declared, touch);
             }
         }
         for (index, pool) in workflow.pools.iter().enumerate() {
             let (begin, done) = (Step::Begin(index), Step::Done(index));
             self.need(done, begin, Why::Part);
-            self.waits(begin, &pool.body);
-            for touch in touches(&pool.body, Role::TaskSource) {
-                self.touch(begin, done, &touch, Some(pool));
-                self.waiter(done, &pool.declared, &touch);
+            let touches = self.subject.touches.of_pool(index);
+            self.waits(begin, &pool.body, touches);
+            for touch in touches {
+                self.touch(begin, done, touch, Some(pool));
+                self.waiter(done, &pool.declared, touch);
             }
         }
         self.patient_waiters();
@@ -136,11 +138,10 @@ impl<'a> Builder<'a> {
         self.built
     }
 
-    fn waits(&mut self, waiter: Step, body: &Body) {
-        for after in &body.after {
+    fn waits(&mut self, waiter: Step, body: &Body, touches: &[Resolved]) {
+        for (after, target) in waits(body, touches) {
             if !self.passes(after)
-                && let Ok(target) = self.subject.names.resolve(Role::After, &after.on)
-                && let Some(needed) = self.condition(&target, after.is)
+                && let Some(needed) = self.condition(target, after.is)
             {
                 self.need(waiter, needed, Why::After(after.on.place));
             }
@@ -187,8 +188,12 @@ impl<'a> Builder<'a> {
     }
 
     /// What follows from one touch of a process, or of a `pool`, that has its `start` and its `end`.
-    fn touch(&mut self, start: Step, end: Step, touch: &Touch, pool: Option<&Pool>) {
-        let Ok(target) = self.subject.names.resolve(touch.role, touch.on) else {
+    fn touch(&mut self, start: Step, end: Step, resolved: &Resolved, pool: Option<&Pool>) {
+        let Resolved {
+            touch,
+            target: Some(target),
+        } = resolved
+        else {
             return;
         };
         let place = touch.on.place;
@@ -211,7 +216,7 @@ impl<'a> Builder<'a> {
                     self.likely(end, Step::Writer(pipe), Why::Reads(place));
                 }
             }
-            Role::TaskSource => self.task_source(&target, start, end, place, pool),
+            Role::TaskSource => self.task_source(target, start, end, place, pool),
             Role::Sends => {
                 if let Some(queue) = target.queue() {
                     self.sender(queue.index(), start, end, place);
@@ -243,10 +248,10 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn waiter(&mut self, end: Step, declared: &'a Declared, touch: &Touch<'a>) {
-        if let Ok(target) = self.subject.names.resolve(touch.role, touch.on)
-            && let Some(event) = target.event().filter(|_| touch.role != Role::Sets)
-        {
+    fn waiter(&mut self, end: Step, declared: &'a Declared, resolved: &Resolved) {
+        let Resolved { touch, target } = resolved;
+        let event = target.as_ref().and_then(Target::event);
+        if let Some(event) = event.filter(|_| touch.role != Role::Sets) {
             let itself = (touch.role == Role::Waits).then_some((end, touch.on.place));
             let name = &declared.name;
             self.waiters
