@@ -5,6 +5,7 @@ mod command;
 mod duration;
 mod exit;
 mod failure;
+mod inputs;
 mod load;
 mod program_log;
 mod report;
