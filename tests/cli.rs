@@ -9,7 +9,8 @@ use nix::unistd::Pid;
 use crate::harness::{Forkyard, Live, World, binary, repository, until};
 
 const COMMANDS: [&str; 14] = [
-    "run", "check", "explain", "graph", "put", "get", "acquire", "release", "lock", "wait", "set", "clear", "ps", "logs",
+    "run", "check", "explain", "graph", "put", "get", "acquire", "release", "lock", "wait", "set", "clear", "ps",
+    "logs",
 ];
 
 const HELLO: &str = "

@@ -132,19 +132,30 @@ fn every_finding_that_can_be_silenced_is_by_a_comment() {
         let mut example = Example::of(&page, "Example");
         let Some(told) = example.told(rule) else { continue };
         let lines = places(&told);
-        assert!(!lines.is_empty(), "{page}: a finding without a place cannot be silenced: {told}");
+        assert!(
+            !lines.is_empty(),
+            "{page}: a finding without a place cannot be silenced: {told}"
+        );
         let comment = format!("# forkyard: allow {}", rule.code);
         for block in example.blocks.iter_mut().filter(|block| block.is_main()) {
             block.text = commented(&block.text, &lines, &comment);
         }
-        assert_eq!(example.findings(rule).unwrap_or_default(), BTreeSet::new(), "{page}: {comment}");
+        assert_eq!(
+            example.findings(rule).unwrap_or_default(),
+            BTreeSet::new(),
+            "{page}: {comment}"
+        );
     }
 }
 
 /// The lines at which something was found: those after ` --> workflow.yaml:`.
 fn places(told: &str) -> BTreeSet<usize> {
-    let lines = told.lines().filter_map(|line| line.trim_start().strip_prefix("--> workflow.yaml:"));
-    lines.filter_map(|place| place.split(':').next()?.parse().ok()).collect()
+    let lines = told
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("--> workflow.yaml:"));
+    lines
+        .filter_map(|place| place.split(':').next()?.parse().ok())
+        .collect()
 }
 
 /// The text with a comment above each of these lines.
@@ -250,13 +261,23 @@ fn kinds(text: &str) -> BTreeSet<String> {
 fn a_page_is_explained_on_the_terminal() {
     for word in ["FY210", "fy210", "210"] {
         let explained = Forkyard::new("explain").arg(word).run();
-        explained.exit(0).line("FY210: a cycle in `after`").line("Error, found by `forkyard check`.");
-        assert!(explained.stdout().contains("\n    forkyard: 1\n"), "code stands to the right");
+        explained
+            .exit(0)
+            .line("FY210: a cycle in `after`")
+            .line("Error, found by `forkyard check`.");
+        assert!(
+            explained.stdout().contains("\n    forkyard: 1\n"),
+            "code stands to the right"
+        );
         assert!(!explained.stdout().contains("```") && !explained.stdout().contains('\u{1b}'));
     }
     let coloured = Forkyard::new("explain").arg("210").arg("--color").arg("always").run();
     assert!(coloured.stdout().starts_with("\u{1b}[1mFY210"), "{}", coloured.stdout());
-    let page = Forkyard::new("explain").arg("210").arg("--format").arg("markdown").run();
+    let page = Forkyard::new("explain")
+        .arg("210")
+        .arg("--format")
+        .arg("markdown")
+        .run();
     assert_eq!(page.stdout(), text("docs/diagnostics/FY210.md"));
 }
 
@@ -273,12 +294,22 @@ fn all_codes_are_listed() {
     let entries: serde_json::Value = serde_json::from_str(json.stdout()).expect("it is JSON");
     let entries = entries.as_array().expect("all are one array");
     assert_eq!(entries.len(), catalogue().len());
-    assert!(entries.iter().all(|entry| entry["page"].as_str().is_some_and(|page| page.starts_with("# FY"))));
+    assert!(
+        entries
+            .iter()
+            .all(|entry| entry["page"].as_str().is_some_and(|page| page.starts_with("# FY")))
+    );
 }
 
 #[test]
 fn what_is_no_code_is_told_what_is_near() {
     let unknown = Forkyard::new("explain").arg("FY218").run();
-    unknown.exit(2).stderr("there is no code FY218; the nearest are FY217, ");
-    Forkyard::new("explain").arg("cycle").run().exit(2).stderr("write it as FY210");
+    unknown
+        .exit(2)
+        .stderr("there is no code FY218; the nearest are FY217, ");
+    Forkyard::new("explain")
+        .arg("cycle")
+        .run()
+        .exit(2)
+        .stderr("write it as FY210");
 }

@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{acquire, check, clear, doctor, explain, get, graph, lock, logs, ps, put, release, run, runs, set, wait};
+use crate::command::{
+    acquire, check, clear, doctor, explain, get, graph, lock, logs, ps, put, release, run, runs, set, wait,
+};
 use crate::screen::When;
 
 /// The help is not wider, however wide the terminal is.

@@ -89,7 +89,9 @@ impl Look {
 
 /// The rule that a word on the command line names.
 fn find(word: &str) -> Result<&'static Rule, Failure> {
-    let digits = word.strip_prefix(['F', 'f']).and_then(|rest| rest.strip_prefix(['Y', 'y']));
+    let digits = word
+        .strip_prefix(['F', 'f'])
+        .and_then(|rest| rest.strip_prefix(['Y', 'y']));
     let digits = digits.unwrap_or(word);
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     let number = digits.parse().ok().filter(|_| is_number);
@@ -185,6 +187,9 @@ mod tests {
             assert!(told.contains("is no code") && !told.contains('\u{1b}'), "{told}");
         }
         let told = find("999").expect_err("there is no such code").to_string();
-        assert!(told.starts_with("there is no code FY999; the nearest are FY3"), "{told}");
+        assert!(
+            told.starts_with("there is no code FY999; the nearest are FY3"),
+            "{told}"
+        );
     }
 }
