@@ -341,6 +341,7 @@ impl Run {
                 self.inputs.push_back(Input::Gone { process, attempt });
             }
             Happening::Cut { process } => self.cut(process),
+            Happening::Read { process, queue, read } => self.has_read(process, queue, read),
             Happening::Oversized {
                 process,
                 queue,

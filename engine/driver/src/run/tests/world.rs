@@ -225,6 +225,7 @@ impl Shown {
             News::Output { .. }
             | News::Damaged { .. }
             | News::OutputDropped { .. }
+            | News::StdinRead { .. }
             | News::QueueCounted { .. }
             | News::PoolCounted { .. } => None,
         };
