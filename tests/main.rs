@@ -7,6 +7,7 @@ mod cli;
 mod diagnostics;
 mod docs;
 mod faults;
+mod gauntlet;
 mod harness;
 mod http;
 mod language;

@@ -28,6 +28,12 @@ pub(super) fn visible(text: &str) -> String {
     shown
 }
 
+/// A path, or another text of a user's, as it may be printed on a line.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    harmless(&text.replace('\n', " "))
+}
+
 /// JSON with each such character as an escape of JSON's own, so that programs read what was written. In well-formed JSON
 /// they stand inside of texts alone; the line breaks between values stay.
 pub(super) fn escaped_json(json: &str) -> String {
