@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::world::Random;
 use crate::id::{EventId, LockId, PoolId, ProcessId, QueueId, SemaphoreId};
 use crate::plan::{
-    Condition, Dependency, Dispatch, Event, Framing, Grant, Hold, Launch, Lock, OnFailure, Order, Otherwise, Party,
+    Condition, Dependency, Dispatch, Event, Framing, Grant, Hold, Inside, Launch, Lock, OnFailure, Order, Otherwise, Party,
     Pipe, Plan, Pool, Process, Program, Queue, Resource, Semaphore, TaskSource, Tasks, Wait, Work, WorkerKind,
 };
 use crate::source::Span;
@@ -59,6 +59,7 @@ fn launch() -> Launch {
         fds: BTreeMap::new(),
         connects: Vec::new(),
         grants: Vec::new(),
+        inside: Inside::default(),
         log_file: None,
         prefix: None,
     }
