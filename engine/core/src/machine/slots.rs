@@ -44,6 +44,10 @@ impl Slots {
         self.phase == Phase::Waiting
     }
 
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended(_))
+    }
+
     pub(super) fn judge(&self, is: Condition) -> Judgement {
         let outcome = match self.phase {
             Phase::Waiting | Phase::Open => None,
