@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{acquire, check, clear, get, graph, lock, logs, ps, put, release, run, runs, set, wait};
+use crate::command::{acquire, check, clear, doctor, get, graph, lock, logs, ps, put, release, run, runs, set, wait};
 use crate::screen::When;
 
 /// The help is not wider, however wide the terminal is.
@@ -59,6 +59,8 @@ pub enum Command {
     Logs(logs::Args),
     /// List the runs of this user, the newest last
     Runs(runs::Args),
+    /// Show what this machine allows
+    Doctor(doctor::Args),
     /// Show the processes of a run
     Ps(ps::Args),
     /// Put items into a queue (inside a run)
@@ -88,6 +90,7 @@ impl Command {
             Self::Graph(_) => "graph",
             Self::Logs(_) => "logs",
             Self::Runs(_) => "runs",
+            Self::Doctor(_) => "doctor",
             Self::Ps(_) => "ps",
             Self::Put(_) => "put",
             Self::Get(_) => "get",

@@ -40,6 +40,7 @@ fn carry_out(arguments: Arguments) -> Result<u8, Failure> {
         Command::Graph(args) => command::graph::run(&args, color),
         Command::Logs(args) => command::logs::run(&args, color),
         Command::Runs(args) => command::runs::run(&args),
+        Command::Doctor(args) => command::doctor::run(&args),
         Command::Ps(args) => command::ps::run(&args),
         Command::Put(args) => command::put::run(&args),
         Command::Get(args) => command::get::run(&args),

@@ -4,17 +4,18 @@
 //! be meant is a warning. Every rule is close to linear in the size of the workflow.
 
 mod channels;
-pub mod codes;
 mod conditions;
 mod cycles;
 mod events;
+mod knots;
 mod pools;
 mod references;
 mod resources;
+mod steps;
 mod unused;
 
-use crate::diagnostic::{Code, Diagnostic, Related, Severity, in_order};
-use crate::graph::Graph;
+use crate::diagnostic::{Code, Diagnostic, Related, Severity, codes, in_order};
+use crate::graph::{Graph, Resolved, Touches};
 use crate::source::Span;
 use crate::spec::target::Names;
 use crate::spec::{Body, Declared, Doubt, Partial, Workflow};
@@ -63,6 +64,7 @@ const RULES_OF_WHOLE: &[Rule] = &[
     channels::pipes_have_two_ends,
     channels::queues_have_both_sides,
     events::are_set_and_waited_for,
+    knots::are_none,
     unused::declarations,
     unused::there_is_work,
 ];
@@ -71,6 +73,8 @@ const RULES_OF_WHOLE: &[Rule] = &[
 struct Subject<'a> {
     workflow: &'a Workflow,
     names: Names<'a>,
+    /// What every reference stands for; rules ask here, and look up no names.
+    touches: Touches<'a>,
     graph: Graph,
     /// What is in doubt about a workflow with mistakes.
     partial: Option<&'a Partial>,
@@ -78,10 +82,13 @@ struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     fn of(workflow: &'a Workflow, partial: Option<&'a Partial>) -> Self {
+        let names = Names::of(workflow);
+        let touches = Touches::of(workflow, &names);
         Self {
             workflow,
-            names: Names::of(workflow),
-            graph: Graph::of(workflow),
+            names,
+            graph: Graph::drawn(workflow, &touches),
+            touches,
             partial,
         }
     }
@@ -105,6 +112,14 @@ impl<'a> Subject<'a> {
             .iter()
             .map(|process| (&process.declared, &process.body));
         processes.chain(workflow.pools.iter().map(|pool| (&pool.declared, &pool.body)))
+    }
+
+    /// All processes, instance by instance, and pools, each with its touches.
+    fn touching(&self) -> impl Iterator<Item = (&'a Declared, &'a Body, &[Resolved<'a>])> {
+        let processes = (0..self.workflow.processes.len()).map(|index| self.touches.of_process(index));
+        let pools = (0..self.workflow.pools.len()).map(|index| self.touches.of_pool(index));
+        let bodies = self.bodies().zip(processes.chain(pools));
+        bodies.map(|((declared, body), touches)| (declared, body, touches))
     }
 }
 

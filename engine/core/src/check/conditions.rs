@@ -1,18 +1,17 @@
 //! What `after` waits for can come.
 
 use super::{Findings, Subject, codes};
-use crate::graph::condition_word;
-use crate::spec::target::{Role, Target};
+use crate::graph::{condition_word, waits};
+use crate::spec::target::Target;
 use crate::spec::{After, Body, Condition, Doubt, OnFailure};
 
 pub(super) fn can_come(subject: &Subject, findings: &mut Findings) {
-    for (_, body) in subject.bodies() {
-        for after in &body.after {
-            let doubt = subject.doubt(&after.on.name);
-            if let (Some(is), Ok(target)) = (after.is, subject.names.resolve(Role::After, &after.on)) {
-                match (fits(is, &target), doubt) {
-                    (true, None) => comes(subject, after, is, &target, findings),
-                    (false, None | Some(Doubt::Fields)) => misfit(after, is, &target, findings),
+    for (_, body, touches) in subject.touching() {
+        for (after, target) in waits(body, touches) {
+            if let Some(is) = after.is {
+                match (fits(is, target), subject.doubt(&after.on.name)) {
+                    (true, None) => comes(subject, after, is, target, findings),
+                    (false, None | Some(Doubt::Fields)) => misfit(after, is, target, findings),
                     (true, Some(Doubt::Fields)) | (_, Some(Doubt::Kind)) => {}
                 }
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::world::Random;
 use crate::id::{EventId, LockId, PoolId, ProcessId, QueueId, SemaphoreId};
 use crate::plan::{
-    Condition, Dependency, Dispatch, Event, Framing, Grant, Hold, Launch, Lock, OnDeadlock, OnFailure, Order,
+    Condition, Dependency, Dispatch, Event, Framing, Grant, Hold, Launch, Limits, Lock, OnDeadlock, OnFailure, Order,
     Otherwise, Party, Pipe, Plan, Pool, Process, Program, Queue, Resource, Semaphore, TaskSource, Tasks, Wait, Work,
     WorkerKind,
 };
@@ -52,6 +52,9 @@ fn launch() -> Launch {
         env: BTreeMap::new(),
         clear_env: false,
         user: None,
+        group: None,
+        limits: Limits::default(),
+        cpus: Vec::new(),
         umask: None,
         nice: None,
         index: 0,
