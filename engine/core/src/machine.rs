@@ -26,6 +26,7 @@ mod timer;
 mod touch;
 mod verdict;
 mod wait;
+mod why;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ use slots::Slots;
 use timer::Timers;
 use touch::Touches;
 use wait::Waits;
+pub use why::Standing;
 
 /// The state of a run, and the rules by which it changes.
 #[derive(Clone, Debug)]

@@ -305,6 +305,7 @@ impl<'a> Selection<'a> {
             name: whole.name.clone(),
             timeout: None,
             pipefail: whole.pipefail,
+            on_deadlock: whole.on_deadlock,
             processes: self
                 .processes
                 .old()
