@@ -16,6 +16,7 @@ use super::Happening;
 use crate::exit;
 use crate::spawner::Child;
 use crate::tree::Tree;
+use crate::yard::Commons;
 
 /// How often a tree that outlives its first process is looked at: the kernel tells the end of adopted orphans by
 /// SIGCHLD, but not that of everybody.
@@ -190,6 +191,7 @@ pub struct Watch {
     pub pumps: Vec<JoinHandle<()>>,
     /// Notified when a child has ended, direct or adopted.
     pub child_ended: Rc<Notify>,
+    pub commons: Commons,
     pub inbox: mpsc::Sender<Happening>,
 }
 
@@ -207,6 +209,8 @@ impl Watch {
                 Exit::Signal(libc::SIGKILL)
             }
         };
+        // Others may wait for what it had: they get it before anything is looked at that takes longer.
+        self.commons.look();
         let tree = &self.body.tree;
         let is_empty = tree.is_empty();
         let left = (!is_empty).then(|| named(&tree.members().unwrap_or_default()));
