@@ -18,6 +18,7 @@ use crate::limits::Groups;
 use crate::spawner::Child;
 use crate::terminal::Screen;
 use crate::tree::Tree;
+use crate::yard::Commons;
 
 /// How often a tree that outlives its first process is looked at: the kernel tells the end of adopted orphans by
 /// SIGCHLD, but not that of everybody.
@@ -220,6 +221,7 @@ pub struct Watch {
     pub pumps: Vec<JoinHandle<()>>,
     /// Notified when a child has ended, direct or adopted.
     pub child_ended: Rc<Notify>,
+    pub commons: Commons,
     pub inbox: mpsc::Sender<Happening>,
 }
 
@@ -237,6 +239,8 @@ impl Watch {
                 (Exit::Signal(libc::SIGKILL), Usage::default())
             }
         };
+        // Others may wait for what it had: they get it before anything is looked at that takes longer.
+        self.commons.look();
         let tree = &self.body.tree;
         let is_empty = tree.is_empty();
         let left = (!is_empty).then(|| named(&tree.members().unwrap_or_default()));

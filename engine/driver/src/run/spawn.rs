@@ -298,6 +298,7 @@ impl Run {
             tree_gone,
             pumps: pumps.collect(),
             child_ended: Rc::clone(&self.child_ended),
+            commons: self.yard.clone(),
             inbox: self.inbox.clone(),
         };
         self.lives.insert(process, life);
