@@ -3,9 +3,11 @@
 mod bad_input;
 mod benchmarks;
 mod check;
+mod checkers;
 mod cli;
 mod docs;
 mod faults;
+mod formats;
 mod harness;
 mod http;
 mod language;
