@@ -10,6 +10,7 @@ pub mod check;
 pub mod diagnostic;
 pub mod graph;
 pub mod id;
+pub mod knot;
 pub mod machine;
 pub mod plan;
 #[cfg(test)]

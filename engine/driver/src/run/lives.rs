@@ -16,6 +16,7 @@ use super::Happening;
 use crate::exit::{self, Usage};
 use crate::limits::Groups;
 use crate::spawner::Child;
+use crate::terminal::Screen;
 use crate::tree::Tree;
 
 /// How often a tree that outlives its first process is looked at: the kernel tells the end of adopted orphans by
@@ -48,6 +49,8 @@ pub struct Life {
     pub feed: Option<mpsc::Sender<Vec<u8>>>,
     /// The control groups that it is limited by.
     pub groups: Option<Groups>,
+    /// Its terminal.
+    pub screen: Option<Screen>,
 }
 
 /// How far a life has come.
@@ -138,6 +141,14 @@ impl Lives {
     }
 
     /// A life has come to its end.
+    /// The engine's own terminal has another size: so have those of the processes.
+    pub(super) fn resize(&self) {
+        self.present
+            .values()
+            .filter_map(|life| life.screen.as_ref())
+            .for_each(Screen::resize);
+    }
+
     /// Its control groups, if it has some.
     pub(super) fn groups(&self, process: ProcessId) -> Option<&Groups> {
         self.present.get(&process)?.groups.as_ref()

@@ -297,6 +297,7 @@ impl Run {
             }
             Heard::Stop(signal) => self.inputs.push_back(Input::Interrupt { signal }),
             Heard::Suspend => self.suspend(),
+            Heard::Resized => self.lives.resize(),
         }
     }
 
@@ -341,6 +342,7 @@ impl Run {
                 self.inputs.push_back(Input::Gone { process, attempt });
             }
             Happening::Cut { process } => self.cut(process),
+            Happening::Read { process, queue, read } => self.has_read(process, queue, read),
             Happening::Oversized {
                 process,
                 queue,
@@ -405,6 +407,13 @@ impl Run {
         }
     }
 
+    fn without_secrets(&self, text: Arc<str>) -> Arc<str> {
+        match &self.facts.secrets {
+            None => text,
+            Some(secrets) => Arc::from(&*secrets.mask(&text)),
+        }
+    }
+
     fn tell(&mut self, at: Time, record: Record) {
         let (pid, reason) = match record {
             Record::Started { process, .. } | Record::Stopping { process, .. } => (self.pids[process.index()], None),
@@ -414,7 +423,7 @@ impl Run {
             Record::PoolEnded { pool, .. } => (None, self.failures.remove(&pool)),
             Record::RunStopping { why: Stopped::Fault } => (None, self.fault.clone()),
             Record::RunStopping {
-                why: Stopped::Signal(_) | Stopped::Timeout | Stopped::Failure,
+                why: Stopped::Signal(_) | Stopped::Timeout | Stopped::Failure | Stopped::Deadlock,
             }
             | Record::RunStarted
             | Record::Skipped { .. }
@@ -426,6 +435,7 @@ impl Run {
             | Record::QueueBroken { .. }
             | Record::RunEnded { .. } => (None, None),
         };
+        let reason = reason.map(|reason| self.without_secrets(reason));
         let usage = match record {
             Record::Exited { process, .. } => self.usages.remove(&process),
             _ => None,

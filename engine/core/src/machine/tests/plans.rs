@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::world::Random;
 use crate::id::{EventId, LockId, PoolId, ProcessId, QueueId, SemaphoreId};
 use crate::plan::{
-    Condition, Dependency, Dispatch, Event, Framing, Grant, Hold, Launch, Limits, Lock, OnFailure, Order, Otherwise,
-    Party, Pipe, Plan, Pool, Process, Program, Queue, Resource, Semaphore, TaskSource, Tasks, Wait, Work, WorkerKind,
+    Condition, Dependency, Dispatch, Event, Framing, Grant, Hold, Launch, Limits, Lock, OnDeadlock, OnFailure, Order,
+    Otherwise, Party, Pipe, Plan, Pool, Process, Program, Queue, Resource, Semaphore, TaskSource, Tasks, Wait, Work,
+    WorkerKind,
 };
 use crate::source::Span;
 
@@ -54,6 +55,7 @@ fn launch() -> Launch {
         group: None,
         limits: Limits::default(),
         cpus: Vec::new(),
+        tty: false,
         umask: None,
         nice: None,
         index: 0,
@@ -71,6 +73,7 @@ pub fn plan(processes: Vec<Process>) -> Plan {
     Plan {
         name: "test".to_owned(),
         timeout: None,
+        on_deadlock: OnDeadlock::Fail,
         pipefail: false,
         launches: processes.iter().map(|_| launch()).collect(),
         processes,

@@ -35,6 +35,7 @@ impl Builder<'_> {
             group: path(body.group.as_ref()),
             limits: body.limits.map(|(limits, _)| limits).unwrap_or_default(),
             cpus: body.cpus.clone(),
+            tty: body.tty,
             umask: body.umask,
             nice: body.nice,
             index,

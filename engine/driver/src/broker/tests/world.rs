@@ -162,6 +162,7 @@ fn plan() -> Plan {
         name: name("world"),
         timeout: None,
         pipefail: false,
+        on_deadlock: forkyard_core::plan::OnDeadlock::Fail,
         processes: vec![process("write"), process("read.0")],
         launches: vec![
             launch(vec![Grant::Put(queue), Grant::Set(event), Grant::Acquire(lock)]),
@@ -226,6 +227,7 @@ fn launch(grants: Vec<Grant>) -> Launch {
         group: None,
         limits: Limits::default(),
         cpus: Vec::new(),
+        tty: false,
         umask: None,
         nice: None,
         index: 0,
