@@ -118,7 +118,7 @@ impl Args {
         }
         let mut checked = Vec::new();
         let mut included = BTreeSet::new();
-        for input in inputs(&self.workflows)? {
+        for input in inputs(&self.workflows) {
             match input {
                 Input::Nothing { named, message } => checked.push((false, Checked::nothing(named, message))),
                 Input::File { path, found } => {
