@@ -11,6 +11,7 @@ use forkyard_core::machine::Verdict;
 use forkyard_core::plan::{self, Plan};
 use forkyard_core::spec::{Isolation, Workflow};
 use forkyard_driver::directory::RunDirectory;
+use forkyard_driver::stdio::mask::Secrets;
 use forkyard_driver::{guardian, news, preflight, run as engine};
 use tokio::sync::mpsc;
 
@@ -207,7 +208,9 @@ impl Start {
     }
 
     fn engine(self) -> Result<u8, Failure> {
-        let directory = RunDirectory::create(&self.state, &self.plan.name)
+        let secrets = Secrets::of(&self.plan)
+            .map_err(|error| Failure::invalid(format!("the secrets of `env` cannot be searched for: {error}")))?;
+        let directory = RunDirectory::create(&self.state, &self.plan.name, secrets.as_ref())
             .and_then(|directory| directory.keep(&self.loaded.files).map(|()| directory))
             .map_err(|error| no_directory(&self.state, &error))?;
         let (sender, receiver) = mpsc::channel(news::BATCHES_MAX);

@@ -43,7 +43,8 @@ pub struct Note {
 }
 
 impl Note {
-    fn process(process: ProcessId, tone: Tone, text: impl Into<String>) -> Self {
+    /// Something about a process.
+    pub fn process(process: ProcessId, tone: Tone, text: impl Into<String>) -> Self {
         Self {
             speaker: Speaker::Process(process),
             tone,

@@ -87,13 +87,21 @@ define_codes! {
     TOO_MANY_INSTANCES = 119, Error, "too many processes";
     /// A stream that does not fit its direction.
     STREAM = 120, Error, "a stream that leads nowhere";
+    /// A comment that silences a code which does not exist.
+    UNKNOWN_ALLOWED = 130, Warning, "an `allow` of an unknown code";
+    /// A comment that silences a code of which nothing is found there.
+    UNUSED_ALLOW = 131, Warning, "an `allow` that silences nothing";
+    /// A comment that is to silence what no workflow can run with.
+    ALLOW_OF_ERROR = 132, Warning, "an `allow` of what cannot be allowed";
+    /// A comment that speaks to Forkyard and is not understood.
+    BAD_REMARK = 133, Warning, "a `# forkyard:` comment that is not understood";
 
     // The graph: 200 to 299.
 
     /// A name that nothing has.
-    UNKNOWN_REFERENCE = 201, Error, "a reference to something that does not exist";
+    UNKNOWN_REFERENCE = 201, Error, "a name that is not declared";
     /// A name of something that does not fit there.
-    WRONG_KIND = 202, Error, "a reference to something of the wrong kind";
+    WRONG_KIND = 202, Error, "a name of the wrong kind";
     /// The same name twice in one list.
     REPEATED_REFERENCE = 203, Warning, "the same reference twice in one list";
     /// Two processes write one file at the same time.

@@ -174,7 +174,9 @@ fn each_touch<'a>(body: &'a Body, stdin: Role, mut see: impl FnMut(Touch<'a>)) {
         (Role::Sets, &body.sets),
         (Role::Waits, &body.waits),
     ] {
-        references.iter().for_each(|reference| see(plain(role, reference)));
+        for reference in references {
+            see(plain(role, reference));
+        }
     }
     for (role, holds) in [(Role::Holds, &body.holds), (Role::Acquires, &body.acquires)] {
         for hold in holds {

@@ -218,9 +218,6 @@ pub(crate) fn unbuilt(node: &Node, fields: &Fields) -> Vec<(&'static str, Span)>
     if let Some(rotate) = fields.log.as_ref().and_then(|log| log.rotate.as_ref()) {
         asked.push(("log.rotate", rotate.place));
     }
-    if let Some(place) = fields.env.as_ref().and_then(|env| env.secrets().next()) {
-        asked.push(("env.secret", place));
-    }
     asked
 }
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::decode::{Any, Command, Keyed, Many, Nullable, Spanned, TextOr};
-use super::environment::EnvFields;
+use super::environment::{EnvFields, EnvFiles};
 use super::limits::LimitFields;
 use super::values::{Bytes, Cpus, Factor, Period, Signal, Size, Text, Umask, Whole};
 use super::{Condition, Dispatch, OnFailure, Order, Otherwise, WorkerKind};
@@ -51,7 +51,7 @@ pub(crate) struct Fields {
     /// Variables of its environment.
     pub env: Option<EnvFields>,
     /// Files with more of them.
-    pub env_file: Option<Names>,
+    pub env_file: Option<EnvFiles>,
     /// Whether it inherits no environment.
     pub clear_env: Option<bool>,
     /// Sockets opened for it.

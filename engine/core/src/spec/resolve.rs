@@ -256,10 +256,6 @@ impl Resolver<'_> {
         }
         let files = self.top(root, "env_file");
         let env = self.top::<EnvFields>(root, "env");
-        if let Some(place) = env.as_ref().and_then(|env| env.secrets().next()) {
-            let what = "`env.secret` of the workflow".to_owned();
-            self.workflow.unbuilt.push(Unbuilt { what, place });
-        }
         self.environments
             .add(files.as_ref(), env.as_ref(), &mut self.env, self.findings);
         check_defaults(self.defaults.as_ref(), self.findings);

@@ -254,6 +254,13 @@ pub struct EnvValue {
     pub secret: bool,
 }
 
+impl EnvValue {
+    /// The text, and each of its lines where it has several.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.value.as_str()).chain(self.value.lines())
+    }
+}
+
 /// One wait of `after`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct After {

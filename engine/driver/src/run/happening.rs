@@ -10,6 +10,17 @@ use super::wiring::Streams;
 use crate::exit::Usage;
 use crate::spawner::{Child, SpawnError};
 
+/// How much a process has read of a queue by its stdin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Read {
+    /// Items of which it has read something.
+    pub items: u64,
+    /// Bytes of its stdin.
+    pub bytes: u64,
+    /// Items that it has not touched, and that went back.
+    pub returned: u64,
+}
+
 /// One thing that happened.
 #[derive(Debug)]
 pub enum Happening {
@@ -63,6 +74,15 @@ pub enum Happening {
     Cut {
         /// Who.
         process: ProcessId,
+    },
+    /// A process reads no more of a queue by its stdin.
+    Read {
+        /// Who.
+        process: ProcessId,
+        /// From which queue.
+        queue: QueueId,
+        /// How much it had read.
+        read: Read,
     },
     /// A process wrote items that are too large for their queue.
     Oversized {

@@ -376,7 +376,8 @@ impl Run {
             stream,
             start: self.start,
         };
-        Output::new(log, origin, self.herald.outlet(), self.inbox.clone())
+        let secrets = self.facts.secrets.clone();
+        Output::new(log, origin, self.herald.outlet(), self.inbox.clone(), secrets)
     }
 
     /// Runs the stop command of a process.

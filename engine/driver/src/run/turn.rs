@@ -341,6 +341,7 @@ impl Run {
                 self.inputs.push_back(Input::Gone { process, attempt });
             }
             Happening::Cut { process } => self.cut(process),
+            Happening::Read { process, queue, read } => self.has_read(process, queue, read),
             Happening::Oversized {
                 process,
                 queue,
@@ -405,6 +406,13 @@ impl Run {
         }
     }
 
+    fn without_secrets(&self, text: Arc<str>) -> Arc<str> {
+        match &self.facts.secrets {
+            None => text,
+            Some(secrets) => Arc::from(&*secrets.mask(&text)),
+        }
+    }
+
     fn tell(&mut self, at: Time, record: Record) {
         let (pid, reason) = match record {
             Record::Started { process, .. } | Record::Stopping { process, .. } => (self.pids[process.index()], None),
@@ -426,6 +434,7 @@ impl Run {
             | Record::QueueBroken { .. }
             | Record::RunEnded { .. } => (None, None),
         };
+        let reason = reason.map(|reason| self.without_secrets(reason));
         let usage = match record {
             Record::Exited { process, .. } => self.usages.remove(&process),
             _ => None,

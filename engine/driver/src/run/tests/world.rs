@@ -155,7 +155,7 @@ impl World {
     /// Runs a plan that the engine cannot cope with; returns why not, and what `run.json` says of its exit.
     pub fn fail(self) -> (RunError, Option<i32>) {
         let state = self.folder.path().join("state");
-        let directory = RunDirectory::create(&state, &self.plan.name).expect("a directory");
+        let directory = RunDirectory::create(&state, &self.plan.name, None).expect("a directory");
         let id = directory.id().to_owned();
         let options = Options {
             folder: self.folder.path().to_owned(),
@@ -171,7 +171,7 @@ impl World {
     /// Runs it to its end.
     pub fn run(self) -> Shown {
         let state = self.folder.path().join("state");
-        let directory = RunDirectory::create(&state, &self.plan.name).expect("a directory");
+        let directory = RunDirectory::create(&state, &self.plan.name, None).expect("a directory");
         let id = directory.id().to_owned();
         let options = Options {
             folder: self.folder.path().to_owned(),
@@ -225,6 +225,7 @@ impl Shown {
             News::Output { .. }
             | News::Damaged { .. }
             | News::OutputDropped { .. }
+            | News::StdinRead { .. }
             | News::QueueCounted { .. }
             | News::PoolCounted { .. } => None,
         };
