@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use forkyard_core::diagnostic::{Diagnostic, Severity, codes};
+use forkyard_core::diagnostic::{self, Diagnostic, Severity, codes};
 use forkyard_core::machine::Verdict;
 use forkyard_core::plan::{self, Plan};
 use forkyard_core::spec::{Isolation, Workflow};
@@ -131,7 +131,8 @@ fn prepare(loaded: &Loaded, color: When) -> Option<Plan> {
 }
 
 fn ready_here(workflow: &Workflow, loaded: &Loaded) -> Vec<Diagnostic> {
-    preflight::preflight(workflow, &loaded.folder(), std::env::var_os("PATH").as_deref())
+    let found = preflight::preflight(workflow, &loaded.folder(), std::env::var_os("PATH").as_deref());
+    diagnostic::without_allowed(found, &loaded.files)
 }
 
 fn has_errors(found: &[Diagnostic]) -> bool {

@@ -20,6 +20,7 @@ pub mod spawner;
 pub mod stdio;
 pub mod table;
 pub mod tasks;
+mod terminal;
 pub mod tree;
 mod words;
 pub mod yard;

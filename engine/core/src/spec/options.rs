@@ -8,6 +8,7 @@ use super::{Isolation, OnDeadlock, OnFailure, Options};
 
 /// The options, word for word.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct OptionFields {
     timeout: Option<Spanned<Period>>,

@@ -93,6 +93,7 @@ pub struct Options {
 
 /// By what it is made sure that nothing outlives a run, whoever of the engine and its guardians is killed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Isolation {
     /// The guardians, and a cgroup where one can be made.
@@ -108,6 +109,7 @@ pub enum Isolation {
 
 /// `on_deadlock`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OnDeadlock {
     /// The run is stopped, and fails.
@@ -119,6 +121,7 @@ pub enum OnDeadlock {
 
 /// `on_failure`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OnFailure {
     /// Dependents are skipped, the rest go on, the run fails.
@@ -173,6 +176,8 @@ pub struct Body {
     pub limits: Option<(Limits, Span)>,
     /// `cpus`: the numbers of those it may use; empty: all.
     pub cpus: Vec<u32>,
+    /// `tty`: those of its standard streams that lead nowhere else are a terminal.
+    pub tty: bool,
     /// `umask`.
     pub umask: Option<u32>,
     /// `nice`.
@@ -280,6 +285,7 @@ pub struct After {
 
 /// How far a dependency has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Condition {
     /// A process or pool runs, or has run.
@@ -300,6 +306,7 @@ pub enum Condition {
 
 /// `else`: what happens when a wait takes longer than its `timeout`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Otherwise {
     /// The process fails.
@@ -412,6 +419,7 @@ pub enum Tasks {
 
 /// `worker` of a pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum WorkerKind {
     /// A fresh process for each task.
@@ -423,6 +431,7 @@ pub enum WorkerKind {
 
 /// `dispatch` of a pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Dispatch {
     /// Every free worker takes a task.
@@ -434,6 +443,7 @@ pub enum Dispatch {
 
 /// `order` of a pool's results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
     /// As they are done.
@@ -458,6 +468,7 @@ pub struct Queue {
 
 /// How items stand in a stream of bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Framing {
     /// Each line is an item, without its newline.
