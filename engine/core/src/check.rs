@@ -17,6 +17,7 @@ mod resources;
 mod steps;
 mod together;
 mod unused;
+mod written;
 
 use self::order::{Facts, Order, Party};
 use crate::diagnostic::{Code, Diagnostic, Related, Severity, codes, in_order};
@@ -78,6 +79,8 @@ const RULES_OF_WHOLE: &[Rule] = &[
     daemons::are_not_waited_for_by_mistake,
     daemons::take_all_that_is_sent,
     unused::declarations,
+    written::no_secret_in_clear,
+    written::parts_end_before_the_run,
     unused::there_is_work,
 ];
 

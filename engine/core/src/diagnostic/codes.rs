@@ -176,6 +176,12 @@ define_codes! {
     ONLY_DAEMONS = 272, Warning, "every process is a daemon";
     /// A daemon that is stopped before it has taken what is sent to it.
     DAEMON_NOT_KEPT = 273, Warning, "a daemon that nothing keeps until it has taken all";
+    /// The attempts at a task may take longer than the run has.
+    RETRIES_BEYOND_THE_RUN = 274, Warning, "retries of a task that outlast the run";
+    /// A time-out that the one of the run forestalls.
+    TIMEOUT_BEYOND_THE_RUN = 275, Warning, "a time-out that outlasts the run";
+    /// A secret is written out in the file.
+    SECRET_IN_CLEAR = 276, Warning, "a secret in clear";
 
     // The machine it is to run on: 300 to 399.
 
