@@ -8,8 +8,9 @@ use nix::unistd::Pid;
 
 use crate::harness::{Forkyard, Live, World, binary, repository, until};
 
-const COMMANDS: [&str; 13] = [
-    "run", "check", "graph", "put", "get", "acquire", "release", "lock", "wait", "set", "clear", "ps", "logs",
+const COMMANDS: [&str; 14] = [
+    "run", "check", "explain", "graph", "put", "get", "acquire", "release", "lock", "wait", "set", "clear", "ps",
+    "logs",
 ];
 
 const HELLO: &str = "
@@ -377,8 +378,8 @@ fn a_reader_that_has_stopped_does_not_keep_a_run_that_is_to_stop() {
 fn a_run_that_has_ended_and_only_waits_for_its_reader_is_ended_by_a_signal() {
     let run = Unread::start(&LOUD.replace("exec sleep 1000", "exec true"));
     run.wait_for_about(Unread::has_ended);
-    until("no process of it is left but the two of forkyard", || {
-        run.world.living().len() == 2
+    until("no process of it is left but the three of forkyard", || {
+        run.world.living().len() == 3
     });
     // The signal may come just before the engine lets go of it; the next one does not.
     let mut run = run;
@@ -398,4 +399,17 @@ fn a_slow_reader_gets_the_end_of_the_run() {
     stdout.read_to_string(&mut text).expect("it is UTF-8");
     assert!(text.contains("workflow succeeded after"), "{text}");
     assert_eq!(run.exit_code(), Some(0));
+}
+
+#[test]
+fn the_doctor_finds_this_machine_fit() {
+    let told = Forkyard::new("doctor").run();
+    told.exit(0).says("isolation: pidns").says("state directory");
+    let json = Forkyard::new("doctor").arg("--json").run();
+    let finding: serde_json::Value =
+        serde_json::from_str(json.stdout().lines().next().expect("there are findings")).expect("a finding is JSON");
+    assert_eq!(
+        (finding["what"].as_str(), finding["state"].as_str()),
+        (Some("kernel"), Some("fine"))
+    );
 }

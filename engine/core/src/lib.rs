@@ -11,6 +11,7 @@ pub mod diagnostic;
 pub mod explore;
 pub mod graph;
 pub mod id;
+pub mod knot;
 pub mod machine;
 pub mod plan;
 #[cfg(test)]

@@ -186,6 +186,7 @@ impl Machine {
             Input::Wake => self.wake(),
             Input::Interrupt { signal } => self.interrupt(signal),
             Input::Fault => self.stop_run(Stopped::Fault),
+            Input::Deadlocked => self.deadlocked(),
         }
     }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::id::{EventId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
 pub use crate::spec::target::Side;
 pub use crate::spec::{
-    Condition, Dispatch, EnvValue, Framing, OnFailure, Order, Otherwise, Program, Tasks, WorkerKind,
+    Condition, Dispatch, EnvValue, Framing, Limits, OnDeadlock, OnFailure, Order, Otherwise, Program, Tasks, WorkerKind,
 };
 
 pub use build::build;
@@ -24,6 +24,8 @@ pub struct Plan {
     pub name: String,
     /// `options.timeout`.
     pub timeout: Option<Duration>,
+    /// `options.on_deadlock`.
+    pub on_deadlock: OnDeadlock,
     /// `options.pipefail`.
     pub pipefail: bool,
     /// Instances of processes in the order of the file, then the workers of each pool.
@@ -252,6 +254,14 @@ pub struct Launch {
     pub clear_env: bool,
     /// By name or number.
     pub user: Option<String>,
+    /// By name or number.
+    pub group: Option<String>,
+    /// `limits`.
+    pub limits: Limits,
+    /// `cpus`; empty: all.
+    pub cpus: Vec<u32>,
+    /// Those of its standard streams that lead nowhere else are a terminal.
+    pub tty: bool,
     /// `umask`.
     pub umask: Option<u32>,
     /// `nice`.

@@ -25,6 +25,8 @@ use std::path::{Path, PathBuf};
 use forkyard_core::source::Files;
 use nix::fcntl::{Flock, FlockArg};
 
+use crate::guardian;
+use crate::stdio::mask::Secrets;
 pub use about::About;
 pub(crate) use id::random;
 pub use list::{RunState, RunSummary, list};
@@ -44,11 +46,12 @@ pub struct RunDirectory {
 }
 
 impl RunDirectory {
-    /// Makes the directory of a new run of the workflow `name` under the state directory `state`, and locks it.
+    /// Makes the directory of a new run of the workflow `name` under the state directory `state`, and locks it. The `secrets` are
+    /// masked in the command line that it keeps.
     ///
     /// # Errors
     /// When `state` or its `runs` is a symbolic link, belongs to somebody else, or cannot be written.
-    pub fn create(state: &Path, name: &str) -> io::Result<Self> {
+    pub fn create(state: &Path, name: &str, secrets: Option<&Secrets>) -> io::Result<Self> {
         let runs = state.join("runs");
         private_folder(state)?;
         private_folder(&runs)?;
@@ -66,7 +69,7 @@ impl RunDirectory {
             socket,
             lock: Some(lock),
         };
-        directory.write_about(&About::now(&directory.id, name, &directory.socket))?;
+        directory.write_about(&About::now(&directory.id, name, &directory.socket, secrets))?;
         Ok(directory)
     }
 
@@ -168,7 +171,7 @@ impl RunDirectory {
     /// Notes the engine's pid; the directory may have been made by the process that started it.
     pub fn started(&self) -> io::Result<()> {
         let mut about = self.about()?;
-        about.pid = std::process::id();
+        about.pid = guardian::own_pid_outside();
         self.write_about(&about)
     }
 
@@ -212,6 +215,18 @@ pub fn state_directory() -> Option<PathBuf> {
         .filter(|path| path.is_absolute())
         .or_else(|| of("HOME").map(|home| home.join(".local/state")))
         .map(|state| state.join("forkyard"))
+}
+
+/// Whether runs can be kept under this state directory, which is made.
+///
+/// # Errors
+/// As [`RunDirectory::create`].
+pub fn is_usable(state: &Path) -> io::Result<()> {
+    let runs = state.join("runs");
+    private_folder(state)?;
+    private_folder(&runs)?;
+    let (_, folder) = fresh_folder(&runs)?;
+    fs::remove_dir(folder)
 }
 
 /// Makes a folder of our own with its parents, or makes sure that the one that is there is ours.

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use nix::sys::signal::{SigHandler, Signal};
+use nix::sys::signal::{SigHandler, SigSet, Signal};
+use nix::unistd::getppid;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -15,6 +16,10 @@ pub enum Heard {
     Child,
     /// Somebody asks the run to stop: SIGINT, SIGTERM, SIGHUP or SIGQUIT.
     Stop(i32),
+    /// The run is to be suspended: SIGTSTP.
+    Suspend,
+    /// The terminal has another size: SIGWINCH.
+    Resized,
 }
 
 /// The signals that ask a run to stop.
@@ -28,14 +33,11 @@ const STOPS_MAX: usize = 16;
 pub fn listen(alarm: &Alarm) -> io::Result<mpsc::Receiver<Heard>> {
     let (sender, receiver) = mpsc::channel(STOPS_MAX);
     for stop in STOPS {
-        watch(
-            SignalKind::from_raw(stop as i32),
-            Heard::Stop(stop as i32),
-            sender.clone(),
-            alarm,
-        )?;
+        watch(stop, Heard::Stop(stop as i32), sender.clone(), alarm)?;
     }
-    watch(SignalKind::child(), Heard::Child, sender, alarm)?;
+    watch(Signal::SIGTSTP, Heard::Suspend, sender.clone(), alarm)?;
+    watch(Signal::SIGWINCH, Heard::Resized, sender.clone(), alarm)?;
+    watch(Signal::SIGCHLD, Heard::Child, sender, alarm)?;
     // SAFETY: ignoring a signal installs no handler; nothing can be run at a bad moment.
     unsafe { nix::sys::signal::signal(Signal::SIGPIPE, SigHandler::SigIgn) }?;
     Ok(receiver)
@@ -50,14 +52,29 @@ pub fn let_go() {
     }
 }
 
-fn watch(kind: SignalKind, heard: Heard, sender: mpsc::Sender<Heard>, alarm: &Alarm) -> io::Result<()> {
-    let mut arrivals = signal(kind)?;
+fn watch(which: Signal, heard: Heard, sender: mpsc::Sender<Heard>, alarm: &Alarm) -> io::Result<()> {
+    let mut arrivals = signal(SignalKind::from_raw(which as i32))?;
+    let guardian = getppid();
     alarm.start(async move {
         while arrivals.recv().await.is_some() {
-            if sender.send(heard).await.is_err() {
-                return;
+            // The parent-death signal says that nobody is left above: there is no time for an orderly stop.
+            let times = if which == Signal::SIGTERM && getppid() != guardian {
+                2
+            } else {
+                1
+            };
+            for _ in 0..times {
+                if sender.send(heard).await.is_err() {
+                    return;
+                }
             }
         }
     });
     Ok(())
+}
+
+/// Sleeps until SIGCONT comes, which this process blocks: so one that came too early is not missed.
+pub fn wait_for_continue() {
+    // It fails for an invalid set alone.
+    let _ = SigSet::from_iter([Signal::SIGCONT]).wait();
 }

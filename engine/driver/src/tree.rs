@@ -20,6 +20,7 @@ use std::io;
 
 use nix::errno::Errno;
 
+pub(crate) use proc::started;
 use proc::{Pid, Process, StartTime, Walk};
 pub use sweep::{adopt_orphans, reap_adopted, sweep_all};
 
@@ -76,7 +77,21 @@ impl Tree {
     pub fn terminate(&self, signal: i32) -> io::Result<()> {
         let members = self.scan()?;
         self.signal_all(&members, signal)?;
-        self.signal_all(&members, libc::SIGCONT)
+        self.signal_all(&members, libc::SIGCONT)?;
+        let in_group = members.iter().filter(|member| member.group == self.leader);
+        let listed: BTreeSet<_> = in_group.map(Process::identity).collect();
+        // A leader cannot leave its group.
+        if listed.iter().all(|&(pid, _)| pid == self.leader) {
+            return Ok(());
+        }
+        // Who had left the group between being listed and the group's being signalled has got nothing yet.
+        for member in self.scan()? {
+            if member.group != self.leader && listed.contains(&member.identity()) {
+                member.signal(signal)?;
+                member.signal(libc::SIGCONT)?;
+            }
+        }
+        Ok(())
     }
 
     /// Sends SIGKILL to each member, and to those born meanwhile, until none is found that has not got it. Returns

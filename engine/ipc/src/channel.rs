@@ -274,6 +274,7 @@ impl Channel {
     }
 
     /// Whether somebody has found it damaged.
+    #[inline]
     pub fn is_damaged(&self) -> bool {
         self.u32(header::DAMAGE).load(Ordering::Relaxed) != 0 || self.memory.has_lost()
     }

@@ -1,7 +1,7 @@
 //! What the explorer has found, in the words of the file.
 
-use super::{codes, related};
-use crate::diagnostic::{Code, Diagnostic, Related, Severity};
+use super::related;
+use crate::diagnostic::{Code, Diagnostic, Related, Severity, codes};
 use crate::explore::{Blocked, Deadlock, Does, Happening, Obstacle, explore};
 use crate::graph::{Touch, condition_word, touches, touches_of_process};
 use crate::id::{EventId, PoolId, ProcessId};
@@ -53,11 +53,17 @@ impl std::fmt::Display for DeadlockVerdict {
     }
 }
 
-/// Looks for deadlocks of a workflow without errors. `budget` is asked every few states whether the search may go on.
-pub fn deadlocks(workflow: &Workflow, plan: &Plan, budget: &mut dyn FnMut() -> bool) -> Deadlocks {
+/// Looks for deadlocks of a workflow in which the rules have found no error, only what is `known`: what these have said of a
+/// place is not said again. `budget` is asked every few states whether the search may go on.
+pub fn deadlocks(
+    workflow: &Workflow,
+    plan: &Plan,
+    known: &[Diagnostic],
+    budget: &mut dyn FnMut() -> bool,
+) -> Deadlocks {
     let report = explore(plan, budget);
     let teller = Teller { workflow, plan };
-    let findings: Vec<Diagnostic> = report.deadlocks.iter().map(|deadlock| teller.finding(deadlock)).collect();
+    let mut findings: Vec<Diagnostic> = report.deadlocks.iter().map(|deadlock| teller.finding(deadlock)).collect();
     let verdict = if !findings.is_empty() {
         DeadlockVerdict::Deadlock
     } else if report.is_exhaustive {
@@ -65,10 +71,24 @@ pub fn deadlocks(workflow: &Workflow, plan: &Plan, budget: &mut dyn FnMut() -> b
     } else {
         DeadlockVerdict::NotExhaustive { states: report.states }
     };
+    findings.retain(|finding| finding.severity == Severity::Error || !is_known(finding, known));
     Deadlocks {
         verdict,
         findings: crate::diagnostic::in_order(findings),
     }
+}
+
+/// Rules that find the simplest deadlocks from the graph alone.
+const RULES_OF_WAITS: [Code; 4] = [
+    codes::WAITS_FOR_PEER,
+    codes::RECEIVER_COMES_LATE,
+    codes::SENDER_COMES_LATE,
+    codes::EVENT_SET_TOO_LATE,
+];
+
+fn is_known(finding: &Diagnostic, known: &[Diagnostic]) -> bool {
+    let mut told = known.iter().filter(|known| RULES_OF_WAITS.contains(&known.code));
+    told.any(|known| finding.related.iter().any(|related| Some(related.place) == known.place))
 }
 
 /// Turns ids back into names and places.
@@ -138,7 +158,7 @@ impl Teller<'_> {
             "make one of these queues unbounded (`capacity: 0`), or let the items go one way"
         } else if code == codes::LATE_PEER {
             "let them run at the same time: wait for `started`; or give the queue room for all: `capacity: 0`"
-        } else if code == codes::EVENT_DOWNSTREAM {
+        } else if code == codes::EVENT_RING {
             "let somebody set the event who does not wait for its waiter"
         } else {
             "take one of these waits away"
@@ -376,7 +396,7 @@ fn classify(blocked: &[Blocked]) -> Code {
     } else if moves && !hears {
         codes::QUEUE_CYCLE
     } else if hears && starts {
-        codes::EVENT_DOWNSTREAM
+        codes::EVENT_RING
     } else {
         codes::OTHER_DEADLOCK
     }

@@ -296,6 +296,7 @@ impl<'a> Selection<'a> {
         Plan {
             name: whole.name.clone(),
             timeout: None,
+            on_deadlock: whole.on_deadlock,
             pipefail: whole.pipefail,
             processes: self.processes.old().map(|at| self.process(&whole.processes[at])).collect(),
             launches: self.processes.old().map(|at| self.launch(&whole.launches[at])).collect(),

@@ -56,6 +56,7 @@ impl<'a> Builder<'a> {
             plan: Plan {
                 name: workflow.name.clone(),
                 timeout: workflow.options.timeout,
+                on_deadlock: workflow.options.on_deadlock,
                 pipefail: workflow.options.pipefail,
                 processes: Vec::new(),
                 launches: Vec::new(),

@@ -7,7 +7,7 @@ use super::decode::{Command, Spanned, TextOr, listed};
 use super::environment::Environments;
 use super::fields::{Fields, LogFields, RestartPolicy, StopFields};
 use super::stream::{Standard, descriptors};
-use super::{Body, EnvValue, Log, Program, Stop, edge};
+use super::{Body, EnvValue, Log, Program, Stop, edge, limits};
 use crate::diagnostic::{Findings, codes, nearest};
 use crate::source::{Node, Span, excerpt};
 
@@ -32,7 +32,7 @@ const SHELLS: [(&str, &str); 11] = [
 ];
 
 /// Keys whose behaviour is not built, whatever their value is.
-const UNBUILT_KEYS: [&str; 5] = ["ready", "live", "limits", "cpus", "sockets"];
+const UNBUILT_KEYS: [&str; 3] = ["ready", "live", "sockets"];
 
 /// Makes the body of a process or a pool.
 pub(crate) fn body(
@@ -51,6 +51,13 @@ pub(crate) fn body(
         env,
         clear_env: fields.clear_env.unwrap_or(false),
         user: fields.user.as_ref().map(placed),
+        group: fields.group.as_ref().map(placed),
+        limits: fields
+            .limits
+            .as_ref()
+            .map(|fields| (limits::limits(&fields.value), fields.place)),
+        cpus: fields.cpus.as_ref().map(limits::cpus).unwrap_or_default(),
+        tty: fields.tty.unwrap_or(false),
         umask: fields.umask.as_ref().map(|umask| umask.0),
         nice: fields.nice.map(super::values::Whole::get),
         after: edge::afters(fields.after.as_ref(), findings),
@@ -196,10 +203,6 @@ pub(crate) fn unbuilt(node: &Node, fields: &Fields) -> Vec<(&'static str, Span)>
         .into_iter()
         .filter_map(|key| node.entry(key).map(|entry| (key, entry.key.span)))
         .collect();
-    let place = |key: &str| node.entry(key).map_or(node.span, |entry| entry.key.span);
-    if fields.tty == Some(true) {
-        asked.push(("tty", place("tty")));
-    }
     if let Some(restart) = &fields.restart {
         let never = match &restart.value {
             TextOr::Text(policy) => policy == "never",
@@ -211,9 +214,6 @@ pub(crate) fn unbuilt(node: &Node, fields: &Fields) -> Vec<(&'static str, Span)>
     }
     if let Some(rotate) = fields.log.as_ref().and_then(|log| log.rotate.as_ref()) {
         asked.push(("log.rotate", rotate.place));
-    }
-    if let Some(place) = fields.env.as_ref().and_then(|env| env.secrets().next()) {
-        asked.push(("env.secret", place));
     }
     asked
 }

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 
 use super::decode::{Any, Command, Keyed, Many, Nullable, Spanned, TextOr};
-use super::environment::EnvFields;
-use super::values::{Bytes, Factor, Period, Signal, Size, Text, Umask, Whole};
+use super::environment::{EnvFields, EnvFiles};
+use super::limits::LimitFields;
+use super::values::{Bytes, Cpus, Factor, Period, Signal, Size, Text, Umask, Whole};
 use super::{Condition, Dispatch, OnFailure, Order, Otherwise, WorkerKind};
 
 /// Fields that only a process has.
@@ -50,21 +51,23 @@ pub(crate) struct Fields {
     /// Variables of its environment.
     pub env: Option<EnvFields>,
     /// Files with more of them.
-    pub env_file: Option<Names>,
+    pub env_file: Option<EnvFiles>,
     /// Whether it inherits no environment.
     pub clear_env: Option<bool>,
     /// Sockets opened for it.
     pub sockets: Option<Many<Text>>,
     /// The user it runs as.
     pub user: Option<Spanned<Text>>,
+    /// The group it runs as.
+    pub group: Option<Spanned<Text>>,
     /// Its file mode mask.
     pub umask: Option<Umask>,
     /// Its niceness.
     pub nice: Option<Whole<-20, 19>>,
     /// The CPUs it may use.
-    pub cpus: Option<Many<Text>>,
+    pub cpus: Option<Many<Cpus>>,
     /// What it may use up.
-    pub limits: Option<LimitFields>,
+    pub limits: Option<Spanned<LimitFields>>,
     /// Whether it has a terminal.
     pub tty: Option<bool>,
     /// Whether it is stopped once nothing else needs to run.
@@ -217,9 +220,6 @@ macro_rules! define_forms {
 }
 
 define_forms! {
-    /// `limits`.
-    LimitFields { memory: Size, cpu_time: Period, files: Whole<1, 1_000_000_000>, processes: Whole<1, 4_194_304> }
-
     /// `log.rotate`.
     RotateFields { size: Size, keep: Whole<0, 10_000> }
 

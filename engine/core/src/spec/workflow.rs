@@ -79,8 +79,38 @@ pub struct Options {
     pub timeout: Option<Duration>,
     /// What a failure does where the process does not say so itself.
     pub on_failure: OnFailure,
+    /// `on_deadlock`: what becomes of the run when some wait for each other for ever.
+    pub on_deadlock: OnDeadlock,
     /// `pipefail`: dying by SIGPIPE is a failure even when the receivers ended well.
     pub pipefail: bool,
+    /// `isolation`: by what it is made sure that nothing outlives the run.
+    pub isolation: Isolation,
+}
+
+/// By what it is made sure that nothing outlives a run, whoever of the engine and its guardians is killed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// The guardians, and a cgroup where one can be made.
+    #[default]
+    Auto,
+    /// The guardians alone.
+    Guardian,
+    /// The guardians, and a namespace of processes; the run is refused where none can be made.
+    Pidns,
+    /// The guardians and a cgroup; the run is refused where none can be made.
+    Cgroup,
+}
+
+/// `on_deadlock`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnDeadlock {
+    /// The run is stopped, and fails.
+    #[default]
+    Fail,
+    /// It is told, and the others go on.
+    Report,
 }
 
 /// `on_failure`.
@@ -133,6 +163,14 @@ pub struct Body {
     pub clear_env: bool,
     /// `user`, by name or number.
     pub user: Option<(String, Span)>,
+    /// `group`, by name or number.
+    pub group: Option<(String, Span)>,
+    /// `limits`.
+    pub limits: Option<(Limits, Span)>,
+    /// `cpus`: the numbers of those it may use; empty: all.
+    pub cpus: Vec<u32>,
+    /// `tty`: those of its standard streams that lead nowhere else are a terminal.
+    pub tty: bool,
     /// `umask`.
     pub umask: Option<u32>,
     /// `nice`.
@@ -177,6 +215,27 @@ pub struct Body {
     pub log: Log,
 }
 
+/// `limits`: what a process may use; `None` is as much as there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// `memory`, in bytes, of the whole tree.
+    pub memory: Option<u64>,
+    /// `cpu`, in thousandths of one, of the whole tree.
+    pub cpu_thousandths: Option<u32>,
+    /// `cpu_time`, whole seconds, of each process.
+    pub cpu_time: Option<Duration>,
+    /// `pids`: processes and threads of the whole tree.
+    pub pids: Option<u32>,
+    /// `files`: how many each process may have open.
+    pub files: Option<u32>,
+    /// `core`: the largest core dump, in bytes.
+    pub core: Option<u64>,
+    /// `stack`, in bytes.
+    pub stack: Option<u64>,
+    /// `file_size`: the largest file that may be written, in bytes.
+    pub file_size: Option<u64>,
+}
+
 /// `run` with `shell`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
@@ -195,6 +254,13 @@ pub struct EnvValue {
     pub value: String,
     /// Masked wherever it is shown.
     pub secret: bool,
+}
+
+impl EnvValue {
+    /// The text, and each of its lines where it has several.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.value.as_str()).chain(self.value.lines())
+    }
 }
 
 /// One wait of `after`.

@@ -13,8 +13,10 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::Happening;
-use crate::exit;
+use crate::exit::{self, Usage};
+use crate::limits::Groups;
 use crate::spawner::Child;
+use crate::terminal::Screen;
 use crate::tree::Tree;
 
 /// How often a tree that outlives its first process is looked at: the kernel tells the end of adopted orphans by
@@ -45,6 +47,10 @@ pub struct Life {
     pub state: State,
     /// The way of tasks to a persistent worker.
     pub feed: Option<mpsc::Sender<Vec<u8>>>,
+    /// The control groups that it is limited by.
+    pub groups: Option<Groups>,
+    /// Its terminal.
+    pub screen: Option<Screen>,
 }
 
 /// How far a life has come.
@@ -115,6 +121,17 @@ pub struct Lives {
 }
 
 impl Lives {
+    /// Sends a signal to all processes that run, with their trees.
+    pub(super) fn signal(&self, signal: i32) {
+        for life in self.present.values() {
+            if let State::Running(body) = &life.state
+                && let Err(error) = body.tree.signal(signal)
+            {
+                tracing::warn!("a process could not be sent signal {signal}: {error}");
+            }
+        }
+    }
+
     pub(super) fn insert(&mut self, process: ProcessId, life: Life) {
         self.present.insert(process, life);
     }
@@ -124,6 +141,19 @@ impl Lives {
     }
 
     /// A life has come to its end.
+    /// The engine's own terminal has another size: so have those of the processes.
+    pub(super) fn resize(&self) {
+        self.present
+            .values()
+            .filter_map(|life| life.screen.as_ref())
+            .for_each(Screen::resize);
+    }
+
+    /// Its control groups, if it has some.
+    pub(super) fn groups(&self, process: ProcessId) -> Option<&Groups> {
+        self.present.get(&process)?.groups.as_ref()
+    }
+
     pub(super) fn end(&mut self, process: ProcessId) {
         self.gone += 1;
         self.remove(process);
@@ -198,13 +228,13 @@ impl Watch {
     /// in, of that.
     pub(super) async fn over(mut self, child: Child) {
         let Self { process, attempt, .. } = self;
-        let exit = match exit::ended(child.pidfd).await {
-            Ok(exit) => exit,
+        let (exit, usage) = match exit::ended(child.pidfd).await {
+            Ok(ended) => ended,
             Err(error) => {
                 let reason = Arc::from(format!("the exit of pid {} cannot be seen: {error}", child.pid));
                 // Nobody listens when the run is over.
                 let _ = self.inbox.send(Happening::Fault { reason }).await;
-                Exit::Signal(libc::SIGKILL)
+                (Exit::Signal(libc::SIGKILL), Usage::default())
             }
         };
         let tree = &self.body.tree;
@@ -214,6 +244,7 @@ impl Watch {
             process,
             attempt,
             exit,
+            usage,
             left,
         };
         if self.inbox.send(ended).await.is_err() {

@@ -27,6 +27,8 @@ use super::{Happening, Options, RunError};
 use crate::alarm::Alarm;
 use crate::broker::{Broker, FromClient, Names};
 use crate::directory::RunDirectory;
+use crate::exit::Usage;
+use crate::limits::{Groups, LimiterCell};
 use crate::news::{self, News};
 use crate::pipes::Pipes;
 use crate::signals::{self, Heard};
@@ -85,6 +87,10 @@ pub struct Run {
     pub(super) failures: BTreeMap<PoolId, Arc<str>>,
     /// How those ended whose holds are still to be let go.
     pub(super) exits: BTreeMap<ProcessId, Exit>,
+    /// Keeps `limits`.
+    pub(super) limiter: LimiterCell,
+    /// What those have used whose end has not been told.
+    usages: BTreeMap<ProcessId, Usage>,
 }
 
 /// What the run listens to.
@@ -158,6 +164,8 @@ impl Run {
             words: BTreeMap::new(),
             failures: BTreeMap::new(),
             exits: BTreeMap::new(),
+            usages: BTreeMap::new(),
+            limiter: LimiterCell::default(),
             options,
             plan,
         })
@@ -288,7 +296,18 @@ impl Run {
                 self.child_ended.notify_waiters();
             }
             Heard::Stop(signal) => self.inputs.push_back(Input::Interrupt { signal }),
+            Heard::Suspend => self.suspend(),
+            Heard::Resized => self.lives.resize(),
         }
+    }
+
+    /// Stops all processes, and this one until it is told to go on; the time between does not count.
+    fn suspend(&mut self) {
+        self.lives.signal(libc::SIGSTOP);
+        let began = Instant::now();
+        signals::wait_for_continue();
+        self.start += began.elapsed();
+        self.lives.signal(libc::SIGCONT);
     }
 
     fn happened(&mut self, happening: Happening) {
@@ -311,13 +330,19 @@ impl Run {
                 process,
                 attempt,
                 exit,
+                usage,
                 left,
-            } => self.ended(process, attempt, exit, left),
+            } => {
+                self.usages.insert(process, usage);
+                self.ended(process, attempt, exit, left);
+            }
             Happening::Gone { process, attempt } => {
+                self.explain_end(process);
                 self.lives.end(process);
                 self.inputs.push_back(Input::Gone { process, attempt });
             }
             Happening::Cut { process } => self.cut(process),
+            Happening::Read { process, queue, read } => self.has_read(process, queue, read),
             Happening::Oversized {
                 process,
                 queue,
@@ -330,6 +355,14 @@ impl Run {
                 lines,
             } => self.answered(process, attempt, lines),
             Happening::Fault { reason } => self.fault(reason),
+        }
+    }
+
+    /// What the exit itself does not say.
+    fn explain_end(&mut self, process: ProcessId) {
+        if self.lives.groups(process).is_some_and(Groups::ran_out_of_memory) {
+            let reason = "it ran out of the memory that its `limits` allow";
+            self.words.insert(process, Arc::from(reason));
         }
     }
 
@@ -374,17 +407,23 @@ impl Run {
         }
     }
 
+    fn without_secrets(&self, text: Arc<str>) -> Arc<str> {
+        match &self.facts.secrets {
+            None => text,
+            Some(secrets) => Arc::from(&*secrets.mask(&text)),
+        }
+    }
+
     fn tell(&mut self, at: Time, record: Record) {
         let (pid, reason) = match record {
-            Record::Started { process, .. } | Record::Exited { process, .. } | Record::Stopping { process, .. } => {
-                (self.pids[process.index()], None)
-            }
+            Record::Started { process, .. } | Record::Stopping { process, .. } => (self.pids[process.index()], None),
+            Record::Exited { process, .. } => (self.pids[process.index()], self.words.remove(&process)),
             Record::NotStarted { process, .. } | Record::LeftBehind { process } => (None, self.words.remove(&process)),
             Record::TaskFailed { pool, task, .. } => (None, self.task_shown(pool, task)),
             Record::PoolEnded { pool, .. } => (None, self.failures.remove(&pool)),
             Record::RunStopping { why: Stopped::Fault } => (None, self.fault.clone()),
             Record::RunStopping {
-                why: Stopped::Signal(_) | Stopped::Timeout | Stopped::Failure,
+                why: Stopped::Signal(_) | Stopped::Timeout | Stopped::Failure | Stopped::Deadlock,
             }
             | Record::RunStarted
             | Record::Skipped { .. }
@@ -395,6 +434,11 @@ impl Run {
             | Record::QueueClosed { .. }
             | Record::QueueBroken { .. }
             | Record::RunEnded { .. } => (None, None),
+        };
+        let reason = reason.map(|reason| self.without_secrets(reason));
+        let usage = match record {
+            Record::Exited { process, .. } => self.usages.remove(&process),
+            _ => None,
         };
         if let Record::Stopping { process, why } = record {
             self.lives.stopping(process, why);
@@ -407,6 +451,7 @@ impl Run {
             record,
             pid,
             reason,
+            usage,
         });
     }
 

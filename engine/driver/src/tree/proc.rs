@@ -14,10 +14,10 @@ use nix::unistd::getpid;
 use crate::exit::open_pidfd;
 
 /// A process id.
-pub(super) type Pid = i32;
+pub(crate) type Pid = i32;
 
 /// When a process was started, in clock ticks since the machine was.
-pub(super) type StartTime = u64;
+pub(crate) type StartTime = u64;
 
 /// More than the 52 numbers of a stat can fill, 20 digits each, and the name of 64 bytes at most.
 const STAT_BYTES_MAX: usize = 2048;
@@ -119,6 +119,15 @@ impl Process {
         }
         Ok(())
     }
+}
+
+/// When the living process that has this pid was started; `None` when there is none.
+///
+/// # Errors
+/// As [`Process::read`].
+pub(crate) fn started(pid: Pid) -> io::Result<Option<StartTime>> {
+    let process = Process::read(pid)?.filter(|process| process.living);
+    Ok(process.map(|process| process.start))
 }
 
 /// Reads a stat by one system call: it is asked for at each start.

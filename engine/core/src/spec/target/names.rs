@@ -4,15 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::{Role, Side, Target};
-use crate::diagnostic::{Code, Diagnostic, Related, Severity};
+use crate::diagnostic::{Diagnostic, Related, Severity, codes};
 use crate::id::{EventId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
 use crate::source::Span;
 use crate::spec::{Declared, Reference, Workflow};
-
-/// A name that nothing in the workflow has.
-pub const UNKNOWN_REFERENCE: Code = Code(201);
-/// A name of something that the place does not take.
-pub const WRONG_KIND: Code = Code(202);
 
 /// All names of a workflow.
 #[derive(Debug)]
@@ -93,16 +88,25 @@ impl<'a> Names<'a> {
         self.table.len()
     }
 
-    /// What `reference` stands for at a place that takes what `role` says.
+    /// What `reference` stands for at a place that takes what `role` says, or what is wrong with it.
     pub fn resolve(&self, role: Role, reference: &Reference) -> Result<Target, Diagnostic> {
         let target = self.look_up(&reference.name).ok_or_else(|| self.unknown(reference))?;
-        // A duplex pipe as a whole is no stream: its ends are.
-        let whole_duplex = role.is_stream() && self.is_duplex(&target);
-        if role.accepts(&target) && !whole_duplex {
+        if self.takes(role, &target) {
             Ok(target)
         } else {
             Err(self.wrong_kind(role, reference, &target))
         }
+    }
+
+    /// What `reference` stands for at a place that takes what `role` says, if it is right.
+    #[must_use]
+    pub fn find(&self, role: Role, reference: &Reference) -> Option<Target> {
+        self.look_up(&reference.name).filter(|target| self.takes(role, target))
+    }
+
+    /// Whether `role` takes `target`. A duplex pipe as a whole is no stream: its ends are.
+    fn takes(&self, role: Role, target: &Target) -> bool {
+        role.accepts(target) && !(role.is_stream() && self.is_duplex(target))
     }
 
     /// What `name` stands for, if anything: `count`, `count.2`, `talk.left`.
@@ -151,7 +155,7 @@ impl<'a> Names<'a> {
 
     fn unknown(&self, reference: &Reference) -> Diagnostic {
         let mut diagnostic = Diagnostic {
-            code: UNKNOWN_REFERENCE,
+            code: codes::UNKNOWN_REFERENCE,
             severity: Severity::Error,
             place: Some(reference.place),
             message: format!("there is no `{}` in this workflow", reference.name),
@@ -197,7 +201,7 @@ impl<'a> Names<'a> {
     fn wrong_kind(&self, role: Role, reference: &Reference, target: &Target) -> Diagnostic {
         let name = &reference.name;
         Diagnostic {
-            code: WRONG_KIND,
+            code: codes::WRONG_KIND,
             severity: Severity::Error,
             place: Some(reference.place),
             message: format!("`{name}` is {}; `{role}` takes {}", self.kind(target), role.takes()),

@@ -1,0 +1,72 @@
+//! A control group for a run: it holds the deputy and all that comes from it.
+//!
+//! Its name tells the guardian: when that has ended, what is in the group is left of a run whose guardians and engine
+//! were killed together, and the next run kills it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{AccessFlags, access};
+
+use crate::cgroup::{self, Hierarchy, Version};
+
+/// The group of a run.
+#[derive(Debug)]
+pub(super) struct Group {
+    path: PathBuf,
+}
+
+impl Group {
+    /// Makes an empty one below the group of this process.
+    pub(super) fn make() -> io::Result<Self> {
+        let own = unified()
+            .ok_or_else(|| io::Error::other("there is no cgroup hierarchy of version 2"))?
+            .own;
+        // Who moves a process needs to write here, too, as the nearest common ancestor: cgroups(7).
+        access(&own.join("cgroup.procs"), AccessFlags::W_OK)?;
+        let path = own.join(cgroup::own_name()?);
+        fs::create_dir(&path)?;
+        let group = Self { path };
+        if group.path.join("cgroup.kill").exists() {
+            return Ok(group);
+        }
+        group.end();
+        let why = "this kernel has no cgroup.kill (Linux 5.14 has)";
+        Err(io::Error::new(io::ErrorKind::Unsupported, why))
+    }
+
+    /// Puts this process into it, and with it all that it will start.
+    pub(super) fn enter(&self) -> io::Result<()> {
+        cgroup::write(&self.path.join("cgroup.procs"), "0")
+    }
+
+    /// Kills what is in it, and removes it.
+    pub(super) fn end(&self) {
+        bury(&self.path);
+    }
+}
+
+/// Kills what is left of runs that have no guardian any more, and removes the groups of engines that are no more.
+pub(super) fn bury_dead() {
+    for Hierarchy { own, top, .. } in cgroup::hierarchies() {
+        for folder in if own == top { vec![own] } else { vec![own, top] } {
+            for group in cgroup::dead(&folder) {
+                bury(&group);
+            }
+        }
+    }
+}
+
+/// Whoever is in the group is killed, and the group removed; when somebody is still dying, the next run removes it.
+fn bury(group: &Path) {
+    // A group of version 1 cannot be killed; those in it were its engine's, and the guardians have killed them.
+    let _ = cgroup::write(&group.join("cgroup.kill"), "1");
+    cgroup::remove(group);
+}
+
+fn unified() -> Option<Hierarchy> {
+    cgroup::hierarchies()
+        .into_iter()
+        .find(|hierarchy| hierarchy.version == Version::Two)
+}

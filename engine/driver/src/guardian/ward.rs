@@ -1,0 +1,230 @@
+//! One guardian and the process it watches.
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{self, AssertUnwindSafe};
+
+use forkyard_core::machine::Exit;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::signal::{SigHandler, SigSet, Signal, kill, raise, signal};
+use nix::unistd::{ForkResult, Pid, fork, getpid, setpgid};
+
+use super::{FAULT, tell};
+use crate::exit::{open_pidfd, reap};
+use crate::tree::{adopt_orphans, sweep_all};
+
+/// What asks a run to stop.
+pub(super) const STOP_SIGNALS: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+
+/// What suspends a run, what lets it go on, and what tells of another size of the terminal.
+const TERMINAL_SIGNALS: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGCONT, Signal::SIGWINCH];
+
+/// What makes an engine stop at once, suspended or not: the second stop signal does. Two different ones, since equal
+/// signals that wait to be taken are one.
+const AT_ONCE: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCONT];
+
+/// Whom a guardian watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ward {
+    /// The guardian watches the deputy.
+    Deputy,
+    /// The deputy watches the engine.
+    Engine,
+}
+
+impl Ward {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Deputy => "guardian of the engine",
+            Self::Engine => "engine",
+        }
+    }
+}
+
+/// The process above: readable once it has ended. Its pid would say nothing across the border of a namespace.
+pub(super) struct Above(OwnedFd);
+
+impl Above {
+    /// This process, for the one below.
+    fn own() -> io::Result<Self> {
+        open_pidfd(getpid().as_raw()).map(Self)
+    }
+
+    fn is_gone(&self) -> bool {
+        let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    }
+}
+
+/// Runs `work` in a child process, watches it, and clears up after it. Returns the exit code of the child, or 3 when
+/// it panicked or was killed. `above` watches this process in its turn; when it is gone, the child has to end at once.
+pub(super) fn watch_over(ward: Ward, above: Option<Above>, work: impl FnOnce(Above) -> i32) -> i32 {
+    match start(ward, above, work) {
+        Ok(guard) => match guard.watch() {
+            Ok(exit) => guard.finish(exit),
+            Err(error) => guard.fault(&error),
+        },
+        Err(error) => {
+            tell(&format!("cannot start the {}: {error}", ward.word()));
+            FAULT
+        }
+    }
+}
+
+/// A guardian at its post.
+struct Guard {
+    ward: Ward,
+    pid: Pid,
+    /// Blocked in this process, and waited for.
+    signals: SigSet,
+    above: Option<Above>,
+}
+
+fn start(ward: Ward, above: Option<Above>, work: impl FnOnce(Above) -> i32) -> io::Result<Guard> {
+    adopt_orphans()?;
+    let signals = block_signals()?;
+    let own = Above::own()?;
+    // SAFETY: this process has one thread, so the child may do what it likes.
+    match unsafe { fork() }? {
+        ForkResult::Parent { child } => Ok(Guard {
+            ward,
+            pid: child,
+            signals,
+            above,
+        }),
+        ForkResult::Child => run(ward, own, work),
+    }
+}
+
+/// Blocks what a guardian waits for. A signal that is ignored (`nohup`) is left out: it stays ignored.
+fn block_signals() -> Result<SigSet, Errno> {
+    // SAFETY: no handler is installed. Were SIGCHLD ignored by inheritance, exits could not be taken.
+    unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGCHLD);
+    let forwarded = STOP_SIGNALS.into_iter().chain(TERMINAL_SIGNALS);
+    signals.extend(forwarded.filter(|&signal| !is_ignored(signal)));
+    signals.thread_block()?;
+    Ok(signals)
+}
+
+fn is_ignored(signal: Signal) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: only the present action is asked for, and all zero is a valid one.
+    unsafe {
+        libc::sigaction(signal as libc::c_int, std::ptr::null(), action.as_mut_ptr());
+        action.assume_init().sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// The child, from its first instruction to its last.
+fn run(ward: Ward, above: Above, work: impl FnOnce(Above) -> i32) -> ! {
+    let code = match settle(ward, &above) {
+        // A panic has been reported by its hook; the guardian clears up.
+        Ok(()) => panic::catch_unwind(AssertUnwindSafe(|| work(above))).unwrap_or(FAULT),
+        Err(errno) => {
+            tell(&format!("cannot set up the {}: {}", ward.word(), errno.desc()));
+            FAULT
+        }
+    };
+    // Whoever read our output may be gone; the code is what counts.
+    let _ = io::stdout().flush();
+    // SAFETY: the process ends here. What would run at exit belongs to the guardian's copy of this memory.
+    unsafe { libc::_exit(code) }
+}
+
+/// Makes the child what it has to be, before it starts anything.
+fn settle(ward: Ward, above: &Above) -> Result<(), Errno> {
+    setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+    prctl::set_pdeathsig(Signal::SIGTERM)?;
+    if above.is_gone() {
+        // It ended before the signal was asked for.
+        return Err(Errno::ESRCH);
+    }
+    // SAFETY: no handler is installed. The child is not in the terminal's foreground, yet it writes there.
+    unsafe { signal(Signal::SIGTTOU, SigHandler::SigIgn) }?;
+    match ward {
+        // It takes them one by one, as its guardian does.
+        Ward::Deputy => Ok(()),
+        Ward::Engine => {
+            adopt_orphans()?;
+            // The engine waits for SIGCONT when it has been suspended.
+            SigSet::from_iter([Signal::SIGCONT]).thread_set_mask()
+        }
+    }
+}
+
+impl Guard {
+    /// Forwards signals to the child until it has ended.
+    fn watch(&self) -> io::Result<Exit> {
+        let pidfd: OwnedFd = open_pidfd(self.pid.as_raw())?;
+        loop {
+            if let Some(exit) = reap(pidfd.as_fd())? {
+                return Ok(exit);
+            }
+            match self.signals.wait() {
+                Ok(Signal::SIGCHLD) | Err(Errno::EINTR) => {}
+                // The child has not been reaped: its pid is its own.
+                Ok(signal) => self.forward(signal)?,
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    fn forward(&self, signal: Signal) -> Result<(), Errno> {
+        if self.above.as_ref().is_some_and(Above::is_gone) {
+            return AT_ONCE.into_iter().try_for_each(|signal| kill(self.pid, signal));
+        }
+        kill(self.pid, signal)?;
+        match (self.ward, signal) {
+            // The shell, which watches the guardian, is to see that the run is suspended.
+            (Ward::Deputy, Signal::SIGTSTP) => raise(Signal::SIGSTOP),
+            (Ward::Deputy | Ward::Engine, _) => Ok(()),
+        }
+    }
+
+    /// What is left to do, and the exit code, once the child has ended.
+    fn finish(&self, exit: Exit) -> i32 {
+        let swept = sweep();
+        let number = match exit {
+            Exit::Code(code) => return code,
+            Exit::Signal(number) => number,
+        };
+        match Signal::try_from(number) {
+            // It came before the engine could handle it, hence before it had started anything.
+            Ok(stop) if STOP_SIGNALS.contains(&stop) => 128 + number,
+            Ok(signal) => self.tell_killed(signal.as_str(), swept),
+            Err(_) => self.tell_killed(&format!("signal {number}"), swept),
+        }
+    }
+
+    fn tell_killed(&self, signal: &str, swept: bool) -> i32 {
+        let rest = if swept {
+            "; everything it had started has been stopped"
+        } else {
+            ""
+        };
+        tell(&format!("the {} was killed ({signal}){rest}", self.ward.word()));
+        FAULT
+    }
+
+    /// The guardian itself cannot go on: without it there must be nobody below it.
+    fn fault(&self, error: &io::Error) -> i32 {
+        tell(&format!("cannot watch the {}: {error}", self.ward.word()));
+        // It is our child, dead or alive, and has not been reaped.
+        let _ = kill(self.pid, Signal::SIGKILL);
+        sweep();
+        FAULT
+    }
+}
+
+/// Kills all that is left of the run.
+fn sweep() -> bool {
+    let swept = sweep_all();
+    if !swept {
+        tell("some processes of the run do not die even by SIGKILL: they hang in the kernel");
+    }
+    swept
+}
