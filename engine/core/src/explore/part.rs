@@ -304,6 +304,7 @@ impl<'a> Selection<'a> {
         Plan {
             name: whole.name.clone(),
             timeout: None,
+            on_deadlock: whole.on_deadlock,
             pipefail: whole.pipefail,
             on_deadlock: whole.on_deadlock,
             processes: self
