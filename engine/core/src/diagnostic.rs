@@ -23,9 +23,9 @@ pub use github::annotations;
 pub use json::{json_text, list, to_json};
 pub use junit::to_junit;
 pub use policy::{Allowed, Judgement, Policy, judge, without_allowed};
+pub use render::{Style, render, render_all};
 pub use report::{Kept, Report};
 pub use sarif::to_sarif;
-pub use render::{Style, render, render_all};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]

@@ -61,7 +61,10 @@ impl Files {
     /// The text of a place; empty for one that lies outside of the file.
     #[must_use]
     pub fn text(&self, span: Span) -> &str {
-        self.of(span).text.get(span.start as usize..span.end as usize).unwrap_or("")
+        self.of(span)
+            .text
+            .get(span.start as usize..span.end as usize)
+            .unwrap_or("")
     }
 
     /// The file that `span` lies in.

@@ -51,7 +51,11 @@ pub struct Permission {
 #[must_use]
 pub fn can_be_allowed(rule: &Rule) -> bool {
     let is_language = rule.code.0 < 200 && rule.severity == Severity::Error;
-    !is_language && !matches!(rule.code, codes::UNKNOWN_REFERENCE | codes::WRONG_KIND | codes::NOT_BUILT)
+    !is_language
+        && !matches!(
+            rule.code,
+            codes::UNKNOWN_REFERENCE | codes::WRONG_KIND | codes::NOT_BUILT
+        )
 }
 
 impl Allows {
@@ -88,7 +92,10 @@ impl Allows {
         let Some((_, ALLOW)) = verb else {
             let place = verb.map_or(remark, |(place, _)| place);
             let found = verb.map_or("nothing", |(_, word)| word);
-            self.misunderstood(place, &format!("expected `allow` after `forkyard:`; found `{}`", excerpt(found)));
+            self.misunderstood(
+                place,
+                &format!("expected `allow` after `forkyard:`; found `{}`", excerpt(found)),
+            );
             return;
         };
         let mut codes = Vec::new();
@@ -125,7 +132,11 @@ impl Allows {
             let known = super::catalogue().iter().map(|rule| rule.code.to_string());
             let known: Vec<String> = known.collect();
             let near = nearest(&word.to_ascii_uppercase(), known.iter().map(String::as_str)).map(str::to_owned);
-            let finding = self.warn(codes::UNKNOWN_ALLOWED, place, &format!("there is no code `{}`", excerpt(word)));
+            let finding = self.warn(
+                codes::UNKNOWN_ALLOWED,
+                place,
+                &format!("there is no code `{}`", excerpt(word)),
+            );
             if let Some(near) = near {
                 finding.help(format!("did you mean `{near}`?"));
             }
@@ -149,7 +160,11 @@ impl Allows {
                 self.files.entry((file, rule.code)).or_insert(index);
             }
             Scope::Line { file, start, end } => {
-                self.lines.entry((file, start)).or_insert((end, Vec::new())).1.push(index);
+                self.lines
+                    .entry((file, start))
+                    .or_insert((end, Vec::new()))
+                    .1
+                    .push(index);
             }
         }
     }
@@ -179,7 +194,10 @@ impl Allows {
 
     /// What is wrong with the comments: all of it, and of a workflow that is `whole` also which of them silence nothing.
     pub fn complaints(&mut self, whole: bool) -> Vec<Diagnostic> {
-        let unused = self.list.iter().filter(|allow| whole && !allow.used && is_always_found(allow.code));
+        let unused = self
+            .list
+            .iter()
+            .filter(|allow| whole && !allow.used && is_always_found(allow.code));
         let unused: Vec<(Span, Code)> = unused.map(|allow| (allow.place, allow.code)).collect();
         for (place, code) in unused {
             self.warn(codes::UNUSED_ALLOW, place, &format!("nothing of {code} is found here"))
@@ -226,7 +244,9 @@ impl Scope {
         if (remark.start as usize) < head {
             return Self::File(remark.file);
         }
-        let line = text[..remark.start as usize].rfind('\n').map_or(0, |newline| newline + 1);
+        let line = text[..remark.start as usize]
+            .rfind('\n')
+            .map_or(0, |newline| newline + 1);
         if !is_blank(&text[line..remark.start as usize]) {
             return Self::line(remark.file, text, line);
         }

@@ -56,7 +56,11 @@ fn annotation(found: &Diagnostic, report: &Report) -> String {
         None => found.code.to_string(),
         Some(rule) => format!("{} {}", rule.code, rule.title),
     };
-    format!("::{command} {place},title={}::{}", property(&title), data(&message(found, report.files)))
+    format!(
+        "::{command} {place},title={}::{}",
+        property(&title),
+        data(&message(found, report.files))
+    )
 }
 
 fn message(found: &Diagnostic, files: &Files) -> String {
@@ -74,7 +78,10 @@ fn message(found: &Diagnostic, files: &Files) -> String {
 
 /// What follows `::`.
 fn data(text: &str) -> String {
-    visible(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    visible(text)
+        .replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
 }
 
 /// What follows `=`.

@@ -23,7 +23,8 @@ pub fn to_junit(reports: &[Report]) -> String {
     let suites: Vec<Suite> = reports.iter().map(Suite::of).collect();
     let sum = |count: fn(&Suite) -> usize| suites.iter().map(count).sum::<usize>();
     let totals = counts(sum(|it| it.tests), sum(|it| it.failures), sum(|it| it.errors));
-    let mut xml = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"forkyard check\" {totals}>\n");
+    let mut xml =
+        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"forkyard check\" {totals}>\n");
     for suite in &suites {
         let totals = counts(suite.tests, suite.failures, suite.errors);
         // Writing to a string cannot fail.
@@ -156,9 +157,17 @@ mod tests {
             readable: true,
         };
         let xml = to_junit(&[report]);
-        assert!(xml.contains("<testsuite name=\"a&amp;b.yaml\" tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"0\">"));
-        assert!(xml.contains("<failure type=\"FY210\" message=\"`queues` is wrong\">error[FY210]"), "{xml}");
-        assert!(xml.contains("<system-out>warning[FY270]: &lt;\u{FFFD}&gt;&#10;"), "{xml}");
+        assert!(
+            xml.contains("<testsuite name=\"a&amp;b.yaml\" tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"0\">")
+        );
+        assert!(
+            xml.contains("<failure type=\"FY210\" message=\"`queues` is wrong\">error[FY210]"),
+            "{xml}"
+        );
+        assert!(
+            xml.contains("<system-out>warning[FY270]: &lt;\u{FFFD}&gt;&#10;"),
+            "{xml}"
+        );
         report.findings = &[];
         assert!(to_junit(&[report]).contains("    <testcase name=\"check\" classname=\"a&amp;b.yaml\"/>\n"));
     }
@@ -175,6 +184,9 @@ mod tests {
             readable: false,
         };
         let xml = to_junit(&[report]);
-        assert!(xml.contains("<error type=\"FY006\"") && xml.contains("failures=\"0\" errors=\"1\""), "{xml}");
+        assert!(
+            xml.contains("<error type=\"FY006\"") && xml.contains("failures=\"0\" errors=\"1\""),
+            "{xml}"
+        );
     }
 }

@@ -78,7 +78,10 @@ pub(super) fn is_allowable(found: &Diagnostic) -> bool {
 #[must_use]
 pub fn without_allowed(found: Vec<Diagnostic>, files: &Files) -> Vec<Diagnostic> {
     let mut allows = Allows::of(files);
-    found.into_iter().filter(|found| allows.permission(found).is_none()).collect()
+    found
+        .into_iter()
+        .filter(|found| allows.permission(found).is_none())
+        .collect()
 }
 
 #[cfg(test)]

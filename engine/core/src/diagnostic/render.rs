@@ -62,7 +62,12 @@ pub fn render(diagnostic: &Diagnostic, files: &Files, style: Style) -> String {
             Some(harmless(&related.message)),
         );
     }
-    if let Some(more) = diagnostic.related.len().checked_sub(PLACES_MAX).filter(|&more| more > 0) {
+    if let Some(more) = diagnostic
+        .related
+        .len()
+        .checked_sub(PLACES_MAX)
+        .filter(|&more| more > 0)
+    {
         group = group.element(Level::NOTE.message(format!("and {more} more places")));
     }
     let has_place = diagnostic.place.is_some() || !diagnostic.related.is_empty();

@@ -123,12 +123,17 @@ fn result(found: &Diagnostic, allowed: Option<&Allowed>, twin: u32, report: &Rep
     };
     let mut result = about(found.code, found.severity, &message);
     result["locations"] = json!([location(report, found.place)]);
-    let related = found.related.iter().take(PLACES_MAX).enumerate().map(|(index, related)| {
-        let mut place = location(report, Some(related.place));
-        place["id"] = (index + 1).into();
-        place["message"] = json!({ "text": visible(&related.message) });
-        place
-    });
+    let related = found
+        .related
+        .iter()
+        .take(PLACES_MAX)
+        .enumerate()
+        .map(|(index, related)| {
+            let mut place = location(report, Some(related.place));
+            place["id"] = (index + 1).into();
+            place["message"] = json!({ "text": visible(&related.message) });
+            place
+        });
     result["relatedLocations"] = related.collect();
     result["partialFingerprints"] = json!({ "forkyardFinding/v1": fingerprint(found, twin, report) });
     if let Some(allowed) = allowed {
@@ -193,7 +198,9 @@ fn fingerprint(found: &Diagnostic, twin: u32, report: &Report) -> String {
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     let path = found.place.map_or(report.path, |place| &report.files.of(place).path);
     let text = format!("{}\0{path}\0{}\0{twin}", found.code, found.message);
-    let hash = text.bytes().fold(BASIS, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
+    let hash = text
+        .bytes()
+        .fold(BASIS, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
     format!("{hash:016x}")
 }
 
@@ -201,8 +208,8 @@ fn fingerprint(found: &Diagnostic, twin: u32, report: &Report) -> String {
 mod tests {
     use super::*;
     use crate::diagnostic::tests_support::{found, named, related};
-    use crate::source::Files;
     use crate::diagnostic::{Permission, codes};
+    use crate::source::Files;
 
     fn report<'a>(files: &'a Files, findings: &'a [Diagnostic], allowed: &'a [Allowed]) -> Report<'a> {
         Report {
@@ -223,7 +230,9 @@ mod tests {
         let run = &log["runs"][0];
         let result = &run["results"][0];
         let rules = run["tool"]["driver"]["rules"].as_array().expect("there are rules");
-        let index = result["ruleIndex"].as_u64().and_then(|index| usize::try_from(index).ok());
+        let index = result["ruleIndex"]
+            .as_u64()
+            .and_then(|index| usize::try_from(index).ok());
         let rule = &rules[index.expect("the rule is listed")];
         assert_eq!((&rule["id"], &result["ruleId"]), (&json!("FY270"), &json!("FY270")));
         assert_eq!(rule["name"], "DeclarationIsNotUsed");
@@ -254,8 +263,14 @@ mod tests {
         let log = to_sarif(&[report(&files, &[], &allowed)]);
         let results = &log["runs"][0]["results"];
         let first = &results[0]["suppressions"][0];
-        assert_eq!((&first["kind"], &first["justification"]), (&json!("inSource"), &json!("it is for later")));
-        assert_eq!(first["location"]["physicalLocation"]["artifactLocation"]["uri"], "file:///w.yaml");
+        assert_eq!(
+            (&first["kind"], &first["justification"]),
+            (&json!("inSource"), &json!("it is for later"))
+        );
+        assert_eq!(
+            first["location"]["physicalLocation"]["artifactLocation"]["uri"],
+            "file:///w.yaml"
+        );
         assert_eq!(results[1]["suppressions"], json!([{ "kind": "external" }]));
         assert_ne!(results[0]["partialFingerprints"], results[1]["partialFingerprints"]);
     }

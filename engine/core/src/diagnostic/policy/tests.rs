@@ -47,9 +47,14 @@ locks:
 fn a_comment_at_the_top_holds_for_the_file() {
     let text = "# A workflow.\n# forkyard: allow FY270\n---\nprocesses: {a: {run: x}}\nlocks: {one: {}, two: {}}\n";
     assert_eq!(counts(text), NOTHING);
-    let below = text.replace("# forkyard: allow FY270\n", "").replace("locks", "# forkyard: allow FY270\nlocks");
+    let below = text
+        .replace("# forkyard: allow FY270\n", "")
+        .replace("locks", "# forkyard: allow FY270\nlocks");
     assert_eq!(counts(&below), NOTHING);
-    let too_late = format!("{}# forkyard: allow FY270\n", text.replace("# forkyard: allow FY270\n", ""));
+    let too_late = format!(
+        "{}# forkyard: allow FY270\n",
+        text.replace("# forkyard: allow FY270\n", "")
+    );
     assert_eq!(counts(&too_late), ["FY270 4:9", "FY270 4:18", "FY131 5:19"]);
 }
 
@@ -93,7 +98,11 @@ fn a_comment_that_does_nothing_is_told() {
         ("# forkyard:", "FY133 2:1"),
     ];
     for (comment, expected) in complaints {
-        assert_eq!(counts(&format!("processes:\n{comment}\n  a: {{run: x}}\n")), [expected], "{comment}");
+        assert_eq!(
+            counts(&format!("processes:\n{comment}\n  a: {{run: x}}\n")),
+            [expected],
+            "{comment}"
+        );
     }
     // What the machine lacks is not looked for here, and a search for deadlocks may end early.
     assert_eq!(counts("processes:\n# forkyard: allow FY301\n  a: {run: x}\n"), NOTHING);
@@ -119,7 +128,10 @@ fn errors_of_the_language_and_names_that_stand_for_nothing_stay() {
 fn an_error_of_the_graph_can_be_allowed() {
     let text = "processes:\n  a: {run: x, after: b}\n  b: {run: x, after: a}\n";
     assert_eq!(counts(text), ["FY210 2:22"]);
-    assert_eq!(counts(&text.replace("  a:", "  # forkyard: allow FY210\n  a:")), NOTHING);
+    assert_eq!(
+        counts(&text.replace("  a:", "  # forkyard: allow FY210\n  a:")),
+        NOTHING
+    );
 }
 
 #[test]

@@ -24,7 +24,9 @@ pub(super) fn remarks(file: u32, text: &str) -> Vec<Span> {
     for hash in hashes.iter().filter(|hash| !hash.in_text) {
         // Of the marks of a line the first begins the comment; what follows is said in it.
         if commented_line.replace(hash.line) != Some(hash.line) && hash.addressed {
-            let end = text[hash.at..].find(['\n', '\r']).map_or(text.len(), |end| hash.at + end);
+            let end = text[hash.at..]
+                .find(['\n', '\r'])
+                .map_or(text.len(), |end| hash.at + end);
             found.push(Span::between(file, hash.at, end));
         }
     }
@@ -120,7 +122,9 @@ mod tests {
 
     fn found(text: &str) -> Vec<&str> {
         let spans = remarks(0, text).into_iter();
-        spans.map(|span| &text[span.start as usize..span.end as usize]).collect()
+        spans
+            .map(|span| &text[span.start as usize..span.end as usize])
+            .collect()
     }
 
     #[test]
