@@ -306,7 +306,6 @@ impl<'a> Selection<'a> {
             timeout: None,
             on_deadlock: whole.on_deadlock,
             pipefail: whole.pipefail,
-            on_deadlock: whole.on_deadlock,
             processes: self
                 .processes
                 .old()
