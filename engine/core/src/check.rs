@@ -7,6 +7,7 @@ mod channels;
 mod conditions;
 mod cycles;
 mod daemons;
+mod deadlock;
 mod events;
 mod files;
 mod knots;
@@ -17,7 +18,9 @@ mod resources;
 mod steps;
 mod together;
 mod unused;
+mod written;
 
+pub use self::deadlock::{DeadlockVerdict, Deadlocks, deadlocks};
 use self::order::{Facts, Order, Party};
 use crate::diagnostic::{Code, Diagnostic, Related, Severity, codes, in_order};
 use crate::graph::{Graph, Resolved, Touches};
@@ -78,6 +81,8 @@ const RULES_OF_WHOLE: &[Rule] = &[
     daemons::are_not_waited_for_by_mistake,
     daemons::take_all_that_is_sent,
     unused::declarations,
+    written::no_secret_in_clear,
+    written::parts_end_before_the_run,
     unused::there_is_work,
 ];
 

@@ -75,7 +75,7 @@ pub(crate) fn body(
         waits: edge::references(fields.waits.as_ref()),
         daemon: fields.daemon.unwrap_or(false),
         ready: fields.ready.is_some(),
-        timeout: fields.timeout.as_ref().map(|timeout| timeout.0),
+        timeout: fields.timeout.as_ref().map(|timeout| (timeout.value.0, timeout.place)),
         stop: stop(fields.stop.as_ref(), findings),
         success: success(fields),
         on_failure: fields.on_failure,

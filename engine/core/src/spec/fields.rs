@@ -76,7 +76,7 @@ pub(crate) struct Fields {
     /// When it is started again.
     pub restart: Option<Spanned<TextOr<RestartFields>>>,
     /// How long it may run.
-    pub timeout: Option<Period>,
+    pub timeout: Option<Spanned<Period>>,
     /// How it is stopped.
     pub stop: Option<StopFields>,
     /// How its readiness is seen.

@@ -48,6 +48,10 @@ pub struct Workflow {
     /// Processes whose `if` was false, and processes with `each: []` or `replicas: 0`: declared, but no instance
     /// runs. A wait for one is satisfied at once; its touches do not count.
     pub absent: Vec<Declared>,
+    /// Params of the workflow, and of templates that are used, that nothing mentions.
+    pub unused_params: Vec<Declared>,
+    /// Variables of `env` that hold a secret, written out in a file.
+    pub clear_secrets: Vec<Declared>,
     /// Keys that are understood but whose behaviour is not built yet; `run` refuses them.
     pub unbuilt: Vec<Unbuilt>,
 }
@@ -76,7 +80,7 @@ pub struct Unbuilt {
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// `timeout` of the whole run.
-    pub timeout: Option<Duration>,
+    pub timeout: Option<(Duration, Span)>,
     /// What a failure does where the process does not say so itself.
     pub on_failure: OnFailure,
     /// `on_deadlock`: what becomes of the run when some wait for each other for ever.
@@ -207,7 +211,7 @@ pub struct Body {
     /// Whether it has `ready`: its readiness can be waited for, though how to see it is not built yet.
     pub ready: bool,
     /// `timeout`; of a pool: of each task.
-    pub timeout: Option<Duration>,
+    pub timeout: Option<(Duration, Span)>,
     /// `stop`.
     pub stop: Stop,
     /// `success`: the exit codes that mean success.
