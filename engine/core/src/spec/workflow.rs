@@ -398,6 +398,7 @@ pub struct Rotate {
 
 /// `when_full` of `log`: what happens to lines on their way to a screen that takes none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum WhenFull {
     /// After a second they are left out there, and counted; the log has them.
