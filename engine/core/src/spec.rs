@@ -29,6 +29,7 @@ mod params;
 mod partial;
 mod pool;
 mod process;
+mod protocol;
 mod resolve;
 mod resource;
 mod stream;
@@ -39,6 +40,7 @@ pub mod workflow;
 mod yaml;
 
 pub use partial::{Doubt, Partial};
+pub use protocol::{Protocol, ProtocolStep, ProtocolVerb};
 pub use values::duration;
 pub use workflow::*;
 

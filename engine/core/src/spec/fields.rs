@@ -112,6 +112,8 @@ pub(crate) struct Fields {
     pub sets: Option<Names>,
     /// Events it waits for.
     pub waits: Option<Names>,
+    /// What it does by itself, step by step.
+    pub protocol: Option<Any>,
     /// The pool in whose slots it runs.
     pub pool: Option<Spanned<Text>>,
     /// How many workers, or slots.
