@@ -113,6 +113,8 @@ pub(crate) struct Fields {
     pub sets: Option<Names>,
     /// Events that it waits for itself.
     pub waits: Option<Names>,
+    /// What it does by itself, step by step.
+    pub protocol: Option<Any>,
     /// The pool in whose slots it runs.
     pub pool: Option<Spanned<Text>>,
     /// How many workers, or slots, there are; by default as many as CPUs.

@@ -206,6 +206,8 @@ pub struct Body {
     pub sets: Vec<Reference>,
     /// `waits`.
     pub waits: Vec<Reference>,
+    /// `protocol`.
+    pub protocol: Option<super::Protocol>,
     /// `daemon`.
     pub daemon: bool,
     /// Whether it has `ready`: its readiness can be waited for, though how to see it is not built yet.
