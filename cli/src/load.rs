@@ -18,8 +18,8 @@ use crate::screen::{self, When};
 /// The workflow to take when none is named.
 const FILE_DEFAULT: &str = "forkyard.yaml";
 
-/// A workflow file may have so many bytes (64 MiB); the language page has the same limit.
-const FILE_BYTES_MAX: u64 = 64 << 20;
+/// A workflow file may have so many bytes (256 MiB); the language page has the same limit.
+const FILE_BYTES_MAX: u64 = 256 << 20;
 
 /// Which workflow, and with which params.
 #[derive(Clone, Debug, clap::Args)]
