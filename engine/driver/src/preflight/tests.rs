@@ -28,6 +28,7 @@ fn program(name: &str) -> Program {
 
 fn body(name: &str) -> Body {
     Body {
+        protocol: None,
         run: Some(program(name)),
         cwd: None,
         env: BTreeMap::new(),
