@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use forkyard_core::check;
-use forkyard_core::diagnostic::{self, Allowed, Diagnostic, Policy, Style};
+use forkyard_core::diagnostic::{self, Allowed, Diagnostic, Policy, Severity, Style};
 use forkyard_core::source::Files;
 use forkyard_core::spec::{self, Loader, Request, Workflow};
 
@@ -82,11 +82,17 @@ impl Overrides {
 
     /// Reads and checks the workflow that `paths` make up.
     pub fn load(&self, paths: &[String]) -> Loaded {
-        self.load_by(&Policy::default(), paths)
+        self.load_by(&Policy::default(), paths, |_, _| Vec::new())
     }
 
-    /// The same, with what who asks wants of the findings.
-    pub fn load_by(&self, policy: &Policy, paths: &[String]) -> Loaded {
+    /// The same, with what who asks wants of the findings, and `more` that it says of a workflow without an error and
+    /// its folder.
+    pub fn load_by(
+        &self,
+        policy: &Policy,
+        paths: &[String],
+        more: impl FnOnce(&Workflow, &Path) -> Vec<Diagnostic>,
+    ) -> Loaded {
         let environment: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .collect();
@@ -107,6 +113,9 @@ impl Overrides {
             (None, Some(partial)) => check::check_partial(partial),
             (None, None) => Vec::new(),
         });
+        if let Some(workflow) = read.workflow.as_ref().filter(|_| is_sound(&read.diagnostics)) {
+            read.diagnostics.extend(more(workflow, &folder_of(&names)));
+        }
         let judgement = diagnostic::judge(read.diagnostics, &read.files, policy, is_whole(read.workflow.as_ref()));
         Loaded {
             path: names.first().cloned().unwrap_or_default(),
@@ -124,16 +133,26 @@ fn is_whole(workflow: Option<&Workflow>) -> bool {
     workflow.is_some_and(|workflow| workflow.absent.is_empty())
 }
 
+fn is_sound(found: &[Diagnostic]) -> bool {
+    found.iter().all(|found| found.severity != Severity::Error)
+}
+
+/// The folder that relative paths start from in a workflow of these files.
+fn folder_of(paths: &[String]) -> PathBuf {
+    let first = paths.first().map_or("", String::as_str);
+    let parent = Path::new(first).parent().unwrap_or(Path::new(""));
+    let parent = if parent.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        parent
+    };
+    fs::canonicalize(parent).unwrap_or_else(|_| parent.to_owned())
+}
+
 impl Loaded {
     /// The folder that relative paths in the workflow start from.
     pub fn folder(&self) -> PathBuf {
-        let parent = Path::new(&self.path).parent().unwrap_or(Path::new(""));
-        let parent = if parent.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            parent
-        };
-        fs::canonicalize(parent).unwrap_or_else(|_| parent.to_owned())
+        folder_of(std::slice::from_ref(&self.path))
     }
 
     /// All findings as text for `stream`.

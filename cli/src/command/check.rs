@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use forkyard_core::diagnostic::{
@@ -11,6 +11,7 @@ use forkyard_core::diagnostic::{
 };
 use forkyard_core::source::Files;
 use forkyard_core::spec::Workflow;
+use forkyard_driver::preflight;
 
 use crate::exit;
 use crate::failure::Failure;
@@ -114,7 +115,11 @@ impl Args {
         let policy = self.policy()?;
         if self.workflows.is_empty() {
             let paths = self.overrides.paths(None)?;
-            return Ok(vec![Checked::of(self.overrides.load_by(&policy, &paths))]);
+            return Ok(vec![Checked::of(self.overrides.load_by(
+                &policy,
+                &paths,
+                on_this_machine,
+            ))]);
         }
         let mut checked = Vec::new();
         let mut included = BTreeSet::new();
@@ -123,7 +128,7 @@ impl Args {
                 Input::Nothing { named, message } => checked.push((false, Checked::nothing(named, message))),
                 Input::File { path, found } => {
                     let paths = self.overrides.paths(Some(&path))?;
-                    let loaded = self.overrides.load_by(&policy, &paths);
+                    let loaded = self.overrides.load_by(&policy, &paths, on_this_machine);
                     included.extend(included_by(&loaded, paths.len()));
                     checked.push((found, Checked::of(loaded)));
                 }
@@ -154,6 +159,11 @@ impl Args {
         }
         Ok(policy)
     }
+}
+
+/// What this machine lacks for a workflow, which may be run on another.
+fn on_this_machine(workflow: &Workflow, folder: &Path) -> Vec<Diagnostic> {
+    preflight::look(workflow, folder, std::env::var_os("PATH").as_deref())
 }
 
 /// The files that a workflow of `named` files includes.

@@ -310,7 +310,10 @@ impl Broker {
         let wait = |(ticket, parked): (&Ticket, &Parked)| ClientWait {
             ticket: *ticket,
             connection: parked.connection,
-            pid: self.connections.get(&parked.connection).and_then(|connection| connection.peer),
+            pid: self
+                .connections
+                .get(&parked.connection)
+                .and_then(|connection| connection.peer),
             is_timed: parked.is_timed,
         };
         self.parked.iter().map(wait).collect()

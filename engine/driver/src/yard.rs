@@ -43,9 +43,9 @@ use queue::Queue;
 pub use queue::QueueCounts;
 pub use request::{Held, Refusal, Reply, Request, Slot, Ticket, Trouble};
 use semaphore::Semaphore;
-pub use waits::{Parked, Sleeper};
 pub use waiting::Place;
 use waiting::Waiting;
+pub use waits::{Parked, Sleeper};
 
 /// A channel has room for so many processes besides those of the workflow: workers that a program starts and that
 /// each use it.

@@ -90,7 +90,10 @@ impl Queue {
     /// Whether it has as many items as it may have; not once it is ending.
     pub(super) fn is_full(&self) -> bool {
         let capacity = self.mapped.capacity();
-        self.ending.wanted.is_none() && !self.post.is_damaged() && capacity > 0 && self.mapped.glance().ready >= capacity
+        self.ending.wanted.is_none()
+            && !self.post.is_damaged()
+            && capacity > 0
+            && self.mapped.glance().ready >= capacity
     }
 
     pub(super) fn counts(&self) -> QueueCounts {

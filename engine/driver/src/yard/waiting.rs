@@ -74,7 +74,9 @@ impl Waiting {
     }
 
     pub(super) fn parked(&self) -> impl Iterator<Item = (Ticket, Slot, Place)> {
-        self.parked.iter().map(|(ticket, (slot, place))| (*ticket, *slot, *place))
+        self.parked
+            .iter()
+            .map(|(ticket, (slot, place))| (*ticket, *slot, *place))
     }
 
     pub(super) fn has_replies(&self) -> bool {

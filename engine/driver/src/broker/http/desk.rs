@@ -62,7 +62,11 @@ impl Desk {
             return Ok(());
         }
         self.close().await;
-        let opened = self.door.open(Manner::Http, self.peer).await.ok_or_else(Refusal::ended)?;
+        let opened = self
+            .door
+            .open(Manner::Http, self.peer)
+            .await
+            .ok_or_else(Refusal::ended)?;
         self.session = Some(Session {
             opened,
             token: token.to_owned(),
