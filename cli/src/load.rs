@@ -5,9 +5,11 @@ use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use forkyard_core::check;
+use forkyard_core::check::{self, DeadlockVerdict, Deadlocks};
 use forkyard_core::diagnostic::{self, Allowed, Diagnostic, Policy, Severity, Style};
+use forkyard_core::plan;
 use forkyard_core::source::Files;
 use forkyard_core::spec::{self, Loader, Request, Workflow};
 
@@ -60,6 +62,8 @@ pub struct Loaded {
     pub allowed: Vec<Allowed>,
     /// Whether every file could be read, and was YAML.
     pub readable: bool,
+    /// What is known about its deadlocks; `None` when there are errors.
+    pub deadlocks: Option<DeadlockVerdict>,
 }
 
 impl Overrides {
@@ -80,17 +84,18 @@ impl Overrides {
         Ok(paths)
     }
 
-    /// Reads and checks the workflow that `paths` make up.
-    pub fn load(&self, paths: &[String]) -> Loaded {
-        self.load_by(&Policy::default(), paths, |_, _| Vec::new())
+    /// Reads and checks the workflow that `paths` make up. Deadlocks are looked for as long as `explore` at most.
+    pub fn load(&self, paths: &[String], explore: Duration) -> Loaded {
+        self.load_by(&Policy::default(), paths, explore, |_, _| Vec::new())
     }
 
-    /// The same, with what who asks wants of the findings, and `more` that it says of a workflow without an error and
-    /// its folder.
+    /// The same, with what who asks wants of the findings, and what it has to say itself of a workflow without an error
+    /// and its folder.
     pub fn load_by(
         &self,
         policy: &Policy,
         paths: &[String],
+        explore: Duration,
         more: impl FnOnce(&Workflow, &Path) -> Vec<Diagnostic>,
     ) -> Loaded {
         let environment: BTreeMap<String, String> = std::env::vars_os()
@@ -113,6 +118,12 @@ impl Overrides {
             (None, Some(partial)) => check::check_partial(partial),
             (None, None) => Vec::new(),
         });
+        let deadlocks = read
+            .workflow
+            .as_ref()
+            .and_then(|workflow| look_for_deadlocks(workflow, &read.diagnostics, explore));
+        let (verdict, found) = deadlocks.map(|found| (found.verdict, found.findings)).unzip();
+        read.diagnostics.extend(found.unwrap_or_default());
         if let Some(workflow) = read.workflow.as_ref().filter(|_| is_sound(&read.diagnostics)) {
             read.diagnostics.extend(more(workflow, &folder_of(&names)));
         }
@@ -124,8 +135,21 @@ impl Overrides {
             diagnostics: judgement.findings,
             allowed: judgement.allowed,
             readable: read.readable,
+            deadlocks: verdict,
         }
     }
+}
+
+/// What deadlocks a workflow without errors can come to, by a search of `explore` at most.
+fn look_for_deadlocks(workflow: &Workflow, found: &[Diagnostic], explore: Duration) -> Option<Deadlocks> {
+    if found.iter().any(|found| found.severity == Severity::Error) {
+        return None;
+    }
+    let plan = plan::build(workflow).ok()?;
+    let begin = Instant::now();
+    Some(check::deadlocks(workflow, &plan, found, &mut || {
+        begin.elapsed() < explore
+    }))
 }
 
 /// Whether all that can be found in it is found: of what is not there, since its `if` is false, nothing is.

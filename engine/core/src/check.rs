@@ -7,6 +7,7 @@ mod channels;
 mod conditions;
 mod cycles;
 mod daemons;
+mod deadlock;
 mod events;
 mod files;
 mod knots;
@@ -19,6 +20,7 @@ mod together;
 mod unused;
 mod written;
 
+pub use self::deadlock::{DeadlockVerdict, Deadlocks, deadlocks};
 use self::order::{Facts, Order, Party};
 use crate::diagnostic::{Code, Diagnostic, Related, Severity, codes, in_order};
 use crate::graph::{Graph, Resolved, Touches};

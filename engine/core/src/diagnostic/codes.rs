@@ -182,6 +182,18 @@ define_codes! {
     TIMEOUT_BEYOND_THE_RUN = 275, Warning, "a time-out that outlasts the run";
     /// A secret is written out in the file.
     SECRET_IN_CLEAR = 276, Warning, "a secret in clear";
+    /// Locks that are taken in different orders.
+    LOCK_ORDER = 280, Error, "locks taken in different orders";
+    /// Something is held by one who waits for the next of a ring.
+    HOLD_AND_WAIT = 281, Error, "something is held while waiting, in a ring";
+    /// Queues or pipes that wait for each other.
+    QUEUE_CYCLE = 282, Warning, "queues or pipes that wait for each other";
+    /// One end of a channel starts only after the other, which cannot end without it.
+    LATE_PEER = 283, Warning, "a sender and a receiver of which one waits for the other's end";
+    /// Events and starts that wait for each other.
+    EVENT_RING = 284, Error, "events and starts that wait for each other";
+    /// Any other ring.
+    OTHER_DEADLOCK = 285, Error, "processes that wait for each other";
 
     // The machine it is to run on: 300 to 399.
 

@@ -304,8 +304,8 @@ impl<'a> Selection<'a> {
         Plan {
             name: whole.name.clone(),
             timeout: None,
-            pipefail: whole.pipefail,
             on_deadlock: whole.on_deadlock,
+            pipefail: whole.pipefail,
             processes: self
                 .processes
                 .old()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::inside::{Act, Program, Step};
 use super::model::{Actor, Model, resource_index};
 use crate::id::{PoolId, ProcessId, QueueId, TaskId};
-use crate::machine::{Action, Because, Exit, Input, Machine, Outbox, Outcome, Print, Record, Stand};
+use crate::machine::{Action, Because, Exit, Input, Machine, Outbox, Outcome, Print, Record};
 use crate::plan::{Dependency, Hold, TaskSource, Tasks, WorkerKind};
 use crate::time::Time;
 
@@ -569,14 +569,6 @@ impl World {
                 self.tell(model, [Input::QueueDrained { queue }]);
             }
         }
-    }
-
-    pub fn stand(&self, actor: Actor) -> Stand {
-        self.engine.machine.stand(ProcessId::at(actor))
-    }
-
-    pub fn is_gone(&self, process: Actor) -> bool {
-        self.gone[process]
     }
 }
 

@@ -86,6 +86,7 @@ impl Run {
                 tasks: task.into_iter().collect(),
                 state: State::Starting,
                 feed: None,
+                streams: Vec::new(),
                 groups: None,
                 screen: None,
             },
@@ -285,6 +286,7 @@ impl Run {
             tasks: task.into_iter().collect(),
             state: State::Running(Rc::clone(&body)),
             feed: None,
+            streams: streams.iter().filter_map(Connected::far).collect(),
             groups,
             screen,
         };

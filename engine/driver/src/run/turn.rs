@@ -26,6 +26,7 @@ use super::queues::Queues;
 use super::{Happening, Options, RunError};
 use crate::alarm::Alarm;
 use crate::broker::{Broker, FromClient, Names};
+use crate::deadlock::Vigil;
 use crate::directory::RunDirectory;
 use crate::exit::Usage;
 use crate::limits::{Groups, LimiterCell};
@@ -53,7 +54,7 @@ pub struct Run {
     pub(super) plan: Arc<Plan>,
     pub(super) options: Rc<Options>,
     pub(super) start: Instant,
-    machine: Machine,
+    pub(super) machine: Machine,
     pub(super) inputs: VecDeque<Input>,
     pub(super) wake: Option<Time>,
     pub(super) verdict: Option<Verdict>,
@@ -79,6 +80,9 @@ pub struct Run {
 
     pub(super) herald: Herald,
     table: Table,
+    pub(super) vigil: Vigil,
+    /// When it is looked for deadlocks next.
+    pub(super) look_at: Option<Instant>,
     /// The pid each process has, or had last.
     pub(super) pids: Vec<Option<i32>>,
     /// What belongs to a record that is still to come: why a process did not start, or whom it left behind.
@@ -160,6 +164,8 @@ impl Run {
             alarm,
             herald: Herald::new(Arc::clone(&plan), directory.id().to_owned(), records, news),
             table: Table::new(&plan),
+            vigil: Vigil::default(),
+            look_at: None,
             pids: vec![None; plan.processes.len()],
             words: BTreeMap::new(),
             failures: BTreeMap::new(),
@@ -251,6 +257,7 @@ impl Run {
     async fn listen(&mut self, ears: &mut Ears) -> Result<(), RunError> {
         let wake = self.start + Duration::from_nanos(self.wake.unwrap_or_default().0);
         let is_busy = self.yard.with(|yard| yard.is_busy());
+        let look = self.next_look();
         tokio::select! {
             Some(happening) = ears.inbox.recv() => self.happened(happening),
             Some(from) = ears.clients.recv() => self.serve(from),
@@ -267,6 +274,7 @@ impl Run {
             }
             () = self.yard.stirred() => {}
             () = tokio::time::sleep(BUSY_PAUSE), if is_busy => self.yard.with(Yard::look),
+            () = tokio::time::sleep_until(look.unwrap_or(wake)), if look.is_some() => self.look_for_deadlocks(),
             () = self.alarm.rung() => return Err(RunError::Panicked),
         }
         for _ in 0..TURN_MAX {

@@ -10,6 +10,7 @@ use forkyard_core::plan::{Launch, Plan, Wire, WorkerKind};
 
 use super::files::Opener;
 use super::pools::framed_task;
+use crate::deadlock::{Conduit, End};
 use crate::directory::RunDirectory;
 use crate::news::Stream;
 use crate::pipes::{Pipes, resize};
@@ -49,6 +50,21 @@ pub enum Connected {
     },
     /// Tasks for a persistent worker.
     Tasks(OwnedFd),
+}
+
+impl Connected {
+    /// Which pipe it is, and what the engine does there.
+    pub(super) fn far(&self) -> Option<Conduit> {
+        let (pipe, end) = match self {
+            Self::Output { pipe, .. } | Self::Result(pipe) | Self::Answers { pipe, .. } => (pipe, End::Sink),
+            Self::ToQueue(pipe, queue) => (pipe, End::Into(*queue)),
+            Self::FromQueue(pipe, queue) => (pipe, End::From(*queue)),
+            Self::Tasks(pipe) => (pipe, End::Tasks),
+        };
+        // Of a pipe that nobody knows the engine says nothing.
+        let pipe = nix::sys::stat::fstat(pipe).ok()?.st_ino;
+        Some(Conduit { pipe, end })
+    }
 }
 
 /// What a wiring is made with.

@@ -224,6 +224,7 @@ impl Shown {
             News::Record { record, .. } => Some(*record),
             News::Output { .. }
             | News::Damaged { .. }
+            | News::Deadlock { .. }
             | News::OutputDropped { .. }
             | News::StdinRead { .. }
             | News::QueueCounted { .. }
