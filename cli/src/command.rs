@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod explain;
 pub mod get;
 pub mod graph;
+pub mod init;
 pub mod lock;
 pub mod logs;
 pub mod ps;
@@ -14,6 +15,7 @@ pub mod put;
 pub mod release;
 pub mod run;
 pub mod runs;
+pub mod schema;
 pub mod set;
 pub mod wait;
 
