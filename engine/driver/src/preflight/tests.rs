@@ -98,6 +98,8 @@ fn workflow(bodies: Vec<Body>) -> Workflow {
         templates: vec![],
         groups: vec![],
         absent: vec![],
+        unused_params: vec![],
+        clear_secrets: vec![],
         unbuilt: vec![],
     }
 }
