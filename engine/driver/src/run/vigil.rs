@@ -13,17 +13,24 @@ use crate::stdio::output::time_since;
 impl Run {
     /// When to look next. `None`: there is nothing to look for.
     pub(super) fn next_look(&mut self) -> Option<Instant> {
-        let may_be_stuck = !self.plan.pipes.is_empty() || self.yard.with(|yard| yard.may_have_waits());
-        if !may_be_stuck || self.lives.is_stopping() {
-            self.look_at = None;
-            return None;
+        if self.look_at.is_none() && self.may_be_stuck() {
+            self.look_at = Some(Instant::now() + LOOK);
         }
-        Some(*self.look_at.get_or_insert_with(|| Instant::now() + LOOK))
+        self.yard.watch(self.look_at.is_some());
+        self.look_at
+    }
+
+    fn may_be_stuck(&self) -> bool {
+        let may_wait = !self.plan.pipes.is_empty() || self.yard.with(|yard| yard.may_have_waits());
+        may_wait && !self.lives.is_stopping()
     }
 
     /// Looks for deadlocks, and tells of those that have been there at the last look.
     pub(super) fn look_for_deadlocks(&mut self) {
         self.look_at = None;
+        if self.lives.is_stopping() {
+            return;
+        }
         let clients = self.broker.waits();
         let (plan, machine, pids) = (&self.plan, &self.machine, &self.pids);
         let (vigil, lives) = (&mut self.vigil, &self.lives);
