@@ -551,7 +551,7 @@ fn a_crew_that_has_nothing_to_do_for_a_while_is_no_deadlock() {
         "
 queues: {jobs: {}, done: {}}
 pools:
-  crew: {size: 2, worker: persistent, tasks: {queue: jobs}, stdout: done, run: cat}
+  crew: {size: 2, worker: persistent, stdin: jobs, stdout: done, run: cat}
 processes:
   slow: {sends: jobs, run: 'forkyard put jobs one; sleep 1.5; forkyard put jobs two'}
   show: {stdin: done, run: cat}
