@@ -3,16 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use forkyard_core::diagnostic::{Rule, Severity, catalogue};
+use forkyard_core::diagnostic::{Rule, Severity, can_be_allowed, catalogue};
 
 use crate::harness::{Forkyard, Outcome, World, binary, files_under, repository};
 use crate::pages::{Block, blocks};
 
 /// The sections of a page, in their order.
 const SECTIONS: [&str; 4] = ["Why it matters", "Example", "Mended", "To silence it"];
-
-/// Codes of the graph that no comment silences: without what they miss there is no plan.
-const NEVER_SILENT: [u16; 2] = [201, 202];
 
 /// Where the page of a rule stands, from the root of the repository.
 fn page(rule: &Rule) -> String {
@@ -68,9 +65,9 @@ fn every_page_has_the_same_form() {
         let names: Vec<&str> = sections.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, SECTIONS, "{page}");
         assert!(sections[0].1.len() > 40, "{page}: why does it matter?");
-        let silence = if can_be_silenced(rule) {
+        let silence = if can_be_allowed(rule) {
             format!(
-                "`# forkyard: allow {}` on the line of the finding, or on the line above it.",
+                "`# forkyard: allow {}` on the line of the finding, or alone on the line above it.",
                 rule.code
             )
         } else {
@@ -97,12 +94,6 @@ const fn word(severity: Severity) -> &'static str {
         Severity::Error => "Error",
         Severity::Warning => "Warning",
     }
-}
-
-/// What is wrong with a file or the language leaves nothing to go on with, and what this machine lacks cannot be started.
-fn can_be_silenced(rule: &Rule) -> bool {
-    let is_of_graph = (200..300).contains(&rule.code.0) && !NEVER_SILENT.contains(&rule.code.0);
-    is_of_graph || rule.severity == Severity::Warning
 }
 
 #[test]
@@ -134,6 +125,53 @@ fn every_mended_example_is_sound() {
     }
 }
 
+#[test]
+fn every_finding_that_can_be_silenced_is_by_a_comment() {
+    for rule in catalogue().iter().filter(|rule| can_be_allowed(rule)) {
+        let page = page(rule);
+        let mut example = Example::of(&page, "Example");
+        let Some(told) = example.told(rule) else { continue };
+        let lines = places(&told);
+        assert!(
+            !lines.is_empty(),
+            "{page}: a finding without a place cannot be silenced: {told}"
+        );
+        let comment = format!("# forkyard: allow {}", rule.code);
+        for block in example.blocks.iter_mut().filter(|block| block.is_main()) {
+            block.text = commented(&block.text, &lines, &comment);
+        }
+        assert_eq!(
+            example.findings(rule).unwrap_or_default(),
+            BTreeSet::new(),
+            "{page}: {comment}"
+        );
+    }
+}
+
+/// The lines at which something was found: those after ` --> workflow.yaml:`.
+fn places(told: &str) -> BTreeSet<usize> {
+    let lines = told
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("--> workflow.yaml:"));
+    lines
+        .filter_map(|place| place.split(':').next()?.parse().ok())
+        .collect()
+}
+
+/// The text with a comment above each of these lines.
+fn commented(text: &str, lines: &BTreeSet<usize>, comment: &str) -> String {
+    let mut commented = String::new();
+    for (index, line) in text.lines().enumerate() {
+        if lines.contains(&(index + 1)) {
+            let indentation = line.len() - line.trim_start().len();
+            commented.extend([&line[..indentation], comment, "\n"]);
+        }
+        commented.push_str(line);
+        commented.push('\n');
+    }
+    commented
+}
+
 /// The example of a section: a workflow, a block without `file=`, and files that it needs; or what a shell shows, which
 /// `docs.rs` plays.
 struct Example {
@@ -154,9 +192,14 @@ impl Example {
 
     /// `error[FY201]` for each kind of finding. `None`: it needs a user that this machine does not let us be.
     fn findings(&self, rule: &Rule) -> Option<BTreeSet<String>> {
+        Some(kinds(&self.told(rule)?))
+    }
+
+    /// What is said of it. Where that is no error, the exit code says so too.
+    fn told(&self, rule: &Rule) -> Option<String> {
         let main = self.blocks.iter().find(|block| block.is_main())?;
         if main.language == "console" {
-            return Some(kinds(&main.text));
+            return Some(main.text.clone());
         }
         let world = World::new();
         for block in &self.blocks {
@@ -167,11 +210,11 @@ impl Example {
             }
         }
         let outcome = self.outcome(rule, main, world)?;
-        let found = kinds(&format!("{}{}", outcome.stdout(), outcome.errors()));
-        if !found.iter().any(|kind| kind.starts_with("error")) {
+        let told = format!("{}{}", outcome.stdout(), outcome.errors());
+        if !kinds(&told).iter().any(|kind| kind.starts_with("error")) {
             outcome.exit(0);
         }
-        Some(found)
+        Some(told)
     }
 
     fn outcome(&self, rule: &Rule, main: &Block, world: World) -> Option<Outcome> {
@@ -212,4 +255,61 @@ fn kinds(text: &str) -> BTreeSet<String> {
         .filter(begins)
         .filter_map(|line| Some(line.split_once(':')?.0.to_owned()))
         .collect()
+}
+
+#[test]
+fn a_page_is_explained_on_the_terminal() {
+    for word in ["FY210", "fy210", "210"] {
+        let explained = Forkyard::new("explain").arg(word).run();
+        explained
+            .exit(0)
+            .line("FY210: a cycle in `after`")
+            .line("Error, found by `forkyard check`.");
+        assert!(
+            explained.stdout().contains("\n    forkyard: 1\n"),
+            "code stands to the right"
+        );
+        assert!(!explained.stdout().contains("```") && !explained.stdout().contains('\u{1b}'));
+    }
+    let coloured = Forkyard::new("explain").arg("210").arg("--color").arg("always").run();
+    assert!(coloured.stdout().starts_with("\u{1b}[1mFY210"), "{}", coloured.stdout());
+    let page = Forkyard::new("explain")
+        .arg("210")
+        .arg("--format")
+        .arg("markdown")
+        .run();
+    assert_eq!(page.stdout(), text("docs/diagnostics/FY210.md"));
+}
+
+#[test]
+fn all_codes_are_listed() {
+    let listed = Forkyard::new("explain").run();
+    listed.exit(0);
+    let lines: Vec<&str> = listed.stdout().lines().collect();
+    assert_eq!(lines.len(), catalogue().len());
+    for (line, Rule { code, severity, title }) in lines.iter().zip(catalogue()) {
+        assert_eq!(*line, format!("{code}  {:<7}  {title}", word(*severity).to_lowercase()));
+    }
+    let json = Forkyard::new("explain").arg("--format").arg("json").run();
+    let entries: serde_json::Value = serde_json::from_str(json.stdout()).expect("it is JSON");
+    let entries = entries.as_array().expect("all are one array");
+    assert_eq!(entries.len(), catalogue().len());
+    assert!(
+        entries
+            .iter()
+            .all(|entry| entry["page"].as_str().is_some_and(|page| page.starts_with("# FY")))
+    );
+}
+
+#[test]
+fn what_is_no_code_is_told_what_is_near() {
+    let unknown = Forkyard::new("explain").arg("FY218").run();
+    unknown
+        .exit(2)
+        .stderr("there is no code FY218; the nearest are FY217, ");
+    Forkyard::new("explain")
+        .arg("cycle")
+        .run()
+        .exit(2)
+        .stderr("write it as FY210");
 }

@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{acquire, check, clear, doctor, get, graph, lock, logs, ps, put, release, run, runs, set, wait};
+use crate::command::{
+    acquire, check, clear, doctor, explain, get, graph, lock, logs, ps, put, release, run, runs, set, wait,
+};
 use crate::screen::When;
 
 /// The help is not wider, however wide the terminal is.
@@ -35,6 +37,7 @@ pub struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   forkyard check workflow.yaml            is it sound?
+  forkyard explain FY210                  what does this finding mean?
   forkyard graph workflow.yaml            what does it look like?
   forkyard run workflow.yaml              run it
   forkyard logs                           what did the last run write?";
@@ -53,6 +56,8 @@ pub enum Command {
     Run(run::Args),
     /// Check workflows and show every finding, with its place
     Check(check::Args),
+    /// Explain a code: what it means, why it matters, how it is mended
+    Explain(explain::Args),
     /// Show a workflow as a graph
     Graph(graph::Args),
     /// Show what the processes of a run have written
@@ -87,6 +92,7 @@ impl Command {
         match self {
             Self::Run(_) => "run",
             Self::Check(_) => "check",
+            Self::Explain(_) => "explain",
             Self::Graph(_) => "graph",
             Self::Logs(_) => "logs",
             Self::Runs(_) => "runs",

@@ -4,6 +4,7 @@ pub mod acquire;
 pub mod check;
 pub mod clear;
 pub mod doctor;
+pub mod explain;
 pub mod get;
 pub mod graph;
 pub mod lock;

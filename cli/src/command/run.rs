@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use forkyard_core::diagnostic::{Diagnostic, Severity, codes};
+use forkyard_core::diagnostic::{self, Diagnostic, Severity, codes};
 use forkyard_core::machine::Verdict;
 use forkyard_core::plan::{self, Plan};
 use forkyard_core::spec::{Isolation, Workflow};
@@ -62,10 +62,13 @@ Exit codes:
   128+n  stopped by signal n: 130 for Ctrl-C, 143 for SIGTERM
   141    nobody reads the output any more, and all succeeded";
 
+/// So long deadlocks are looked for before a run; `forkyard check` has more time.
+const EXPLORE: Duration = Duration::from_millis(250);
+
 /// Runs the workflow to its end; the exit code is the one of its verdict.
 pub fn run(args: &Args, color: When) -> Result<u8, Failure> {
     let paths = args.overrides.paths(args.workflow.as_deref())?;
-    let loaded = args.overrides.load(&paths);
+    let loaded = args.overrides.load(&paths, EXPLORE);
     let Some(plan) = prepare(&loaded, color) else {
         return Ok(exit::INVALID);
     };
@@ -131,7 +134,8 @@ fn prepare(loaded: &Loaded, color: When) -> Option<Plan> {
 }
 
 fn ready_here(workflow: &Workflow, loaded: &Loaded) -> Vec<Diagnostic> {
-    preflight::preflight(workflow, &loaded.folder(), std::env::var_os("PATH").as_deref())
+    let found = preflight::preflight(workflow, &loaded.folder(), std::env::var_os("PATH").as_deref());
+    diagnostic::without_allowed(found, &loaded.files)
 }
 
 fn has_errors(found: &[Diagnostic]) -> bool {

@@ -20,6 +20,7 @@ pub use allow::{Permission, can_be_allowed, rule_of};
 pub use findings::in_order;
 pub(crate) use findings::{Findings, nearest};
 pub use github::annotations;
+pub use harmless::shown;
 pub use json::{json_text, list, to_json};
 pub use junit::to_junit;
 pub use policy::{Allowed, Judgement, Policy, judge, without_allowed};

@@ -260,6 +260,8 @@ pub struct Launch {
     pub limits: Limits,
     /// `cpus`; empty: all.
     pub cpus: Vec<u32>,
+    /// Those of its standard streams that lead nowhere else are a terminal.
+    pub tty: bool,
     /// `umask`.
     pub umask: Option<u32>,
     /// `nice`.
@@ -276,6 +278,8 @@ pub struct Launch {
     pub connects: Vec<(PipeId, Side)>,
     /// What its clients may touch.
     pub grants: Vec<Grant>,
+    /// What it does by itself, as far as the file says.
+    pub inside: Inside,
     /// `log.file`.
     pub log_file: Option<String>,
     /// `log.prefix`.
@@ -330,4 +334,41 @@ pub enum Grant {
     Set(EventId),
     /// `waits`
     Wait(EventId),
+}
+
+/// What a process does by itself, as far as the file says: the explorer goes by it, the run does not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inside {
+    /// `acquires`, nested in this order.
+    pub acquires: Vec<Hold>,
+    /// `protocol`: all that it does, in this order; `None` when nothing is said.
+    pub protocol: Option<Vec<Op>>,
+}
+
+/// One step of a `protocol`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// `acquire`
+    Acquire(Hold),
+    /// `release`
+    Release(Hold),
+    /// `put`, or a write to a pipe.
+    Put(Channel),
+    /// `get`, or a read from a pipe.
+    Get(Channel),
+    /// `wait`
+    Wait(EventId),
+    /// `set`
+    Set(EventId),
+    /// `repeat`: any number of times; with a `get`, until the queue of the first one has ended.
+    Repeat(Vec<Op>),
+}
+
+/// One way for data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Channel {
+    /// Through a queue.
+    Queue(QueueId),
+    /// Through a pipe, from the end at this side; only a duplex pipe has the other way too.
+    Pipe(PipeId, Side),
 }

@@ -22,6 +22,7 @@ mod fields;
 mod group;
 mod limits;
 mod load;
+mod mention;
 mod merge;
 mod name;
 mod options;
@@ -39,7 +40,7 @@ pub mod workflow;
 mod yaml;
 
 pub use partial::{Doubt, Partial};
-pub use values::duration;
+pub use values::{duration, duration_text};
 pub use workflow::*;
 
 /// Reads the files of a workflow: the core itself reads none.

@@ -21,6 +21,7 @@ pub mod spawner;
 pub mod stdio;
 pub mod table;
 pub mod tasks;
+mod terminal;
 pub mod tree;
 mod words;
 pub mod yard;

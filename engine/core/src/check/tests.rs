@@ -8,9 +8,11 @@ use crate::source::Files;
 mod after;
 mod channels;
 mod knots;
+mod meetings;
 mod others;
 mod partial;
 mod size;
+mod written;
 
 /// Codes of which some findings are of another severity than the catalogue says.
 const EITHER: &[Code] = &[];

@@ -104,6 +104,10 @@ define_codes! {
     WRONG_KIND = 202, Error, "a name of the wrong kind";
     /// The same name twice in one list.
     REPEATED_REFERENCE = 203, Warning, "the same reference twice in one list";
+    /// Two processes write one file at the same time.
+    FILE_WRITTEN_AT_ONCE = 204, Warning, "a file that several write at the same time";
+    /// A file is read by a process that does not wait for who writes it.
+    FILE_READ_TOO_EARLY = 205, Warning, "a file that is read before it is written";
     /// Processes that wait for each other.
     CYCLE = 210, Error, "a cycle in `after`";
     /// A process that waits for itself.
@@ -117,7 +121,7 @@ define_codes! {
     /// The start of a process needs a success and a failure of the same.
     CONDITIONS_EXCLUDE = 215, Error, "conditions that exclude each other";
     /// A process waits for the end of one that serves.
-    WAITS_FOR_SERVICE = 216, Error, "a wait for the end of a service";
+    WAITS_FOR_SERVICE = 216, Warning, "a wait for the end of a daemon";
     /// A queue is emptied only after somebody has waited for that.
     DRAINED_BY_ITS_WAITER = 217, Error, "a queue that is emptied only after its drain was waited for";
     /// A pipe into which nothing writes.
@@ -154,10 +158,14 @@ define_codes! {
     TOO_MANY_PERMITS = 250, Error, "more permits than there are";
     /// A lock acquired by its owner.
     LOCK_HELD_TWICE = 251, Error, "a lock acquired while it is held";
+    /// Processes that must run together hold more than there is.
+    TOO_FEW_FOR_ALL = 252, Error, "processes that must run together hold more than there is";
     /// A process placed in a pool that has workers.
     POOL_WITHOUT_SLOTS = 260, Error, "a process placed in a pool that runs tasks";
     /// Persistent workers whose answers lead nowhere.
     ANSWERS_LOST = 261, Error, "answers of persistent workers are not read";
+    /// Processes that must run together take more slots than there are.
+    TOO_FEW_SLOTS = 262, Error, "fewer slots than processes that must run together";
     /// A pool whose tasks come from a queue that its own end would close.
     POOL_FEEDS_ITSELF = 263, Error, "a pool feeds itself";
     /// A declaration that nothing uses.
@@ -166,6 +174,26 @@ define_codes! {
     NOTHING_TO_RUN = 271, Warning, "nothing to run";
     /// A workflow in which nothing keeps the run going.
     ONLY_DAEMONS = 272, Warning, "every process is a daemon";
+    /// A daemon that is stopped before it has taken what is sent to it.
+    DAEMON_NOT_KEPT = 273, Warning, "a daemon that nothing keeps until it has taken all";
+    /// The attempts at a task may take longer than the run has.
+    RETRIES_BEYOND_THE_RUN = 274, Warning, "retries of a task that outlast the run";
+    /// A time-out that the one of the run forestalls.
+    TIMEOUT_BEYOND_THE_RUN = 275, Warning, "a time-out that outlasts the run";
+    /// A secret is written out in the file.
+    SECRET_IN_CLEAR = 276, Warning, "a secret in clear";
+    /// Locks that are taken in different orders.
+    LOCK_ORDER = 280, Error, "locks taken in different orders";
+    /// Something is held by one who waits for the next of a ring.
+    HOLD_AND_WAIT = 281, Error, "something is held while waiting, in a ring";
+    /// Queues or pipes that wait for each other.
+    QUEUE_CYCLE = 282, Warning, "queues or pipes that wait for each other";
+    /// One end of a channel starts only after the other, which cannot end without it.
+    LATE_PEER = 283, Warning, "a sender and a receiver of which one waits for the other's end";
+    /// Events and starts that wait for each other.
+    EVENT_RING = 284, Error, "events and starts that wait for each other";
+    /// Any other ring.
+    OTHER_DEADLOCK = 285, Error, "processes that wait for each other";
 
     // The machine it is to run on: 300 to 399.
 

@@ -1,6 +1,8 @@
 //! Text of a user's made safe to be shown: a terminal obeys control characters, and some others turn the direction of
 //! what follows, so that a line reads other than it is.
 
+use std::fmt::Write as _;
+
 use crate::source::is_reordering;
 
 /// The text with each such character replaced; tabs become a space.
@@ -28,6 +30,12 @@ pub(super) fn visible(text: &str) -> String {
     shown
 }
 
+/// A path, or another text of a user's, as it may be printed on a line.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    harmless(&text.replace('\n', " "))
+}
+
 /// JSON with each such character as an escape of JSON's own, so that programs read what was written. In well-formed JSON
 /// they stand inside of texts alone; the line breaks between values stay.
 pub(super) fn escaped_json(json: &str) -> String {
@@ -36,7 +44,8 @@ pub(super) fn escaped_json(json: &str) -> String {
     for character in json.chars() {
         if character != '\n' && is_harmful(character) {
             for unit in character.encode_utf16(&mut units) {
-                shown.push_str(&format!("\\u{unit:04x}"));
+                // Writing to a string cannot fail.
+                let _ = write!(shown, "\\u{unit:04x}");
             }
         } else {
             shown.push(character);

@@ -6,6 +6,7 @@
 //! ```
 
 mod pace;
+mod print;
 mod task;
 mod worker;
 

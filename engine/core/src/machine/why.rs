@@ -59,7 +59,7 @@ impl Machine {
         let process = self.process(id);
         match process.state {
             State::Pending => Standing::Pending {
-                open: self.open_waits(Party::Process(id)),
+                open: self.open_waits(Party::Process(id)).map(|(_, wait)| wait).collect(),
             },
             State::Queued => self.queued(id),
             State::Acquiring { granted } => self.acquiring(id, granted),
@@ -100,7 +100,7 @@ impl Machine {
         let pool = &self.pools[id.index()];
         if pool.is_waiting() {
             return Standing::Pending {
-                open: self.open_waits(Party::Pool(id)),
+                open: self.open_waits(Party::Pool(id)).map(|(_, wait)| wait).collect(),
             };
         }
         let has_ended = match pool {
@@ -112,14 +112,6 @@ impl Machine {
         } else {
             Standing::Running { since: None }
         }
-    }
-
-    fn open_waits(&self, party: Party) -> Vec<Wait> {
-        let places = self.waits.places(&self.plan, party);
-        places
-            .filter_map(|place| self.waits.still_open(place))
-            .map(|(_, wait)| wait)
-            .collect()
     }
 
     /// Whether the pool will go on after some time, whatever others do.

@@ -57,6 +57,7 @@ pub(crate) fn body(
             .as_ref()
             .map(|fields| (limits::limits(&fields.value), fields.place)),
         cpus: fields.cpus.as_ref().map(limits::cpus).unwrap_or_default(),
+        tty: fields.tty.unwrap_or(false),
         umask: fields.umask.as_ref().map(|umask| umask.0),
         nice: fields.nice.map(super::values::Whole::get),
         after: edge::afters(fields.after.as_ref(), findings),
@@ -73,7 +74,7 @@ pub(crate) fn body(
         waits: edge::references(fields.waits.as_ref()),
         daemon: fields.daemon.unwrap_or(false),
         ready: fields.ready.is_some(),
-        timeout: fields.timeout.as_ref().map(|timeout| timeout.0),
+        timeout: fields.timeout.as_ref().map(|timeout| (timeout.value.0, timeout.place)),
         stop: stop(fields.stop.as_ref(), findings),
         success: success(fields),
         on_failure: fields.on_failure,
@@ -202,10 +203,6 @@ pub(crate) fn unbuilt(node: &Node, fields: &Fields) -> Vec<(&'static str, Span)>
         .into_iter()
         .filter_map(|key| node.entry(key).map(|entry| (key, entry.key.span)))
         .collect();
-    let place = |key: &str| node.entry(key).map_or(node.span, |entry| entry.key.span);
-    if fields.tty == Some(true) {
-        asked.push(("tty", place("tty")));
-    }
     if let Some(restart) = &fields.restart {
         let never = match &restart.value {
             TextOr::Text(policy) => policy == "never",

@@ -16,6 +16,7 @@ const CAPACITY_MAX: i64 = (1 << 25) - (1 << 16);
 
 /// A queue's fields.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct QueueFields {
     description: Option<String>,
@@ -40,6 +41,7 @@ pub(crate) fn queue(named: Named, fields: QueueFields, unbuilt: &mut Vec<Unbuilt
 
 /// A pipe's fields.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct PipeFields {
     description: Option<String>,

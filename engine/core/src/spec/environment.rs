@@ -16,6 +16,7 @@ pub(crate) type EnvFields = Keyed<TextOr<ValueFields>>;
 
 /// A value of `env` that is more than text.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ValueFields {
     value: Option<Text>,
     #[serde(default)]
@@ -27,6 +28,7 @@ pub(crate) type EnvFiles = Many<Spanned<TextOr<FileFields>>>;
 
 /// An `env_file` that is more than a path.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct FileFields {
     path: Option<Text>,
     #[serde(default)]

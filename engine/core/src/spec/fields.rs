@@ -26,6 +26,7 @@ pub(crate) type Names = Many<Spanned<Text>>;
 
 /// All fields that a process or a pool can have; which of them fit is looked at elsewhere.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct Fields {
     /// What it is for, in a sentence.
@@ -75,7 +76,7 @@ pub(crate) struct Fields {
     /// When it is started again.
     pub restart: Option<Spanned<TextOr<RestartFields>>>,
     /// How long it may run.
-    pub timeout: Option<Period>,
+    pub timeout: Option<Spanned<Period>>,
     /// How it is stopped.
     pub stop: Option<StopFields>,
     /// How its readiness is seen.
@@ -132,6 +133,7 @@ pub(crate) struct Fields {
 
 /// `after: {x: {is, timeout, else}}`.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct WaitFields {
     /// How far it must have come.
@@ -145,6 +147,7 @@ pub(crate) struct WaitFields {
 
 /// `stdin: {…}` and its like: one of these.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct StreamFields {
     /// A file read, or created or emptied.
@@ -157,6 +160,7 @@ pub(crate) struct StreamFields {
 
 /// `fds: {3: {…}}`: one of these.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct DescriptorFields {
     /// A channel written to.
@@ -175,6 +179,7 @@ pub(crate) struct DescriptorFields {
 
 /// `stop`.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct StopFields {
     /// The signal that asks it to stop.
@@ -187,6 +192,7 @@ pub(crate) struct StopFields {
 
 /// `log`.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct LogFields {
     /// A further file.
@@ -199,6 +205,7 @@ pub(crate) struct LogFields {
 
 /// `retry` of a pool.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct RetryFields {
     /// How often a task is tried again.
@@ -212,6 +219,7 @@ macro_rules! define_forms {
     ($($(#[$doc:meta])* $name:ident { $($key:ident: $kind:ty),* $(,)? })*) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, Default, Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
         #[serde(default)]
         pub(crate) struct $name {
             $($key: Option<$kind>),*
@@ -229,6 +237,7 @@ define_forms! {
 
 /// `restart: {…}`.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct RestartFields {
     /// When it is started again.
@@ -243,6 +252,7 @@ pub(crate) struct RestartFields {
 
 /// `restart`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum RestartPolicy {
     /// It ends once.
@@ -255,6 +265,7 @@ pub(crate) enum RestartPolicy {
 
 /// `ready` and `live`: one of the first five.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct ProbeFields {
     /// A line of its output matches.

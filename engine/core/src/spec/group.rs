@@ -9,6 +9,7 @@ use super::{Group, edge};
 
 /// A group's fields.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct GroupFields {
     description: Option<String>,
@@ -23,6 +24,7 @@ pub(crate) struct GroupFields {
 
 /// `strategy`: who is restarted with a member that failed.
 #[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum Strategy {
     OneForOne,

@@ -2,14 +2,16 @@
 
 use serde::Deserialize;
 
+use super::decode::Spanned;
 use super::values::Period;
 use super::{Isolation, OnDeadlock, OnFailure, Options};
 
 /// The options, word for word.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct OptionFields {
-    timeout: Option<Period>,
+    timeout: Option<Spanned<Period>>,
     on_failure: OnFailure,
     on_deadlock: OnDeadlock,
     isolation: Isolation,
@@ -19,7 +21,7 @@ pub(crate) struct OptionFields {
 /// The options as they are asked for.
 pub(crate) fn options(fields: &OptionFields) -> Options {
     Options {
-        timeout: fields.timeout.as_ref().map(|timeout| timeout.0),
+        timeout: fields.timeout.as_ref().map(|timeout| (timeout.value.0, timeout.place)),
         on_failure: fields.on_failure,
         on_deadlock: fields.on_deadlock,
         pipefail: fields.pipefail,

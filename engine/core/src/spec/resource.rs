@@ -9,6 +9,7 @@ use crate::diagnostic::{Findings, codes};
 
 /// A lock's fields.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct LockFields {
     description: Option<String>,
@@ -25,6 +26,7 @@ pub(crate) fn lock(named: Named, fields: LockFields) -> Lock {
 
 /// A semaphore's fields.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct SemaphoreFields {
     description: Option<String>,
@@ -51,6 +53,7 @@ pub(crate) fn semaphore(named: Named, fields: SemaphoreFields) -> Semaphore {
 
 /// An event's fields.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct EventFields {
     description: Option<String>,

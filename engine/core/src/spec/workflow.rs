@@ -48,6 +48,10 @@ pub struct Workflow {
     /// Processes whose `if` was false, and processes with `each: []` or `replicas: 0`: declared, but no instance
     /// runs. A wait for one is satisfied at once; its touches do not count.
     pub absent: Vec<Declared>,
+    /// Params of the workflow, and of templates that are used, that nothing mentions.
+    pub unused_params: Vec<Declared>,
+    /// Variables of `env` that hold a secret, written out in a file.
+    pub clear_secrets: Vec<Declared>,
     /// Keys that are understood but whose behaviour is not built yet; `run` refuses them.
     pub unbuilt: Vec<Unbuilt>,
 }
@@ -76,7 +80,7 @@ pub struct Unbuilt {
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// `timeout` of the whole run.
-    pub timeout: Option<Duration>,
+    pub timeout: Option<(Duration, Span)>,
     /// What a failure does where the process does not say so itself.
     pub on_failure: OnFailure,
     /// `on_deadlock`: what becomes of the run when some wait for each other for ever.
@@ -89,6 +93,7 @@ pub struct Options {
 
 /// By what it is made sure that nothing outlives a run, whoever of the engine and its guardians is killed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Isolation {
     /// The guardians, and a cgroup where one can be made.
@@ -104,6 +109,7 @@ pub enum Isolation {
 
 /// `on_deadlock`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OnDeadlock {
     /// The run is stopped, and fails.
@@ -115,6 +121,7 @@ pub enum OnDeadlock {
 
 /// `on_failure`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OnFailure {
     /// Dependents are skipped, the rest go on, the run fails.
@@ -169,6 +176,8 @@ pub struct Body {
     pub limits: Option<(Limits, Span)>,
     /// `cpus`: the numbers of those it may use; empty: all.
     pub cpus: Vec<u32>,
+    /// `tty`: those of its standard streams that lead nowhere else are a terminal.
+    pub tty: bool,
     /// `umask`.
     pub umask: Option<u32>,
     /// `nice`.
@@ -202,7 +211,7 @@ pub struct Body {
     /// Whether it has `ready`: its readiness can be waited for, though how to see it is not built yet.
     pub ready: bool,
     /// `timeout`; of a pool: of each task.
-    pub timeout: Option<Duration>,
+    pub timeout: Option<(Duration, Span)>,
     /// `stop`.
     pub stop: Stop,
     /// `success`: the exit codes that mean success.
@@ -276,6 +285,7 @@ pub struct After {
 
 /// How far a dependency has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Condition {
     /// A process or pool runs, or has run.
@@ -296,6 +306,7 @@ pub enum Condition {
 
 /// `else`: what happens when a wait takes longer than its `timeout`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Otherwise {
     /// The process fails.
@@ -408,6 +419,7 @@ pub enum Tasks {
 
 /// `worker` of a pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum WorkerKind {
     /// A fresh process for each task.
@@ -419,6 +431,7 @@ pub enum WorkerKind {
 
 /// `dispatch` of a pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Dispatch {
     /// Every free worker takes a task.
@@ -430,6 +443,7 @@ pub enum Dispatch {
 
 /// `order` of a pool's results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
     /// As they are done.
@@ -454,6 +468,7 @@ pub struct Queue {
 
 /// How items stand in a stream of bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Framing {
     /// Each line is an item, without its newline.

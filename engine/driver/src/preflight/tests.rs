@@ -36,6 +36,7 @@ fn body(name: &str) -> Body {
         group: None,
         limits: None,
         cpus: Vec::new(),
+        tty: false,
         umask: None,
         nice: None,
         after: vec![],

@@ -17,7 +17,9 @@ use crate::deadlock::{self, Conduit};
 use crate::exit::{self, Usage};
 use crate::limits::Groups;
 use crate::spawner::Child;
+use crate::terminal::Screen;
 use crate::tree::Tree;
+use crate::yard::Commons;
 
 /// How often a tree that outlives its first process is looked at: the kernel tells the end of adopted orphans by
 /// SIGCHLD, but not that of everybody.
@@ -51,6 +53,8 @@ pub struct Life {
     pub streams: Vec<Conduit>,
     /// The control groups that it is limited by.
     pub groups: Option<Groups>,
+    /// Its terminal.
+    pub screen: Option<Screen>,
 }
 
 /// How far a life has come.
@@ -141,6 +145,14 @@ impl Lives {
     }
 
     /// A life has come to its end.
+    /// The engine's own terminal has another size: so have those of the processes.
+    pub(super) fn resize(&self) {
+        self.present
+            .values()
+            .filter_map(|life| life.screen.as_ref())
+            .for_each(Screen::resize);
+    }
+
     /// Its control groups, if it has some.
     pub(super) fn groups(&self, process: ProcessId) -> Option<&Groups> {
         self.present.get(&process)?.groups.as_ref()
@@ -222,6 +234,7 @@ pub struct Watch {
     pub pumps: Vec<JoinHandle<()>>,
     /// Notified when a child has ended, direct or adopted.
     pub child_ended: Rc<Notify>,
+    pub commons: Commons,
     pub inbox: mpsc::Sender<Happening>,
 }
 
@@ -239,6 +252,8 @@ impl Watch {
                 (Exit::Signal(libc::SIGKILL), Usage::default())
             }
         };
+        // Others may wait for what it had: they get it before anything is looked at that takes longer.
+        self.commons.look();
         let tree = &self.body.tree;
         let is_empty = tree.is_empty();
         let left = (!is_empty).then(|| named(&tree.members().unwrap_or_default()));

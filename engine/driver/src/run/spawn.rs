@@ -88,6 +88,7 @@ impl Run {
                 feed: None,
                 streams: Vec::new(),
                 groups: None,
+                screen: None,
             },
         );
         match self.prepare(process, attempt, task) {
@@ -192,12 +193,19 @@ impl Run {
             fds,
             streams,
             connected,
+            terminal,
             ..
         } = wiring;
         for (pipe, number) in connected {
             environment.descriptor(&pipe, number);
         }
         let mut job = self.job(launch, &launch.program, environment, fds)?;
+        if let Some((terminal, number)) = terminal {
+            job.terminal = Some(number);
+            if let Some(life) = self.lives.get_mut(process) {
+                life.screen = Some(terminal.screen()?);
+            }
+        }
         if launch.limits != Limits::default() {
             let groups = self.limiter.get().groups(&launch.limits)?;
             job.confinement.groups = groups.doors()?;
@@ -238,6 +246,7 @@ impl Run {
                 cpus: launch.cpus.clone(),
                 groups: Vec::new(),
             },
+            terminal: None,
             identity: identity(launch)?,
         })
     }
@@ -268,13 +277,18 @@ impl Run {
         let outside = guardian::pid_outside(child.pidfd.as_fd()).ok().flatten();
         self.pids[process.index()] = Some(outside.unwrap_or(child.pid));
         let (tree_gone, over) = watch::channel(false);
+        let (groups, screen) = self
+            .lives
+            .remove(process)
+            .map_or((None, None), |life| (life.groups, life.screen));
         let mut life = Life {
             attempt,
             tasks: task.into_iter().collect(),
             state: State::Running(Rc::clone(&body)),
             feed: None,
             streams: streams.iter().filter_map(Connected::far).collect(),
-            groups: self.lives.remove(process).and_then(|life| life.groups),
+            groups,
+            screen,
         };
         let pumps = streams
             .into_iter()
@@ -286,6 +300,7 @@ impl Run {
             tree_gone,
             pumps: pumps.collect(),
             child_ended: Rc::clone(&self.child_ended),
+            commons: self.yard.clone(),
             inbox: self.inbox.clone(),
         };
         self.lives.insert(process, life);

@@ -305,6 +305,7 @@ impl Run {
             }
             Heard::Stop(signal) => self.inputs.push_back(Input::Interrupt { signal }),
             Heard::Suspend => self.suspend(),
+            Heard::Resized => self.lives.resize(),
         }
     }
 

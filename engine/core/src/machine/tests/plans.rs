@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::world::Random;
 use crate::id::{EventId, LockId, PoolId, ProcessId, QueueId, SemaphoreId};
 use crate::plan::{
-    Condition, Dependency, Dispatch, Event, Framing, Grant, Hold, Launch, Limits, Lock, OnDeadlock, OnFailure, Order,
-    Otherwise, Party, Pipe, Plan, Pool, Process, Program, Queue, Resource, Semaphore, TaskSource, Tasks, Wait, Work,
-    WorkerKind,
+    Condition, Dependency, Dispatch, Event, Framing, Grant, Hold, Inside, Launch, Limits, Lock, OnDeadlock, OnFailure,
+    Order, Otherwise, Party, Pipe, Plan, Pool, Process, Program, Queue, Resource, Semaphore, TaskSource, Tasks, Wait,
+    Work, WorkerKind,
 };
 use crate::source::Span;
 
@@ -55,6 +55,7 @@ fn launch() -> Launch {
         group: None,
         limits: Limits::default(),
         cpus: Vec::new(),
+        tty: false,
         umask: None,
         nice: None,
         index: 0,
@@ -63,6 +64,7 @@ fn launch() -> Launch {
         fds: BTreeMap::new(),
         connects: Vec::new(),
         grants: Vec::new(),
+        inside: Inside::default(),
         log_file: None,
         prefix: None,
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Builder, Owner, sort_once};
 use crate::id::{PipeId, QueueId};
-use crate::plan::{Grant, Launch, Program, Side, Wire};
+use crate::plan::{Grant, Hold, Inside, Launch, Program, Resource, Side, Wire};
 use crate::spec::target::{Role, Target};
 use crate::spec::{Body, Descriptor, Reference, Stream};
 
@@ -35,6 +35,7 @@ impl Builder<'_> {
             group: path(body.group.as_ref()),
             limits: body.limits.map(|(limits, _)| limits).unwrap_or_default(),
             cpus: body.cpus.clone(),
+            tty: body.tty,
             umask: body.umask,
             nice: body.nice,
             index,
@@ -43,6 +44,7 @@ impl Builder<'_> {
             fds: self.descriptors(owner, body, streams),
             connects: self.connects(owner, body),
             grants: self.grants(owner, body),
+            inside: self.inside(body),
             log_file: path(body.log.file.as_ref()),
             prefix: body.log.prefix.clone(),
         }
@@ -150,6 +152,22 @@ impl Builder<'_> {
             Side::Right => pipe.receivers.push(owner.process),
         }
         Some((id, side))
+    }
+
+    fn inside(&mut self, body: &Body) -> Inside {
+        let acquires = body.acquires.iter();
+        let acquires = acquires.filter_map(|hold| {
+            let resource = self.resource(Role::Acquires, &hold.on)?;
+            let permits = match resource {
+                Resource::Lock(_) => 1,
+                Resource::Semaphore(_) => hold.permits,
+            };
+            Some(Hold { resource, permits })
+        });
+        Inside {
+            acquires: acquires.collect(),
+            protocol: None,
+        }
     }
 
     fn grants(&mut self, owner: Owner, body: &Body) -> Vec<Grant> {

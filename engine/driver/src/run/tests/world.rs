@@ -9,8 +9,8 @@ use std::time::Duration;
 use forkyard_core::id::{PoolId, ProcessId, QueueId};
 use forkyard_core::machine::{Record, Verdict};
 use forkyard_core::plan::{
-    Dispatch, Framing, Launch, Limits, OnFailure, Order, Party, Plan, Pool, Process, Program, Queue, TaskSource, Tasks,
-    Wire, Work, WorkerKind,
+    Dispatch, Framing, Inside, Launch, Limits, OnFailure, Order, Party, Plan, Pool, Process, Program, Queue,
+    TaskSource, Tasks, Wire, Work, WorkerKind,
 };
 use forkyard_core::source::Span;
 
@@ -287,6 +287,7 @@ fn launch(script: &str, fds: BTreeMap<i32, Wire>) -> Launch {
         group: None,
         limits: Limits::default(),
         cpus: Vec::new(),
+        tty: false,
         umask: None,
         nice: None,
         index: 0,
@@ -295,6 +296,7 @@ fn launch(script: &str, fds: BTreeMap<i32, Wire>) -> Launch {
         fds,
         connects: Vec::new(),
         grants: Vec::new(),
+        inside: Inside::default(),
         log_file: None,
         prefix: None,
     }
