@@ -104,7 +104,11 @@ fn philosophers() {
                 format!("p{at}: {{run: x, acquires: [f{first}, f{second}]}}")
             })
             .collect();
-        let text = format!("{{locks: {{{}}}, processes: {{{}}}}}", locks.join(", "), diners.join(", "));
+        let text = format!(
+            "{{locks: {{{}}}, processes: {{{}}}}}",
+            locks.join(", "),
+            diners.join(", ")
+        );
         if is_left_handed {
             is_proved(&text);
         } else {
