@@ -15,6 +15,7 @@ mod harness;
 mod http;
 mod language;
 mod limits;
+mod logs;
 mod origin;
 mod orphans;
 mod pages;

@@ -107,6 +107,8 @@ pub fn launch(name: &str) -> Launch {
         inside: Inside::default(),
         log_file: None,
         prefix: None,
+        rotate: None,
+        when_full: forkyard_core::plan::WhenFull::Drop,
     }
 }
 

@@ -12,7 +12,8 @@ use std::time::Duration;
 use crate::id::{EventId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
 pub use crate::spec::target::Side;
 pub use crate::spec::{
-    Condition, Dispatch, EnvValue, Framing, Limits, OnDeadlock, OnFailure, Order, Otherwise, Program, Tasks, WorkerKind,
+    Condition, Dispatch, EnvValue, Framing, Limits, OnDeadlock, OnFailure, Order, Otherwise, Program, Rotate, Tasks,
+    WhenFull, WorkerKind,
 };
 
 pub use build::build;
@@ -284,6 +285,10 @@ pub struct Launch {
     pub log_file: Option<String>,
     /// `log.prefix`.
     pub prefix: Option<String>,
+    /// `log.rotate`.
+    pub rotate: Option<Rotate>,
+    /// `log.when_full`.
+    pub when_full: WhenFull,
 }
 
 /// What a descriptor is wired to.

@@ -6,7 +6,7 @@ use super::decode::{Any, Command, Keyed, Many, Nullable, Spanned, TextOr};
 use super::environment::{EnvFields, EnvFiles};
 use super::limits::LimitFields;
 use super::values::{Bytes, Cpus, Factor, Period, Signal, Size, Text, Umask, Whole};
-use super::{Condition, Dispatch, OnFailure, Order, Otherwise, WorkerKind};
+use super::{Condition, Dispatch, OnFailure, Order, Otherwise, WhenFull, WorkerKind};
 
 /// Fields that only a process has.
 pub(crate) const PROCESS_KEYS: [&str; 3] = ["replicas", "each", "pool"];
@@ -198,9 +198,23 @@ pub(crate) struct LogFields {
     /// A further file.
     pub file: Option<Spanned<Text>>,
     /// When a new file is begun.
-    pub rotate: Option<Spanned<RotateFields>>,
+    pub rotate: Option<RotateFields>,
+    /// What happens when nobody takes its lines from the engine.
+    pub when_full: Option<WhenFull>,
     /// Shown before each line.
     pub prefix: Option<Bytes>,
+}
+
+/// `log.rotate`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RotateFields {
+    /// A new file is begun when the old one has so many bytes.
+    pub size: Option<Size>,
+    /// And when it is so old.
+    pub age: Option<Period>,
+    /// So many old files are kept.
+    pub keep: Option<Whole<0, 10_000>>,
 }
 
 /// `retry` of a pool.
@@ -228,9 +242,6 @@ macro_rules! define_forms {
 }
 
 define_forms! {
-    /// `log.rotate`.
-    RotateFields { size: Size, keep: Whole<0, 10_000> }
-
     /// `backoff` of `restart`.
     BackoffFields { initial: Period, factor: Factor, max: Period, jitter: bool }
 }

@@ -379,6 +379,32 @@ pub struct Log {
     pub file: Option<(String, Span)>,
     /// `prefix`: shown before each line instead of the name; may be empty.
     pub prefix: Option<String>,
+    /// `rotate`: when a new file is begun.
+    pub rotate: Option<Rotate>,
+    /// `when_full`: what happens when nobody takes its lines from the engine.
+    pub when_full: WhenFull,
+}
+
+/// `rotate` of `log`: when a new file is begun, and how many old ones are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotate {
+    /// When the file has so many bytes.
+    pub size: Option<u64>,
+    /// When the file is so old.
+    pub age: Option<Duration>,
+    /// So many old files are kept, beside the one that is written.
+    pub keep: u32,
+}
+
+/// `when_full` of `log`: what happens to lines on their way to a screen that takes none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenFull {
+    /// After a second they are left out there, and counted; the log has them.
+    #[default]
+    Drop,
+    /// The process waits, as long as it takes.
+    Block,
 }
 
 /// A pool.

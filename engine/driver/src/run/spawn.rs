@@ -394,7 +394,9 @@ impl Run {
             start: self.start,
         };
         let secrets = self.facts.secrets.clone();
-        Output::new(log, origin, self.herald.outlet(), self.inbox.clone(), secrets)
+        let when_full = self.plan.launches[process.index()].when_full;
+        let outlet = self.herald.outlet().of_process(when_full);
+        Output::new(log, origin, outlet, self.inbox.clone(), secrets)
     }
 
     /// Runs the stop command of a process.

@@ -15,7 +15,7 @@ use crate::directory::RunDirectory;
 use crate::news::Stream;
 use crate::pipes::{Pipes, resize};
 use crate::spawner::TARGET_MAX;
-use crate::stdio::log::Log;
+use crate::stdio::log::{Log, Rotating};
 use crate::stdio::memory;
 use crate::tasks::Pools;
 use crate::terminal::Terminal;
@@ -175,11 +175,17 @@ impl Wirer<'_> {
 
     fn open_log(&mut self) -> io::Result<Log> {
         let name = &self.plan.processes[self.process.index()].name;
-        let also = match &self.plan.launches[self.process.index()].log_file {
-            Some(path) => Some(self.files.write(self.plan, self.process, path)?),
+        let launch = &self.plan.launches[self.process.index()];
+        let also = match &launch.log_file {
+            Some(path) => {
+                let file = self.files.write(self.plan, self.process, path)?;
+                Some(Rotating::new(file, self.files.folder().join(path), launch.rotate)?)
+            }
             None => None,
         };
-        Ok(Log::new(RunDirectory::append(&self.directory.log(name))?, also))
+        let path = self.directory.log(name);
+        let file = RunDirectory::append(&path)?;
+        Ok(Log::new(Rotating::new(file, path, launch.rotate)?, also))
     }
 
     fn queue_reader(&mut self, wiring: &mut Wiring, queue: QueueId) -> io::Result<OwnedFd> {

@@ -67,6 +67,8 @@ fn launch() -> Launch {
         inside: Inside::default(),
         log_file: None,
         prefix: None,
+        rotate: None,
+        when_full: crate::plan::WhenFull::Drop,
     }
 }
 

@@ -47,6 +47,8 @@ impl Builder<'_> {
             inside: self.inside(body),
             log_file: path(body.log.file.as_ref()),
             prefix: body.log.prefix.clone(),
+            rotate: body.log.rotate,
+            when_full: body.log.when_full,
         }
     }
 

@@ -162,7 +162,6 @@ fn what_is_not_built_is_noted_and_not_refused() {
             "`durable` of queue `q`",
             "`ready` of process `db`",
             "`restart` of process `db`",
-            "`log.rotate` of process `db`",
             "the group `g`",
         ]
     );

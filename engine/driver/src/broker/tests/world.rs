@@ -239,5 +239,7 @@ fn launch(grants: Vec<Grant>) -> Launch {
         inside: Inside::default(),
         log_file: None,
         prefix: None,
+        rotate: None,
+        when_full: forkyard_core::plan::WhenFull::Drop,
     }
 }

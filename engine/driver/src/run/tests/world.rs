@@ -299,5 +299,7 @@ fn launch(script: &str, fds: BTreeMap<i32, Wire>) -> Launch {
         inside: Inside::default(),
         log_file: None,
         prefix: None,
+        rotate: None,
+        when_full: forkyard_core::plan::WhenFull::Drop,
     }
 }
