@@ -16,6 +16,7 @@ pub mod run;
 pub mod runs;
 pub mod set;
 pub mod wait;
+pub mod why;
 
 mod dry_run;
 mod patience;

@@ -9,7 +9,7 @@ use forkyard_core::machine::{Exit, Outcome, Why};
 use forkyard_core::time::Time;
 use serde::{Deserialize, Serialize};
 
-pub use gather::{Unknown, answer};
+pub use gather::{Unknown, answer, find};
 pub use ledger::Ledger;
 
 /// So many are told of at most: who waits for thousands learns of the first of them.

@@ -19,6 +19,29 @@ const SIMILAR: f64 = 0.8;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unknown(pub String);
 
+/// The place of a name among those that are known; `among` says whose these are, after "there is no such name".
+///
+/// # Errors
+/// When it is not there, or only with the numbers of several instances behind it.
+pub fn find(names: &[&str], name: &str, among: &str) -> Result<usize, Unknown> {
+    if let Some(found) = names.iter().position(|known| *known == name) {
+        return Ok(found);
+    }
+    let is_instance = |known: &&&str| known.split_once('.').is_some_and(|(base, _)| base == name);
+    let instances: Vec<&&str> = names.iter().filter(is_instance).collect();
+    if let Some(first) = instances.first() {
+        let count = instances.len();
+        let message = format!("`{name}` has {count} instances; ask for one of them: `{first}`, say");
+        return Err(Unknown(message));
+    }
+    let rated = names.iter().map(|known| (strsim::jaro_winkler(known, name), known));
+    let nearest = rated
+        .filter(|(rate, _)| *rate >= SIMILAR)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b));
+    let hint = nearest.map_or_else(String::new, |(_, nearest)| format!("; did you mean `{nearest}`?"));
+    Err(Unknown(format!("there is no `{}` {among}{hint}", name.escape_debug())))
+}
+
 /// What is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Target {
@@ -80,39 +103,14 @@ impl Gathering<'_> {
     }
 
     fn find(&self, name: &str) -> Result<Target, Unknown> {
-        if let Some((_, target)) = self.named().find(|(known, _)| *known == name) {
-            return Ok(target);
-        }
-        let instances: Vec<&str> = self
-            .named()
-            .map(|(known, _)| known)
-            .filter(|known| known.split_once('.').is_some_and(|(base, _)| base == name))
-            .collect();
-        match instances[..] {
-            [] => {}
-            [first, ..] => {
-                let count = instances.len();
-                return Err(Unknown(format!(
-                    "`{name}` has {count} instances; ask for one of them: `{first}`, say"
-                )));
-            }
-        }
-        if self.scene.plan().pipes.iter().any(|pipe| pipe.name == name) {
+        let plan = self.scene.plan();
+        if plan.pipes.iter().any(|pipe| pipe.name == name) {
             return Err(Unknown(format!(
                 "`{name}` is a pipe; ask for a process at one of its ends"
             )));
         }
-        let rated = self
-            .named()
-            .map(|(known, _)| (strsim::jaro_winkler(known, name), known));
-        let nearest = rated
-            .filter(|(rate, _)| *rate >= SIMILAR)
-            .max_by(|(a, _), (b, _)| a.total_cmp(b));
-        let hint = nearest.map_or_else(String::new, |(_, nearest)| format!("; did you mean `{nearest}`?"));
-        Err(Unknown(format!(
-            "there is no `{}` in this workflow{hint}",
-            name.escape_debug()
-        )))
+        let (names, targets): (Vec<&str>, Vec<Target>) = self.named().unzip();
+        find(&names, name, "in this workflow").map(|found| targets[found])
     }
 }
 
