@@ -145,7 +145,7 @@ impl Teller<'_> {
             other => format!("{other} {name}"),
         };
         let ahead = match wait.ahead {
-            Some(ahead @ 1..) => format!XX,
+            Some(ahead @ 1..) => format!(", with {ahead} ahead of it"),
             Some(0) | None => String::new(),
         };
         let timeout = wait.timeout.map_or_else(String::new, |time| {

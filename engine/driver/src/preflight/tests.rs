@@ -82,8 +82,6 @@ fn workflow(bodies: Vec<Body>) -> Workflow {
         pool: None,
     };
     Workflow {
-        clear_secrets: Vec::new(),
-        unused_params: Vec::new(),
         name: "test".into(),
         description: None,
         options: Options::default(),
