@@ -30,6 +30,7 @@ mod pool;
 mod process;
 mod resolve;
 mod resource;
+mod restart;
 mod stream;
 pub mod target;
 mod template;

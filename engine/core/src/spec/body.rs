@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::decode::{Command, Spanned, TextOr, listed};
+use super::decode::{Command, Spanned, listed};
 use super::environment::Environments;
-use super::fields::{Fields, LogFields, RestartPolicy, StopFields};
+use super::fields::{Fields, LogFields, StopFields};
 use super::stream::{Standard, descriptors};
-use super::{Body, EnvValue, Log, Program, Stop, edge};
+use super::{Body, Endings, EnvValue, Log, Program, Stop, edge, restart};
 use crate::diagnostic::{Findings, codes, nearest};
 use crate::source::{Node, Span, excerpt};
 
@@ -66,6 +66,7 @@ pub(crate) fn body(
         sets: edge::references(fields.sets.as_ref()),
         waits: edge::references(fields.waits.as_ref()),
         daemon: fields.daemon.unwrap_or(false),
+        restart: restart::restart(fields, findings),
         ready: fields.ready.is_some(),
         timeout: fields.timeout.as_ref().map(|timeout| timeout.0),
         stop: stop(fields.stop.as_ref(), findings),
@@ -75,11 +76,11 @@ pub(crate) fn body(
     }
 }
 
-fn success(fields: &Fields) -> Vec<i32> {
-    match &fields.success {
-        None => vec![0],
-        Some(codes) => codes.0.iter().map(|code| code.get()).collect(),
-    }
+fn success(fields: &Fields) -> Endings {
+    fields
+        .success
+        .as_ref()
+        .map_or_else(|| Endings::of_codes(&[0]), restart::endings)
 }
 
 fn log(fields: Option<&LogFields>) -> Log {
@@ -200,15 +201,6 @@ pub(crate) fn unbuilt(node: &Node, fields: &Fields) -> Vec<(&'static str, Span)>
     if fields.tty == Some(true) {
         asked.push(("tty", place("tty")));
     }
-    if let Some(restart) = &fields.restart {
-        let never = match &restart.value {
-            TextOr::Text(policy) => policy == "never",
-            TextOr::Other(fields) => fields.policy.is_none_or(|policy| policy == RestartPolicy::Never),
-        };
-        if !never {
-            asked.push(("restart", restart.place));
-        }
-    }
     if let Some(rotate) = fields.log.as_ref().and_then(|log| log.rotate.as_ref()) {
         asked.push(("log.rotate", rotate.place));
     }
@@ -216,21 +208,4 @@ pub(crate) fn unbuilt(node: &Node, fields: &Fields) -> Vec<(&'static str, Span)>
         asked.push(("env.secret", place));
     }
     asked
-}
-
-/// Checks the word of `restart`, which a map would have had checked by its form.
-pub(crate) fn check_restart(fields: &Fields, findings: &mut Findings) {
-    const POLICIES: [&str; 3] = ["never", "on-failure", "always"];
-    let Some(restart) = &fields.restart else {
-        return;
-    };
-    if let TextOr::Text(policy) = &restart.value
-        && !POLICIES.contains(&policy.as_str())
-    {
-        let message = format!("expected one of {}; found `{}`", listed(&POLICIES), excerpt(policy));
-        let finding = findings.error(codes::BAD_VALUE, restart.place, message);
-        if let Some(near) = nearest(policy, POLICIES) {
-            finding.help(format!("did you mean `{near}`?"));
-        }
-    }
 }

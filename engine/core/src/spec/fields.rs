@@ -4,7 +4,8 @@ use serde::Deserialize;
 
 use super::decode::{Any, Command, Keyed, Many, Nullable, Spanned, TextOr};
 use super::environment::EnvFields;
-use super::values::{Bytes, Factor, Period, Signal, Size, Text, Umask, Whole};
+use super::restart::{Ending, RestartFields};
+use super::values::{Bytes, Period, Signal, Size, Text, Umask, Whole};
 use super::{Condition, Dispatch, OnFailure, Order, Otherwise, WorkerKind};
 
 /// Fields that only a process has.
@@ -79,8 +80,8 @@ pub(crate) struct Fields {
     pub ready: Option<Spanned<ProbeFields>>,
     /// How it is seen to be alive.
     pub live: Option<Spanned<ProbeFields>>,
-    /// The exit codes that mean success.
-    pub success: Option<Many<Whole<0, 255>>>,
+    /// The exit codes and signals that mean success.
+    pub success: Option<Many<Ending>>,
     /// What its failure does.
     pub on_failure: Option<OnFailure>,
     /// Where its log goes.
@@ -222,35 +223,6 @@ define_forms! {
 
     /// `log.rotate`.
     RotateFields { size: Size, keep: Whole<0, 10_000> }
-
-    /// `backoff` of `restart`.
-    BackoffFields { initial: Period, factor: Factor, max: Period, jitter: bool }
-}
-
-/// `restart: {…}`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct RestartFields {
-    /// When it is started again.
-    pub policy: Option<RestartPolicy>,
-    /// How often at most.
-    pub max: Option<Whole<0, 1_000_000>>,
-    /// In how long a time.
-    pub within: Option<Period>,
-    /// How long to wait before.
-    pub backoff: Option<BackoffFields>,
-}
-
-/// `restart`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum RestartPolicy {
-    /// It ends once.
-    Never,
-    /// It is started again after a failure.
-    OnFailure,
-    /// It is started again whenever it ends.
-    Always,
 }
 
 /// `ready` and `live`: one of the first five.

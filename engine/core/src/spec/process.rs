@@ -2,7 +2,7 @@
 
 use minijinja::Value;
 
-use super::body::{body, check_restart, unbuilt};
+use super::body::{body, unbuilt};
 use super::decode::decode;
 use super::expand::Layers;
 use super::expression::Scope;
@@ -78,7 +78,6 @@ impl Resolver<'_> {
     fn instance(&mut self, entry: &Entry, layers: &Layers, scope: &Scope) -> Option<Instance> {
         let merged = self.merged(layers, scope)?;
         let fields: Fields = decode(&merged, self.findings)?;
-        check_restart(&fields, self.findings);
         self.note_unbuilt(entry, "process", &merged, &fields);
         let body = body(&fields, &self.env, &mut self.environments, self.findings);
         Some(Instance { body, fields })

@@ -347,10 +347,6 @@ impl Resolver<'_> {
             self.of_declaration(entry.key.text(), |resolver| resolver.pool(&entry));
         }
         for (named, fields) in self.declarations(root, "groups") {
-            self.workflow.unbuilt.push(Unbuilt {
-                what: format!("the group `{}`", named.name),
-                place: named.place,
-            });
             self.workflow.groups.push(group::group(named, fields));
         }
         self.workflow.templates = std::mem::take(&mut self.templates).finish();

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use super::restart::{Backoff, Endings, Intensity, Policy, Restart, Wish};
 use crate::source::Span;
 
 /// A name with the place where it stands.
@@ -180,14 +181,16 @@ pub struct Body {
     pub waits: Vec<Reference>,
     /// `daemon`.
     pub daemon: bool,
+    /// `restart`.
+    pub restart: Wish,
     /// Whether it has `ready`: its readiness can be waited for, though how to see it is not built yet.
     pub ready: bool,
     /// `timeout`; of a pool: of each task.
     pub timeout: Option<Duration>,
     /// `stop`.
     pub stop: Stop,
-    /// `success`: the exit codes that mean success.
-    pub success: Vec<i32>,
+    /// `success`: the ends that mean success.
+    pub success: Endings,
     /// `on_failure`; `None` follows the run's `options`.
     pub on_failure: Option<OnFailure>,
     /// `log`.
@@ -465,11 +468,28 @@ pub struct Template {
     pub used: bool,
 }
 
-/// A group; its behaviour is not built yet.
+/// A group.
 #[derive(Clone, Debug)]
 pub struct Group {
     /// Its head.
     pub declared: Declared,
-    /// `members`.
+    /// `members`, in the order of their start.
     pub members: Vec<Reference>,
+    /// `strategy`.
+    pub strategy: Strategy,
+    /// `max_restarts` and `within`: when there are more, the run has failed.
+    pub intensity: Intensity,
+}
+
+/// `strategy`: who is restarted with a member that is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// Nobody else.
+    #[default]
+    OneForOne,
+    /// All other members.
+    OneForAll,
+    /// The members that stand after it.
+    RestForOne,
 }
