@@ -9,6 +9,7 @@ mod faults;
 mod harness;
 mod http;
 mod language;
+mod limits;
 mod origin;
 mod orphans;
 mod pages;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use forkyard_core::diagnostic::{Code, Diagnostic, Severity};
+use forkyard_core::diagnostic::{Diagnostic, Severity, codes};
 use forkyard_core::machine::Verdict;
 use forkyard_core::plan::{self, Plan};
 use forkyard_core::spec::{Isolation, Workflow};
@@ -60,9 +60,6 @@ Exit codes:
   124    the run took longer than its timeout
   128+n  stopped by signal n: 130 for Ctrl-C, 143 for SIGTERM
   141    nobody reads the output any more, and all succeeded";
-
-/// A key that is understood, but whose behaviour is not built yet.
-const NOT_BUILT: Code = Code(300);
 
 /// Runs the workflow to its end; the exit code is the one of its verdict.
 pub fn run(args: &Args, color: When) -> Result<u8, Failure> {
@@ -142,7 +139,7 @@ fn has_errors(found: &[Diagnostic]) -> bool {
 
 fn not_built(unbuilt: &forkyard_core::spec::Unbuilt) -> Diagnostic {
     Diagnostic {
-        code: NOT_BUILT,
+        code: codes::NOT_BUILT,
         severity: Severity::Error,
         place: Some(unbuilt.place),
         message: format!("{} is not built yet", unbuilt.what),

@@ -74,7 +74,10 @@ impl Note {
                 lasted,
                 outcome,
                 ..
-            } => Some(Self::process(process, tone(outcome), exited(exit, lasted, outcome))),
+            } => {
+                let text = with_reason(exited(exit, lasted, outcome), reason);
+                Some(Self::process(process, tone(outcome), text))
+            }
             Record::NotStarted { process, .. } => {
                 let text = format!("could not be started: {}", reason.unwrap_or("for no known reason"));
                 Some(Self::process(process, Tone::Bad, text))

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use forkyard_core::machine::{Because, Stopped, Verdict};
 use forkyard_core::plan::{Dependency, Plan};
 use forkyard_core::time::Time;
+use forkyard_driver::exit::Usage;
 use forkyard_driver::records::dependency_name;
 
 use super::note::{self, Note, Tone};
@@ -40,6 +41,7 @@ pub fn notes(tally: &Tally, plan: &Plan, run: &str) -> Vec<Note> {
         );
         notes.push(Note::engine(Tone::Warning, text));
     }
+    notes.extend(used(tally.used));
     notes.push(Note::engine(Tone::Quiet, format!("see: forkyard logs {run}")));
     notes
 }
@@ -71,6 +73,22 @@ fn verdict(tally: &Tally, plan: &Plan) -> Note {
         tone,
         format!("{} {how} after {lasted}: {}", plan.name, counted(tally.counts())),
     )
+}
+
+/// `used: 1.2s of CPU time, 34.5 MiB of memory at most in one process`
+fn used(Usage { cpu, peak }: Usage) -> Option<Note> {
+    let text = format!(
+        "used: {} of CPU time, {} of memory at most in one process",
+        duration::human(cpu),
+        mebibytes(peak)
+    );
+    (peak > 0).then(|| Note::engine(Tone::Quiet, text))
+}
+
+/// `34.5 MiB`, rounded up.
+fn mebibytes(bytes: u64) -> String {
+    let tenths = (bytes * 10).div_ceil(1 << 20);
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
 }
 
 /// `5 done · 1 failed · 2 skipped`, without what is none.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use forkyard_core::id::{PoolId, ProcessId, QueueId, TaskId};
 use forkyard_core::machine::{Exit, Outcome, Record};
 use forkyard_core::plan::{
-    Condition, Dependency, Dispatch, Framing, Launch, OnFailure, Order, Otherwise, Plan, Pool, Process, Program, Queue,
-    TaskSource, Tasks, Wait, Work, WorkerKind,
+    Condition, Dependency, Dispatch, Framing, Launch, Limits, OnFailure, Order, Otherwise, Plan, Pool, Process,
+    Program, Queue, TaskSource, Tasks, Wait, Work, WorkerKind,
 };
 use forkyard_core::source::Span;
 use forkyard_core::time::Time;
@@ -91,6 +91,9 @@ pub fn launch(name: &str) -> Launch {
         env: BTreeMap::new(),
         clear_env: false,
         user: None,
+        group: None,
+        limits: Limits::default(),
+        cpus: Vec::new(),
         umask: None,
         nice: None,
         index: 0,
@@ -142,6 +145,7 @@ pub fn record(record: Record) -> News {
         record,
         pid: Some(123),
         reason: None,
+        usage: None,
     }
 }
 

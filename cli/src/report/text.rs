@@ -59,6 +59,7 @@ impl Text {
                 record,
                 pid,
                 reason,
+                ..
             } => {
                 let note = match record {
                     Record::Killing { process } => {

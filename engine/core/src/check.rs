@@ -4,16 +4,17 @@
 //! be meant is a warning. Every rule is close to linear in the size of the workflow.
 
 mod channels;
-pub mod codes;
 mod conditions;
 mod cycles;
 mod events;
+mod knots;
 mod pools;
 mod references;
 mod resources;
+mod steps;
 mod unused;
 
-use crate::diagnostic::{Code, Diagnostic, Related, Severity, in_order};
+use crate::diagnostic::{Code, Diagnostic, Related, Severity, codes, in_order};
 use crate::graph::Graph;
 use crate::source::Span;
 use crate::spec::target::Names;
@@ -63,6 +64,7 @@ const RULES_OF_WHOLE: &[Rule] = &[
     channels::pipes_have_two_ends,
     channels::queues_have_both_sides,
     events::are_set_and_waited_for,
+    knots::are_none,
     unused::declarations,
     unused::there_is_work,
 ];

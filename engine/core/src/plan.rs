@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::id::{EventId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
 pub use crate::spec::target::Side;
 pub use crate::spec::{
-    Condition, Dispatch, EnvValue, Framing, OnFailure, Order, Otherwise, Program, Tasks, WorkerKind,
+    Condition, Dispatch, EnvValue, Framing, Limits, OnFailure, Order, Otherwise, Program, Tasks, WorkerKind,
 };
 
 pub use build::build;
@@ -252,6 +252,12 @@ pub struct Launch {
     pub clear_env: bool,
     /// By name or number.
     pub user: Option<String>,
+    /// By name or number.
+    pub group: Option<String>,
+    /// `limits`.
+    pub limits: Limits,
+    /// `cpus`; empty: all.
+    pub cpus: Vec<u32>,
     /// `umask`.
     pub umask: Option<u32>,
     /// `nice`.

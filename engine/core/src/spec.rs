@@ -20,6 +20,7 @@ mod expand;
 mod expression;
 mod fields;
 mod group;
+mod limits;
 mod load;
 mod merge;
 mod name;

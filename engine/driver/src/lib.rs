@@ -4,10 +4,12 @@ mod alarm;
 #[cfg(test)]
 mod alone;
 pub mod broker;
+mod cgroup;
 pub mod directory;
 pub mod doctor;
 pub mod exit;
 pub mod guardian;
+mod limits;
 pub mod news;
 pub mod pipes;
 pub mod preflight;

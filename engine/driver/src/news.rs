@@ -6,6 +6,8 @@ use forkyard_core::id::{PoolId, ProcessId, QueueId, TaskId};
 use forkyard_core::machine::Record;
 use forkyard_core::time::Time;
 
+use crate::exit::Usage;
+
 /// One thing to report. Reporters get them in batches, in order.
 #[derive(Clone, Debug)]
 pub enum News {
@@ -18,8 +20,10 @@ pub enum News {
         /// With `Started`, `Exited`, `Stopping`: the process's pid.
         pid: Option<i32>,
         /// With `NotStarted`: why not, in words; with `PoolEnded` and `RunStopping`, if something had to fail for it,
-        /// what. With `LeftBehind`: who. With `TaskFailed`: its item.
+        /// what. With `Exited`: what the exit does not say. With `LeftBehind`: who. With `TaskFailed`: its item.
         reason: Option<Arc<str>>,
+        /// With `Exited`: what it has used.
+        usage: Option<Usage>,
     },
     /// A process wrote a line to its log.
     Output {

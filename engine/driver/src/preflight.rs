@@ -11,32 +11,16 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use forkyard_core::diagnostic::{Code, Diagnostic, Severity};
+use forkyard_core::diagnostic::{Code, Diagnostic, Severity, codes};
 use forkyard_core::source::Span;
 use forkyard_core::spec::{Body, Program, Stream, Tasks, Workflow};
-use nix::unistd::geteuid;
+use nix::unistd::{getegid, geteuid};
 
 pub use resolve::{DEFAULT_PATH, Unresolved, resolve};
 
+use crate::limits::LimiterCell;
 use crate::spawner::{Identity, interpreter};
 use crate::words::io_reason;
-
-/// A program is not there.
-const NO_PROGRAM: Code = Code(301);
-/// A program cannot be executed.
-const NOT_EXECUTABLE: Code = Code(302);
-/// A program is a directory.
-const PROGRAM_IS_DIRECTORY: Code = Code(303);
-/// What a script names in its first line is not there.
-const NO_INTERPRETER: Code = Code(304);
-/// A working directory is missing, or is none.
-const NO_DIRECTORY: Code = Code(305);
-/// A user is unknown.
-const NO_USER: Code = Code(306);
-/// Only root can become another user.
-const NOT_ROOT: Code = Code(307);
-/// A file to be read is missing, or cannot be read.
-const NO_FILE: Code = Code(308);
 
 /// Says what this machine lacks for the workflow, in the order of its lines: each finding is an error. `folder` is
 /// that of the workflow's first file, `path` the `PATH` of the engine. Instances that need the same count once.
@@ -46,6 +30,7 @@ pub fn preflight(workflow: &Workflow, folder: &Path, path: Option<&OsStr>) -> Ve
         folder,
         path,
         set: BTreeSet::new(),
+        limiter: LimiterCell::default(),
     };
     for process in &workflow.processes {
         needs.add_body(&process.body);
@@ -74,6 +59,10 @@ enum Need {
     Directory(String),
     /// A user, by name or number.
     User(String),
+    /// A group, by name or number.
+    Group(String),
+    /// A key of `limits`, which neither a control group nor a limit of each process can keep.
+    Limit(&'static str),
     /// A file to be read, as written.
     File(String),
 }
@@ -83,6 +72,7 @@ struct Needs<'a> {
     folder: &'a Path,
     path: Option<&'a OsStr>,
     set: BTreeSet<(Span, Need)>,
+    limiter: LimiterCell,
 }
 
 impl Needs<'_> {
@@ -100,6 +90,14 @@ impl Needs<'_> {
         }
         if let Some((user, place)) = &body.user {
             self.add(*place, Need::User(user.clone()));
+        }
+        if let Some((group, place)) = &body.group {
+            self.add(*place, Need::Group(group.clone()));
+        }
+        if let Some((limits, place)) = &body.limits {
+            for key in self.limiter.get().cannot_keep(limits) {
+                self.add(*place, Need::Limit(key));
+            }
         }
         if may_be_made {
             return;
@@ -155,6 +153,8 @@ impl Need {
             Self::Program { name, path, cwd } => missing_program(name, path, cwd),
             Self::Directory(written) => missing_directory(&folder.join(written), written),
             Self::User(user) => missing_user(user),
+            Self::Group(group) => missing_group(group),
+            Self::Limit(key) => Some(limit_not_kept(key)),
             Self::File(written) => missing_file(&folder.join(written), written),
         }?;
         Some(Diagnostic {
@@ -177,9 +177,9 @@ fn missing_program(name: &str, path: &OsStr, cwd: &Path) -> Finding {
         Err(unresolved) => unresolved,
     };
     let code = match unresolved {
-        Unresolved::NoSuchFile(_) | Unresolved::NotOnPath(_) => NO_PROGRAM,
-        Unresolved::NotExecutable(_) | Unresolved::Forbidden(_) => NOT_EXECUTABLE,
-        Unresolved::Directory(_) => PROGRAM_IS_DIRECTORY,
+        Unresolved::NoSuchFile(_) | Unresolved::NotOnPath(_) => codes::NO_PROGRAM,
+        Unresolved::NotExecutable(_) | Unresolved::Forbidden(_) => codes::NOT_EXECUTABLE,
+        Unresolved::Directory(_) => codes::PROGRAM_IS_DIRECTORY,
     };
     Some((code, unresolved.to_string(), help(&unresolved, path, cwd)))
 }
@@ -206,7 +206,7 @@ fn missing_interpreter(name: &str, file: &Path) -> Finding {
     let help = interpreter
         .ends_with("\\r")
         .then(|| "its lines end as on Windows: convert them with dos2unix".into());
-    Some((NO_INTERPRETER, message, help))
+    Some((codes::NO_INTERPRETER, message, help))
 }
 
 fn missing_directory(path: &Path, written: &str) -> Finding {
@@ -216,13 +216,17 @@ fn missing_directory(path: &Path, written: &str) -> Finding {
         Err(error) => format!("cannot be entered: {}", io_reason(&error)),
     };
     let help = (path != Path::new(written)).then(|| format!("it is looked for at {}", path.display()));
-    Some((NO_DIRECTORY, format!("the working directory `{written}` {what}"), help))
+    Some((
+        codes::NO_DIRECTORY,
+        format!("the working directory `{written}` {what}"),
+        help,
+    ))
 }
 
 fn missing_user(user: &str) -> Finding {
     let identity = match Identity::of_user(user) {
         Ok(identity) => identity,
-        Err(error) => return Some((NO_USER, error.to_string(), None)),
+        Err(error) => return Some((codes::NO_USER, error.to_string(), None)),
     };
     let engine = geteuid();
     if engine.is_root() || engine.as_raw() == identity.uid {
@@ -230,10 +234,28 @@ fn missing_user(user: &str) -> Finding {
     }
     let help = "run forkyard as root, or leave `user` out".to_owned();
     Some((
-        NOT_ROOT,
+        codes::NOT_ROOT,
         format!("only root can run a process as user `{user}`"),
         Some(help),
     ))
+}
+
+fn missing_group(group: &str) -> Finding {
+    let identity = match Identity::of(None, Some(group)) {
+        Ok(identity) => identity?,
+        Err(error) => return Some((codes::NO_USER, error.to_string(), None)),
+    };
+    let help = "run forkyard as root, or leave `group` out".to_owned();
+    let message = format!("only root can run a process as group `{group}`");
+    let is_allowed = geteuid().is_root() || getegid().as_raw() == identity.gid;
+    (!is_allowed).then_some((codes::NOT_ROOT, message, Some(help)))
+}
+
+fn limit_not_kept(key: &str) -> (Code, String, Option<String>) {
+    let message =
+        format!("the limit `{key}` cannot be kept here: no control group with the controller `{key}` can be made");
+    let help = "run forkyard as root, or where control groups are delegated to you; or leave the limit out".to_owned();
+    (codes::LIMIT_NOT_KEPT, message, Some(help))
 }
 
 /// A fifo is not opened: that would wait for its writer.
@@ -248,5 +270,5 @@ fn missing_file(path: &Path, written: &str) -> Finding {
         Err(error) => format!("cannot be read: {}", io_reason(&error)),
     };
     let help = (path != Path::new(written)).then(|| format!("it is looked for at {}", path.display()));
-    Some((NO_FILE, format!("the file `{written}` {what}"), help))
+    Some((codes::NO_FILE, format!("the file `{written}` {what}"), help))
 }

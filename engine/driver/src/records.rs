@@ -7,6 +7,7 @@ use forkyard_core::time::Time;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::exit::Usage;
 use crate::news::News;
 
 /// One line for `records.jsonl` or `run --json`: `at` in nanoseconds since the start of the run, `record` says
@@ -20,8 +21,13 @@ pub fn to_json(news: &News, plan: &Plan, run: &str) -> Value {
             record,
             pid,
             reason,
+            usage,
         } => {
             let mut object = record_to_json(*at, record, *pid, reason.as_deref());
+            if let Some(Usage { cpu, peak }) = usage {
+                object.insert("cpu_us".to_owned(), json!(cpu.as_micros()));
+                object.insert("peak_bytes".to_owned(), json!(peak));
+            }
             name_ids(&mut object, record, plan, run);
             Value::Object(object)
         }
@@ -77,6 +83,7 @@ pub fn write(news: &News, plan: &Plan, run: &str, lines: &mut Vec<u8>) {
             record: Record::TaskDone { pool, task, process },
             pid: None,
             reason: None,
+            usage: None,
         } => serde_json::to_writer(
             &mut *lines,
             &TaskDone {

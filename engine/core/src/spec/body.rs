@@ -7,7 +7,7 @@ use super::decode::{Command, Spanned, listed};
 use super::environment::Environments;
 use super::fields::{Fields, LogFields, StopFields};
 use super::stream::{Standard, descriptors};
-use super::{Body, Endings, EnvValue, Log, Program, Stop, edge, restart};
+use super::{Body, Endings, EnvValue, Log, Program, Stop, edge, limits, restart};
 use crate::diagnostic::{Findings, codes, nearest};
 use crate::source::{Node, Span, excerpt};
 
@@ -32,7 +32,7 @@ const SHELLS: [(&str, &str); 11] = [
 ];
 
 /// Keys whose behaviour is not built, whatever their value is.
-const UNBUILT_KEYS: [&str; 5] = ["ready", "live", "limits", "cpus", "sockets"];
+const UNBUILT_KEYS: [&str; 3] = ["ready", "live", "sockets"];
 
 /// Makes the body of a process or a pool.
 pub(crate) fn body(
@@ -51,6 +51,12 @@ pub(crate) fn body(
         env,
         clear_env: fields.clear_env.unwrap_or(false),
         user: fields.user.as_ref().map(placed),
+        group: fields.group.as_ref().map(placed),
+        limits: fields
+            .limits
+            .as_ref()
+            .map(|fields| (limits::limits(&fields.value), fields.place)),
+        cpus: fields.cpus.as_ref().map(limits::cpus).unwrap_or_default(),
         umask: fields.umask.as_ref().map(|umask| umask.0),
         nice: fields.nice.map(super::values::Whole::get),
         after: edge::afters(fields.after.as_ref(), findings),

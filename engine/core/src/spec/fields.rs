@@ -4,8 +4,9 @@ use serde::Deserialize;
 
 use super::decode::{Any, Command, Keyed, Many, Nullable, Spanned, TextOr};
 use super::environment::EnvFields;
+use super::limits::LimitFields;
 use super::restart::{Ending, RestartFields};
-use super::values::{Bytes, Period, Signal, Size, Text, Umask, Whole};
+use super::values::{Bytes, Cpus, Period, Signal, Size, Text, Umask, Whole};
 use super::{Condition, Dispatch, OnFailure, Order, Otherwise, WorkerKind};
 
 /// Fields that only a process has.
@@ -58,14 +59,16 @@ pub(crate) struct Fields {
     pub sockets: Option<Many<Text>>,
     /// The user it runs as.
     pub user: Option<Spanned<Text>>,
+    /// The group it runs as.
+    pub group: Option<Spanned<Text>>,
     /// Its file mode mask.
     pub umask: Option<Umask>,
     /// Its niceness.
     pub nice: Option<Whole<-20, 19>>,
     /// The CPUs it may use.
-    pub cpus: Option<Many<Text>>,
+    pub cpus: Option<Many<Cpus>>,
     /// What it may use up.
-    pub limits: Option<LimitFields>,
+    pub limits: Option<Spanned<LimitFields>>,
     /// Whether it has a terminal.
     pub tty: Option<bool>,
     /// Whether it is stopped once nothing else needs to run.
@@ -218,9 +221,6 @@ macro_rules! define_forms {
 }
 
 define_forms! {
-    /// `limits`.
-    LimitFields { memory: Size, cpu_time: Period, files: Whole<1, 1_000_000_000>, processes: Whole<1, 4_194_304> }
-
     /// `log.rotate`.
     RotateFields { size: Size, keep: Whole<0, 10_000> }
 }

@@ -151,6 +151,12 @@ pub struct Body {
     pub clear_env: bool,
     /// `user`, by name or number.
     pub user: Option<(String, Span)>,
+    /// `group`, by name or number.
+    pub group: Option<(String, Span)>,
+    /// `limits`.
+    pub limits: Option<(Limits, Span)>,
+    /// `cpus`: the numbers of those it may use; empty: all.
+    pub cpus: Vec<u32>,
     /// `umask`.
     pub umask: Option<u32>,
     /// `nice`.
@@ -195,6 +201,27 @@ pub struct Body {
     pub on_failure: Option<OnFailure>,
     /// `log`.
     pub log: Log,
+}
+
+/// `limits`: what a process may use; `None` is as much as there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// `memory`, in bytes, of the whole tree.
+    pub memory: Option<u64>,
+    /// `cpu`, in thousandths of one, of the whole tree.
+    pub cpu_thousandths: Option<u32>,
+    /// `cpu_time`, whole seconds, of each process.
+    pub cpu_time: Option<Duration>,
+    /// `pids`: processes and threads of the whole tree.
+    pub pids: Option<u32>,
+    /// `files`: how many each process may have open.
+    pub files: Option<u32>,
+    /// `core`: the largest core dump, in bytes.
+    pub core: Option<u64>,
+    /// `stack`, in bytes.
+    pub stack: Option<u64>,
+    /// `file_size`: the largest file that may be written, in bytes.
+    pub file_size: Option<u64>,
 }
 
 /// `run` with `shell`.

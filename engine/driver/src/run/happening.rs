@@ -7,6 +7,7 @@ use forkyard_core::machine::Exit;
 
 use super::lives::Tries;
 use super::wiring::Streams;
+use crate::exit::Usage;
 use crate::spawner::{Child, SpawnError};
 
 /// One thing that happened.
@@ -46,6 +47,8 @@ pub enum Happening {
         attempt: u32,
         /// How.
         exit: Exit,
+        /// What it has used.
+        usage: Usage,
         /// Who is left of its tree, in words; `None`: nobody.
         left: Option<Arc<str>>,
     },

@@ -13,7 +13,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::Happening;
-use crate::exit;
+use crate::exit::{self, Usage};
+use crate::limits::Groups;
 use crate::spawner::Child;
 use crate::tree::Tree;
 
@@ -45,6 +46,8 @@ pub struct Life {
     pub state: State,
     /// The way of tasks to a persistent worker.
     pub feed: Option<mpsc::Sender<Vec<u8>>>,
+    /// The control groups that it is limited by.
+    pub groups: Option<Groups>,
 }
 
 /// How far a life has come.
@@ -135,6 +138,11 @@ impl Lives {
     }
 
     /// A life has come to its end.
+    /// Its control groups, if it has some.
+    pub(super) fn groups(&self, process: ProcessId) -> Option<&Groups> {
+        self.present.get(&process)?.groups.as_ref()
+    }
+
     pub(super) fn end(&mut self, process: ProcessId) {
         self.gone += 1;
         self.remove(process);
@@ -209,13 +217,13 @@ impl Watch {
     /// in, of that.
     pub(super) async fn over(mut self, child: Child) {
         let Self { process, attempt, .. } = self;
-        let exit = match exit::ended(child.pidfd).await {
-            Ok(exit) => exit,
+        let (exit, usage) = match exit::ended(child.pidfd).await {
+            Ok(ended) => ended,
             Err(error) => {
                 let reason = Arc::from(format!("the exit of pid {} cannot be seen: {error}", child.pid));
                 // Nobody listens when the run is over.
                 let _ = self.inbox.send(Happening::Fault { reason }).await;
-                Exit::Signal(libc::SIGKILL)
+                (Exit::Signal(libc::SIGKILL), Usage::default())
             }
         };
         let tree = &self.body.tree;
@@ -225,6 +233,7 @@ impl Watch {
             process,
             attempt,
             exit,
+            usage,
             left,
         };
         if self.inbox.send(ended).await.is_err() {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use forkyard_core::id::{ProcessId, TaskId};
 use forkyard_core::machine::{AHEAD_MAX, Input};
-use forkyard_core::plan::{Framing, Launch, Program};
+use forkyard_core::plan::{Framing, Launch, Limits, Program};
 use tokio::sync::{mpsc, watch};
 
 use super::environment::Environment;
@@ -24,7 +24,7 @@ use super::{Happening, is_transient};
 use crate::guardian;
 use crate::news::Stream;
 use crate::preflight;
-use crate::spawner::{Child, Identity, Job, SpawnError};
+use crate::spawner::{Child, Confinement, Identity, Job, Rlimit, SpawnError};
 use crate::stdio::framing::Cutter;
 use crate::stdio::log::Log;
 use crate::stdio::output::{Origin, Output};
@@ -86,6 +86,7 @@ impl Run {
                 tasks: task.into_iter().collect(),
                 state: State::Starting,
                 feed: None,
+                groups: None,
             },
         );
         match self.prepare(process, attempt, task) {
@@ -195,7 +196,14 @@ impl Run {
         for (pipe, number) in connected {
             environment.descriptor(&pipe, number);
         }
-        let job = self.job(launch, &launch.program, environment, fds)?;
+        let mut job = self.job(launch, &launch.program, environment, fds)?;
+        if launch.limits != Limits::default() {
+            let groups = self.limiter.get().groups(&launch.limits)?;
+            job.confinement.groups = groups.doors()?;
+            if let Some(life) = self.lives.get_mut(process) {
+                life.groups = Some(groups);
+            }
+        }
         Ok((job, streams))
     }
 
@@ -224,9 +232,28 @@ impl Run {
             fds,
             umask: launch.umask,
             nice: launch.nice,
-            open_files: self.facts.open_files,
-            identity: launch.user.as_deref().map(identity).transpose()?,
+            confinement: Confinement {
+                rlimits: self.rlimits(launch),
+                cpus: launch.cpus.clone(),
+                groups: Vec::new(),
+            },
+            identity: identity(launch)?,
         })
+    }
+
+    /// The engine may have raised the limit of open files for itself: its processes have the one before.
+    fn rlimits(&self, launch: &Launch) -> Vec<Rlimit> {
+        let before = self.facts.open_files.map(|(soft, hard)| Rlimit {
+            resource: libc::RLIMIT_NOFILE,
+            soft,
+            hard,
+        });
+        let own = if launch.limits == Limits::default() {
+            Vec::new()
+        } else {
+            self.limiter.get().rlimits(&launch.limits)
+        };
+        before.into_iter().chain(own).collect()
     }
 
     /// Starts the watch over a life, and its pumps.
@@ -245,6 +272,7 @@ impl Run {
             tasks: task.into_iter().collect(),
             state: State::Running(Rc::clone(&body)),
             feed: None,
+            groups: self.lives.remove(process).and_then(|life| life.groups),
         };
         let pumps = streams
             .into_iter()
@@ -393,22 +421,8 @@ fn c_path(path: &Path) -> Result<CString, Failure> {
     CString::new(path.as_os_str().as_bytes()).map_err(|_| Failure::from("a path has a NUL byte".to_owned()))
 }
 
-/// A user by name or number, with the groups of the user.
-fn identity(user: &str) -> Result<Identity, Failure> {
-    use nix::unistd::{Uid, User, getgrouplist};
-    let found = match user.parse() {
-        Ok(uid) => User::from_uid(Uid::from_raw(uid)),
-        Err(_) => User::from_name(user),
-    };
-    let found = found
-        .map_err(|errno| format!("the user `{user}` cannot be looked up: {errno}"))?
-        .ok_or_else(|| format!("there is no user `{user}` on this machine"))?;
-    let name = CString::new(found.name).map_err(|_| "a user's name has a NUL byte".to_owned())?;
-    let groups =
-        getgrouplist(&name, found.gid).map_err(|errno| format!("the groups of `{user}` cannot be read: {errno}"))?;
-    Ok(Identity {
-        uid: found.uid.as_raw(),
-        gid: found.gid.as_raw(),
-        groups: groups.into_iter().map(nix::unistd::Gid::as_raw).collect(),
-    })
+/// Who it runs as; `None`: as the engine.
+fn identity(launch: &Launch) -> Result<Option<Identity>, Failure> {
+    let identity = Identity::of(launch.user.as_deref(), launch.group.as_deref());
+    identity.map_err(|unknown| unknown.to_string().into())
 }

@@ -27,6 +27,8 @@ use super::{Happening, Options, RunError};
 use crate::alarm::Alarm;
 use crate::broker::{Broker, FromClient, Names};
 use crate::directory::RunDirectory;
+use crate::exit::Usage;
+use crate::limits::{Groups, LimiterCell};
 use crate::news::{self, News};
 use crate::pipes::Pipes;
 use crate::signals::{self, Heard};
@@ -85,6 +87,10 @@ pub struct Run {
     pub(super) failures: BTreeMap<PoolId, Arc<str>>,
     /// How those ended whose holds are still to be let go.
     pub(super) exits: BTreeMap<ProcessId, Exit>,
+    /// Keeps `limits`.
+    pub(super) limiter: LimiterCell,
+    /// What those have used whose end has not been told.
+    usages: BTreeMap<ProcessId, Usage>,
 }
 
 /// What the run listens to.
@@ -158,6 +164,8 @@ impl Run {
             words: BTreeMap::new(),
             failures: BTreeMap::new(),
             exits: BTreeMap::new(),
+            usages: BTreeMap::new(),
+            limiter: LimiterCell::default(),
             options,
             plan,
         })
@@ -321,9 +329,14 @@ impl Run {
                 process,
                 attempt,
                 exit,
+                usage,
                 left,
-            } => self.ended(process, attempt, exit, left),
+            } => {
+                self.usages.insert(process, usage);
+                self.ended(process, attempt, exit, left);
+            }
             Happening::Gone { process, attempt } => {
+                self.explain_end(process);
                 self.lives.end(process);
                 self.inputs.push_back(Input::Gone { process, attempt });
             }
@@ -340,6 +353,14 @@ impl Run {
                 lines,
             } => self.answered(process, attempt, lines),
             Happening::Fault { reason } => self.fault(reason),
+        }
+    }
+
+    /// What the exit itself does not say.
+    fn explain_end(&mut self, process: ProcessId) {
+        if self.lives.groups(process).is_some_and(Groups::ran_out_of_memory) {
+            let reason = "it ran out of the memory that its `limits` allow";
+            self.words.insert(process, Arc::from(reason));
         }
     }
 
@@ -386,9 +407,8 @@ impl Run {
 
     fn tell(&mut self, at: Time, record: Record) {
         let (pid, reason) = match record {
-            Record::Started { process, .. } | Record::Exited { process, .. } | Record::Stopping { process, .. } => {
-                (self.pids[process.index()], None)
-            }
+            Record::Started { process, .. } | Record::Stopping { process, .. } => (self.pids[process.index()], None),
+            Record::Exited { process, .. } => (self.pids[process.index()], self.words.remove(&process)),
             Record::NotStarted { process, .. } | Record::LeftBehind { process } => (None, self.words.remove(&process)),
             Record::TaskFailed { pool, task, .. } => (None, self.task_shown(pool, task)),
             Record::PoolEnded { pool, .. } => (None, self.failures.remove(&pool)),
@@ -406,6 +426,10 @@ impl Run {
             | Record::QueueBroken { .. }
             | Record::RunEnded { .. } => (None, None),
         };
+        let usage = match record {
+            Record::Exited { process, .. } => self.usages.remove(&process),
+            _ => None,
+        };
         if let Record::Stopping { process, why } = record {
             self.lives.stopping(process, why);
         } else if let Record::RunStopping { .. } = record {
@@ -417,6 +441,7 @@ impl Run {
             record,
             pid,
             reason,
+            usage,
         });
     }
 

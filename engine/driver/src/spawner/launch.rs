@@ -14,6 +14,7 @@ use std::ptr;
 
 use nix::errno::Errno;
 
+use super::confinement::{Confinement, CpuSet, confine, enter_groups};
 use super::error::{Failure, Step};
 use super::slots::{LOW, TARGET_MAX, slots};
 use super::{Child, Identity, Job, SpawnError};
@@ -158,7 +159,8 @@ struct Orders<'a> {
     gaps: Vec<(RawFd, RawFd)>,
     umask: Option<libc::mode_t>,
     nice: Option<c_int>,
-    open_files: Option<libc::rlimit>,
+    confinement: &'a Confinement,
+    cpus: Option<CpuSet>,
     identity: Option<&'a Identity>,
     /// Written by the new process when something fails.
     failure: Cell<Option<Failure>>,
@@ -178,10 +180,8 @@ impl<'a> Orders<'a> {
             wires: slots.iter().copied().zip(targets).collect(),
             umask: job.umask,
             nice: job.nice,
-            open_files: job.open_files.map(|(soft, hard)| libc::rlimit {
-                rlim_cur: soft,
-                rlim_max: hard,
-            }),
+            confinement: &job.confinement,
+            cpus: (!job.confinement.cpus.is_empty()).then(|| CpuSet::of(&job.confinement.cpus)),
             identity: job.identity.as_ref().filter(|identity| !identity.is_engines_own()),
             failure: Cell::new(None),
         }
@@ -229,6 +229,9 @@ extern "C" fn child(orders: *mut c_void) -> c_int {
 unsafe fn carry_out(orders: &Orders<'_>) -> Step {
     // SAFETY: all are system calls on numbers, or on strings and lists that `orders` keeps alive.
     unsafe {
+        if let Err(step) = enter_groups(orders.confinement) {
+            return step;
+        }
         if wire(orders) != 0 {
             return Step::Descriptors;
         }
@@ -244,10 +247,8 @@ unsafe fn carry_out(orders: &Orders<'_>) -> Step {
         {
             return Step::Nice;
         }
-        if let Some(open_files) = &orders.open_files
-            && libc::setrlimit(libc::RLIMIT_NOFILE, open_files) != 0
-        {
-            return Step::Descriptors;
+        if let Err(step) = confine(orders.confinement, orders.cpus.as_ref()) {
+            return step;
         }
         if let Some(identity) = orders.identity
             && become_user(identity) != 0

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::world::Random;
 use crate::id::{EventId, LockId, PoolId, ProcessId, QueueId, SemaphoreId};
 use crate::plan::{
-    Condition, Dependency, Dispatch, Event, Framing, Grant, Hold, Launch, Lock, OnFailure, Order, Otherwise, Party,
-    Pipe, Plan, Pool, Process, Program, Queue, Resource, Semaphore, TaskSource, Tasks, Wait, Work, WorkerKind,
+    Condition, Dependency, Dispatch, Event, Framing, Grant, Hold, Launch, Limits, Lock, OnFailure, Order, Otherwise,
+    Party, Pipe, Plan, Pool, Process, Program, Queue, Resource, Semaphore, TaskSource, Tasks, Wait, Work, WorkerKind,
 };
 use crate::source::Span;
 
@@ -51,6 +51,9 @@ fn launch() -> Launch {
         env: BTreeMap::new(),
         clear_env: false,
         user: None,
+        group: None,
+        limits: Limits::default(),
+        cpus: Vec::new(),
         umask: None,
         nice: None,
         index: 0,

@@ -160,8 +160,6 @@ fn what_is_not_built_is_noted_and_not_refused() {
             "`on_deadlock` of `options`",
             "`durable` of queue `q`",
             "`ready` of process `db`",
-            "`limits` of process `db`",
-            "`cpus` of process `db`",
             "`tty` of process `db`",
             "`restart` of process `db`",
             "`log.rotate` of process `db`",

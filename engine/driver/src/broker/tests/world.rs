@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::yard::{Layout, LockKind, QueueLimits, Slot, Yard};
 use forkyard_core::id::{EventId, LockId, QueueId, SemaphoreId};
 use forkyard_core::plan::{
-    Event, Framing, Grant, Launch, Lock, OnFailure, Plan, Process, Program, Queue, Resource, Semaphore,
+    Event, Framing, Grant, Launch, Limits, Lock, OnFailure, Plan, Process, Program, Queue, Resource, Semaphore,
 };
 use forkyard_core::source::Span;
 use forkyard_ipc::client::Client;
@@ -223,6 +223,9 @@ fn launch(grants: Vec<Grant>) -> Launch {
         env: BTreeMap::new(),
         clear_env: false,
         user: None,
+        group: None,
+        limits: Limits::default(),
+        cpus: Vec::new(),
         umask: None,
         nice: None,
         index: 0,

@@ -9,8 +9,8 @@ use std::time::Duration;
 use forkyard_core::id::{PoolId, ProcessId, QueueId};
 use forkyard_core::machine::{Record, Verdict};
 use forkyard_core::plan::{
-    Dispatch, Framing, Launch, OnFailure, Order, Party, Plan, Pool, Process, Program, Queue, TaskSource, Tasks, Wire,
-    Work, WorkerKind,
+    Dispatch, Framing, Launch, Limits, OnFailure, Order, Party, Plan, Pool, Process, Program, Queue, TaskSource, Tasks,
+    Wire, Work, WorkerKind,
 };
 use forkyard_core::source::Span;
 
@@ -281,6 +281,9 @@ fn launch(script: &str, fds: BTreeMap<i32, Wire>) -> Launch {
         env: BTreeMap::new(),
         clear_env: false,
         user: None,
+        group: None,
+        limits: Limits::default(),
+        cpus: Vec::new(),
         umask: None,
         nice: None,
         index: 0,
