@@ -13,10 +13,13 @@
 //! [`invariant`], which derives all that is kept twice again from scratch and compares.
 
 mod crew;
+mod group;
 mod invariant;
 mod message;
 mod process;
 mod queue;
+mod ready;
+mod restart;
 mod run;
 mod slots;
 #[cfg(test)]
@@ -26,7 +29,7 @@ mod touch;
 mod verdict;
 mod wait;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::id::{EventId, PoolId, ProcessId};
@@ -37,6 +40,7 @@ use crew::Crew;
 pub use message::*;
 use process::Process;
 use queue::Queue;
+use restart::Restarts;
 use run::Run;
 use slots::Slots;
 use timer::Timers;
@@ -56,6 +60,9 @@ pub struct Machine {
     waits: Waits,
     touches: Touches,
     timers: Timers,
+    restarts: Restarts,
+    /// Until when those who asked for more time to become ready have it.
+    deadlines: BTreeMap<ProcessId, Time>,
     /// Processes and pools that are no daemons and have not ended: while there is one, the run goes on.
     needed: usize,
     /// Processes, workers excepted, that have not ended.
@@ -120,6 +127,8 @@ impl Machine {
             waits: Waits::new(&plan),
             touches,
             timers: Timers::default(),
+            restarts: Restarts::new(plan.groups.len()),
+            deadlines: BTreeMap::new(),
             needed: own + crews,
             unended: plan
                 .processes
@@ -183,6 +192,10 @@ impl Machine {
             Input::Wake => self.wake(),
             Input::Interrupt { signal } => self.interrupt(signal),
             Input::Fault => self.stop_run(Stopped::Fault),
+            Input::Seed { seed } => self.restarts.seed(seed),
+            Input::Ready { process, attempt } => self.became_ready(process, attempt),
+            Input::Extend { process, attempt, by } => self.extended(process, attempt, by),
+            Input::NotLive { process, attempt } => self.not_live(process, attempt),
         }
     }
 

@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::id::{EventId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
+use crate::id::{EventId, GroupId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
 pub use crate::spec::target::Side;
 pub use crate::spec::{
-    Condition, Dispatch, EnvValue, Framing, Limits, OnFailure, Order, Otherwise, Program, Tasks, WorkerKind,
+    Backoff, Condition, Dispatch, Endings, EnvValue, Framing, Intensity, Limits, OnFailure, Order, Otherwise, Policy,
+    Program, Restart, Strategy, Tasks, WorkerKind,
 };
 
 pub use build::build;
@@ -42,6 +43,8 @@ pub struct Plan {
     pub semaphores: Vec<Semaphore>,
     /// Events.
     pub events: Vec<Event>,
+    /// Groups.
+    pub groups: Vec<Group>,
 }
 
 /// One instance of a process, or one worker of a pool.
@@ -63,10 +66,29 @@ pub struct Process {
     pub timeout: Option<Duration>,
     /// How long after the stop signal it is killed.
     pub grace: Duration,
-    /// The exit codes that mean success.
-    pub success: Vec<i32>,
+    /// The ends that mean success.
+    pub success: Endings,
+    /// When it is started again; `None`: it has one life. A worker's lives are its pool's affair.
+    pub restart: Option<Restart>,
+    /// How long it may take to become ready; `None`: nobody looks.
+    pub ready: Option<Duration>,
+    /// The group it is a member of.
+    pub group: Option<GroupId>,
     /// What its failure does.
     pub on_failure: OnFailure,
+}
+
+/// Processes that are restarted together.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Its members, in the order of the file.
+    pub members: Vec<ProcessId>,
+    /// Who is restarted with a member that is.
+    pub strategy: Strategy,
+    /// When there are more restarts, the run has failed.
+    pub intensity: Intensity,
 }
 
 /// One wait of `after`.

@@ -182,7 +182,9 @@ pub(crate) fn restart(fields: &Fields, findings: &mut Findings) -> Wish {
     match value {
         TextOr::Text(word) => match policy(word, *place, findings) {
             None | Some(PolicyWord::Never) => Wish::Never,
-            Some(word) => word.policy().map_or(Wish::Never, |policy| Wish::When(Restart::under(policy))),
+            Some(word) => word
+                .policy()
+                .map_or(Wish::Never, |policy| Wish::When(Restart::under(policy))),
         },
         TextOr::Other(fields) => match fields.policy.unwrap_or(PolicyWord::OnFailure).policy() {
             None => Wish::Never,
@@ -199,7 +201,10 @@ fn rules(policy: Policy, fields: &RestartFields, findings: &mut Findings) -> Res
             max: fields.max.map_or(usual.max, Whole::get),
             within: fields.within.as_ref().map_or(usual.within, |within| within.0),
         },
-        backoff: fields.backoff.as_ref().map_or_else(Backoff::default, |fields| backoff(fields, findings)),
+        backoff: fields
+            .backoff
+            .as_ref()
+            .map_or_else(Backoff::default, |fields| backoff(fields, findings)),
         never_on: fields.never_on.as_ref().map_or_else(Endings::default, endings),
     }
 }
@@ -211,7 +216,11 @@ fn backoff(fields: &BackoffFields, findings: &mut Findings) -> Backoff {
         && max.value.0 < initial
     {
         findings
-            .error(codes::CONFLICT, max.place, "the longest pause is shorter than the first one")
+            .error(
+                codes::CONFLICT,
+                max.place,
+                "the longest pause is shorter than the first one",
+            )
             .help("make `max` at least as long as `initial`, which is 100ms unless it is written");
     }
     Backoff {

@@ -157,7 +157,11 @@ impl<'a> Builder<'a> {
         if instances.next().is_none() {
             return Some(part(first));
         }
-        let whole = if starts { Step::AllStart(first) } else { Step::AllEnd(first) };
+        let whole = if starts {
+            Step::AllStart(first)
+        } else {
+            Step::AllEnd(first)
+        };
         if !self.wholes.contains_key(&whole) {
             let number = self.built.steps.add();
             self.built.list.push(whole);

@@ -124,7 +124,9 @@ impl Ring<'_> {
             "let `{event}` be set by a process that does not wait for `{waiter}`, or remove one of the waits"
         ));
         if setter == waiter {
-            finding.help = Some(format!("`{waiter}` cannot set it before it starts: remove it from `after`"));
+            finding.help = Some(format!(
+                "`{waiter}` cannot set it before it starts: remove it from `after`"
+            ));
         }
         finding.related = self.related(at, place);
     }
@@ -198,7 +200,12 @@ impl Ring<'_> {
     /// A pipe between two processes of which one starts after the other has ended. Where one waits for the other
     /// directly, it is told by the rule for pipes.
     fn pipe_peer_comes_late(&self, at: usize, findings: &mut Findings) {
-        let is_direct = self.links.iter().filter(|(step, _)| !matches!(step, Step::AllEnd(_))).count() == 3;
+        let is_direct = self
+            .links
+            .iter()
+            .filter(|(step, _)| !matches!(step, Step::AllEnd(_)))
+            .count()
+            == 3;
         let (pipe, late, peer) = (self.step(at + 1), self.step(at + 2), self.step(at));
         let Some((place, _)) = self.wait(at + 2).filter(|_| !is_direct) else {
             return;

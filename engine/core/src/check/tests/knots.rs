@@ -20,11 +20,7 @@ processes:
     );
     assert_eq!(
         related,
-        [
-            "6:31 `c` sets `go`",
-            "6:22 `c` waits for `b`",
-            "5:22 `b` waits for `a`"
-        ]
+        ["6:31 `c` sets `go`", "6:22 `c` waits for `b`", "5:22 `b` waits for `a`"]
     );
 }
 

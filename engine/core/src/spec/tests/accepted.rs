@@ -68,7 +68,8 @@ fn every_field_of_a_process() {
     assert_eq!(body.stop.signal, 2);
     assert_eq!(body.stop.grace, Duration::from_millis(250));
     assert_eq!(body.stop.command.as_ref().unwrap().argv, ["kill", "-9"]);
-    assert_eq!(body.success, [0, 3]);
+    assert_eq!(body.success.codes, [0, 3]);
+    assert_eq!(body.success.signals, [15]);
     assert_eq!(body.on_failure, Some(OnFailure::Ignore));
     assert_eq!(body.log.prefix.as_deref(), Some(""));
     assert_eq!(
@@ -161,10 +162,8 @@ fn what_is_not_built_is_noted_and_not_refused() {
             "`durable` of queue `q`",
             "`ready` of process `db`",
             "`tty` of process `db`",
-            "`restart` of process `db`",
             "`log.rotate` of process `db`",
             "`env.secret` of process `db`",
-            "the group `g`",
         ]
     );
 }
