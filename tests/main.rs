@@ -15,6 +15,7 @@ mod orphans;
 mod pages;
 mod python;
 mod real;
+mod restart;
 mod stop;
 mod tidy;
 mod verbs;

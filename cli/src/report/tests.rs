@@ -50,6 +50,7 @@ pub fn plan() -> Arc<Plan> {
         locks: Vec::new(),
         semaphores: Vec::new(),
         events: Vec::new(),
+        groups: Vec::new(),
     })
 }
 
@@ -72,7 +73,10 @@ fn process(name: &str, after: Vec<Wait>) -> Process {
         daemon: false,
         timeout: None,
         grace: Duration::from_secs(10),
-        success: vec![0],
+        success: forkyard_core::plan::Endings::of_codes(&[0]),
+        restart: None,
+        ready: None,
+        group: None,
         on_failure: OnFailure::Fail,
     }
 }

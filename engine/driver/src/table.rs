@@ -19,6 +19,10 @@ pub struct Row {
     pub since: Time,
     /// How it ended last.
     pub exit: Option<Exit>,
+    /// Whether it has been seen to be ready, in this life.
+    pub ready: bool,
+    /// How often it has been started again.
+    pub restarts: u32,
 }
 
 /// How far a process has come.
@@ -31,6 +35,8 @@ pub enum State {
     Running,
     /// It has been asked to stop.
     Stopping,
+    /// It will be started again after a pause.
+    Restarting,
     /// It has ended well, or was stopped.
     Exited,
     /// It has ended badly, or could not be started.
@@ -55,6 +61,8 @@ impl Table {
             state: State::Pending,
             since: Time::START,
             exit: None,
+            ready: false,
+            restarts: 0,
         };
         Self {
             rows: plan.processes.iter().map(|process| row(&process.name)).collect(),
@@ -75,6 +83,7 @@ impl Table {
                 let row = self.enter(process, after(outcome), at);
                 row.pid = None;
                 row.exit = Some(exit);
+                row.ready = false;
             }
             Record::NotStarted { process, .. } => {
                 self.enter(process, State::Failed, at);
@@ -83,9 +92,17 @@ impl Table {
                 self.enter(process, State::Skipped, at);
             }
             Record::Stopping { process, .. } => {
-                self.enter(process, State::Stopping, at);
+                self.enter(process, State::Stopping, at).ready = false;
+            }
+            Record::Restarting { process, count, .. } => {
+                self.enter(process, State::Restarting, at).restarts = count;
+            }
+            Record::Ready { process, .. } => self.rows[process.index()].ready = true,
+            Record::NotRestarted { process, .. } => {
+                self.enter(process, State::Exited, at);
             }
             Record::RunStarted
+            | Record::GaveUp { .. }
             | Record::Killing { .. }
             | Record::LeftBehind { .. }
             | Record::TaskDone { .. }
@@ -127,7 +144,8 @@ impl Table {
 const fn after(outcome: Outcome) -> State {
     match outcome {
         Outcome::Succeeded | Outcome::BrokenPipe | Outcome::Ignored | Outcome::Stopped => State::Exited,
-        Outcome::Failed | Outcome::TimedOut => State::Failed,
+        Outcome::Failed | Outcome::TimedOut | Outcome::NotReady | Outcome::NotLive => State::Failed,
+        Outcome::Restarts => State::Restarting,
     }
 }
 
@@ -147,6 +165,8 @@ mod tests {
             state: State::Pending,
             since: Time::START,
             exit: None,
+            ready: false,
+            restarts: 0,
         };
         let mut table = Table { rows: vec![row] };
         for (record, at) in records.iter().zip(1..) {
@@ -201,7 +221,7 @@ mod tests {
         };
         assert_eq!(
             String::from_utf8_lossy(&table.to_json()),
-            r#"[{"name":"one","pid":null,"state":"exited","since":2,"exit":{"signal":9}}]"#
+            r#"[{"name":"one","pid":null,"state":"exited","since":2,"exit":{"signal":9},"ready":false,"restarts":0}]"#
         );
     }
 }

@@ -230,9 +230,7 @@ impl Machine {
         self.tell(Record::NotStarted { process: id, attempt });
         match next {
             Next::Escalate(group) => return self.escalate(id, group),
-            Next::GiveUp => {
-                self.gave_up(id, None);
-            }
+            Next::GiveUp => self.gave_up(id, None),
             Next::Again | Next::End => {}
         }
         let ignored = self.on_failure(id) == OnFailure::Ignore;

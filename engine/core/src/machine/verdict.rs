@@ -146,13 +146,15 @@ impl Machine {
 
     /// What the end of a life of an own process (no worker) means.
     pub(super) fn verdict(&mut self, id: ProcessId, exit: Exit, outcome: Outcome) {
-        let outcome = match self.next_life(id, Some(exit), outcome.is_failure()) {
+        let next = self.next_life(id, Some(exit), outcome.is_failure());
+        let outcome = match next {
             Next::Again => {
                 self.tell_exit(id, exit, Outcome::Restarts);
                 return self.again(id);
             }
             Next::End => outcome,
-            Next::GiveUp => self.gave_up(id, None),
+            // Even if it ended well every time.
+            Next::GiveUp => Outcome::Failed,
             Next::Escalate(group) => {
                 self.tell_exit(id, exit, Outcome::Failed);
                 return self.escalate(id, group);
@@ -164,6 +166,9 @@ impl Machine {
             outcome
         };
         self.tell_exit(id, exit, outcome);
+        if next == Next::GiveUp {
+            self.gave_up(id, None);
+        }
         self.end(
             id,
             match outcome {
@@ -181,10 +186,9 @@ impl Machine {
         self.stop_run(Stopped::Failure);
     }
 
-    /// It has failed, even if it ended well every time.
-    pub(super) fn gave_up(&mut self, process: ProcessId, group: Option<GroupId>) -> Outcome {
+    /// It has been restarted too often.
+    pub(super) fn gave_up(&mut self, process: ProcessId, group: Option<GroupId>) {
         self.tell(Record::GaveUp { process, group });
-        Outcome::Failed
     }
 
     pub(super) fn tell_exit(&mut self, id: ProcessId, exit: Exit, outcome: Outcome) {

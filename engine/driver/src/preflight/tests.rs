@@ -58,7 +58,8 @@ fn body(name: &str) -> Body {
             grace: Duration::from_secs(10),
             command: None,
         },
-        success: vec![0],
+        success: forkyard_core::spec::Endings::of_codes(&[0]),
+        restart: forkyard_core::spec::Wish::Unsaid,
         on_failure: None,
         log: Log::default(),
     }

@@ -74,7 +74,7 @@ impl Body {
     /// It is being stopped: its output is not waited for any longer than that is worth.
     pub(super) fn stopping(&self, why: Why) {
         self.patience.set(Some(match why {
-            Why::Timeout => DRAIN_LATE,
+            Why::Timeout | Why::NotReady | Why::NotLive | Why::Group => DRAIN_LATE,
             Why::RunStops | Why::NotNeeded => DRAIN_UNNEEDED,
         }));
     }

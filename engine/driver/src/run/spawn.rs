@@ -163,9 +163,10 @@ impl Run {
         self.inputs.push_back(Input::NotSpawned { process, attempt });
     }
 
-    /// A worker's ends of pipes are kept for its further lives.
+    /// The ends of pipes of a worker, and of whoever may be restarted, are kept for further lives.
     fn let_go_of_pipes(&mut self, process: ProcessId) {
-        if self.plan.processes[process.index()].worker_of.is_none() {
+        let plan = &self.plan.processes[process.index()];
+        if plan.worker_of.is_none() && plan.restart.is_none() {
             self.pipes.let_go(process);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -129,7 +130,7 @@ impl Run {
         Ok(Self {
             start: Instant::now(),
             machine: Machine::new(Arc::clone(&plan)),
-            inputs: VecDeque::from([Input::Start]),
+            inputs: VecDeque::from([Input::Seed { seed: seed() }, Input::Start]),
             wake: None,
             verdict: None,
             fault: None,
@@ -409,7 +410,9 @@ impl Run {
         let (pid, reason) = match record {
             Record::Started { process, .. } | Record::Stopping { process, .. } => (self.pids[process.index()], None),
             Record::Exited { process, .. } => (self.pids[process.index()], self.words.remove(&process)),
-            Record::NotStarted { process, .. } | Record::LeftBehind { process } => (None, self.words.remove(&process)),
+            Record::NotStarted { process, .. }
+            | Record::Restarting { process, .. }
+            | Record::LeftBehind { process } => (None, self.words.remove(&process)),
             Record::TaskFailed { pool, task, .. } => (None, self.task_shown(pool, task)),
             Record::PoolEnded { pool, .. } => (None, self.failures.remove(&pool)),
             Record::RunStopping { why: Stopped::Fault } => (None, self.fault.clone()),
@@ -418,6 +421,9 @@ impl Run {
             }
             | Record::RunStarted
             | Record::Skipped { .. }
+            | Record::Ready { .. }
+            | Record::NotRestarted { .. }
+            | Record::GaveUp { .. }
             | Record::Killing { .. }
             | Record::TaskDone { .. }
             | Record::TaskRetried { .. }
@@ -480,4 +486,10 @@ impl Run {
             });
         }
     }
+}
+
+/// What the pauses before restarts are drawn from: another number in every run, so that runs which failed together do not try
+/// again together. The library's hasher has its keys from the kernel.
+fn seed() -> u64 {
+    std::hash::RandomState::new().build_hasher().finish()
 }

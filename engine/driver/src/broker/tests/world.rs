@@ -194,6 +194,7 @@ fn plan() -> Plan {
             name: name("go"),
             set: false,
         }],
+        groups: Vec::new(),
     }
 }
 
@@ -207,7 +208,10 @@ fn process(name: &str) -> Process {
         daemon: false,
         timeout: None,
         grace: Duration::from_secs(10),
-        success: vec![0],
+        success: forkyard_core::plan::Endings::of_codes(&[0]),
+        restart: None,
+        ready: None,
+        group: None,
         on_failure: OnFailure::Fail,
     }
 }
