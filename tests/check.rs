@@ -2,9 +2,7 @@
 
 use std::fs;
 
-use forkyard_core::diagnostic::catalogue;
-
-use crate::harness::{Forkyard, files_under, repository};
+use crate::harness::{Forkyard, files_under};
 use crate::pages::{Block, blocks, pages};
 
 #[test]
@@ -42,7 +40,11 @@ fn every_workflow_has_a_readable_graph() {
 #[test]
 fn every_example_of_the_pages_is_as_it_says() {
     let mut seen = 0;
-    for page in pages() {
+    // The pages of the codes have a test of their own, which is stricter.
+    for page in pages()
+        .into_iter()
+        .filter(|page| !page.starts_with("docs/diagnostics/"))
+    {
         for block in blocks(&page).iter().filter(|block| block.is_workflow()) {
             seen += 1;
             example(&page, block);
@@ -95,17 +97,6 @@ fn every_code_is_declared_in_the_catalogue() {
             path.display()
         );
     }
-}
-
-#[test]
-fn every_code_stands_on_the_page_of_diagnostics() {
-    let page = fs::read_to_string(repository("docs/diagnostics.md")).expect("the page is there");
-    let missing: Vec<String> = catalogue()
-        .iter()
-        .map(|rule| format!("| {} |", rule.code))
-        .filter(|row| !page.contains(row))
-        .collect();
-    assert!(missing.is_empty(), "docs/diagnostics.md lacks {missing:?}");
 }
 
 /// Mistakes of the language and of the graph in one file, and what else could be said of it if each were taken alone.

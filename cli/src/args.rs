@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{acquire, check, clear, doctor, get, graph, lock, logs, ps, put, release, run, runs, set, wait};
+use crate::command::{
+    acquire, check, clear, doctor, explain, get, graph, lock, logs, ps, put, release, run, runs, set, wait, wait_for,
+};
 use crate::screen::When;
 
 /// The help is not wider, however wide the terminal is.
@@ -35,6 +37,7 @@ pub struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   forkyard check workflow.yaml            is it sound?
+  forkyard explain FY210                  what does this finding mean?
   forkyard graph workflow.yaml            what does it look like?
   forkyard run workflow.yaml              run it
   forkyard logs                           what did the last run write?";
@@ -53,6 +56,8 @@ pub enum Command {
     Run(run::Args),
     /// Check workflows and show every finding, with its place
     Check(check::Args),
+    /// Explain a code: what it means, why it matters, how it is mended
+    Explain(explain::Args),
     /// Show a workflow as a graph
     Graph(graph::Args),
     /// Show what the processes of a run have written
@@ -63,6 +68,8 @@ pub enum Command {
     Doctor(doctor::Args),
     /// Show the processes of a run
     Ps(ps::Args),
+    /// Wait until processes of a run have come so far
+    WaitFor(wait_for::Args),
     /// Put items into a queue (inside a run)
     Put(put::Args),
     /// Get items from a queue (inside a run)
@@ -87,11 +94,13 @@ impl Command {
         match self {
             Self::Run(_) => "run",
             Self::Check(_) => "check",
+            Self::Explain(_) => "explain",
             Self::Graph(_) => "graph",
             Self::Logs(_) => "logs",
             Self::Runs(_) => "runs",
             Self::Doctor(_) => "doctor",
             Self::Ps(_) => "ps",
+            Self::WaitFor(_) => "wait-for",
             Self::Put(_) => "put",
             Self::Get(_) => "get",
             Self::Acquire(_) => "acquire",

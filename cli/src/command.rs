@@ -4,6 +4,7 @@ pub mod acquire;
 pub mod check;
 pub mod clear;
 pub mod doctor;
+pub mod explain;
 pub mod get;
 pub mod graph;
 pub mod lock;
@@ -15,6 +16,7 @@ pub mod run;
 pub mod runs;
 pub mod set;
 pub mod wait;
+pub mod wait_for;
 
 mod dry_run;
 mod patience;

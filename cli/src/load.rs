@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{IsTerminal, Read};
+use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use forkyard_core::check;
-use forkyard_core::diagnostic::{self, Diagnostic, Severity, Style};
+use forkyard_core::diagnostic::{self, Allowed, Diagnostic, Policy, Style};
 use forkyard_core::source::Files;
 use forkyard_core::spec::{self, Loader, Request, Workflow};
 
@@ -17,6 +17,12 @@ use crate::screen::{self, When};
 
 /// The workflow to take when none is named.
 const FILE_DEFAULT: &str = "forkyard.yaml";
+
+/// What is named for standard input.
+pub const STDIN: &str = "-";
+
+/// How standard input is called where its findings are shown.
+const STDIN_NAME: &str = "<stdin>";
 
 /// A workflow file may have so many bytes (64 MiB); the language page has the same limit.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -48,8 +54,10 @@ pub struct Loaded {
     pub workflow: Option<Workflow>,
     /// All files.
     pub files: Files,
-    /// All findings.
+    /// All findings that count.
     pub diagnostics: Vec<Diagnostic>,
+    /// Those that the files, or the policy, allow.
+    pub allowed: Vec<Allowed>,
     /// Whether every file could be read, and was YAML.
     pub readable: bool,
 }
@@ -66,34 +74,54 @@ impl Overrides {
             }
             paths.push(FILE_DEFAULT.to_owned());
         }
+        if paths.iter().filter(|path| *path == STDIN).count() > 1 {
+            return Err(Failure::invalid("standard input can be read only once"));
+        }
         Ok(paths)
     }
 
     /// Reads and checks the workflow that `paths` make up.
     pub fn load(&self, paths: &[String]) -> Loaded {
+        self.load_by(&Policy::default(), paths)
+    }
+
+    /// The same, with what who asks wants of the findings.
+    pub fn load_by(&self, policy: &Policy, paths: &[String]) -> Loaded {
         let environment: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .collect();
+        let names = paths.iter().map(|path| if path == STDIN { STDIN_NAME } else { path });
+        let names: Vec<String> = names.map(str::to_owned).collect();
         let request = Request {
-            paths,
+            paths: &names,
             params: &self.params,
             environment: &environment,
             cpus: cpus(),
         };
-        let mut read = spec::read(&request, &mut Disk);
+        let mut disk = Disk {
+            stdin: paths.iter().any(|path| path == STDIN),
+        };
+        let mut read = spec::read(&request, &mut disk);
         read.diagnostics.extend(match (&read.workflow, &read.partial) {
             (Some(workflow), _) => check::check(workflow),
             (None, Some(partial)) => check::check_partial(partial),
             (None, None) => Vec::new(),
         });
+        let judgement = diagnostic::judge(read.diagnostics, &read.files, policy, is_whole(read.workflow.as_ref()));
         Loaded {
-            path: paths.first().cloned().unwrap_or_default(),
+            path: names.first().cloned().unwrap_or_default(),
             workflow: read.workflow,
             files: read.files,
-            diagnostics: diagnostic::in_order(read.diagnostics),
+            diagnostics: judgement.findings,
+            allowed: judgement.allowed,
             readable: read.readable,
         }
     }
+}
+
+/// Whether all that can be found in it is found: of what is not there, since its `if` is false, nothing is.
+fn is_whole(workflow: Option<&Workflow>) -> bool {
+    workflow.is_some_and(|workflow| workflow.absent.is_empty())
 }
 
 impl Loaded {
@@ -106,14 +134,6 @@ impl Loaded {
             parent
         };
         fs::canonicalize(parent).unwrap_or_else(|_| parent.to_owned())
-    }
-
-    /// How many findings of this severity there are.
-    pub fn count(&self, severity: Severity) -> usize {
-        self.diagnostics
-            .iter()
-            .filter(|found| found.severity == severity)
-            .count()
     }
 
     /// All findings as text for `stream`.
@@ -153,28 +173,44 @@ pub fn cpus() -> u32 {
     thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX))
 }
 
-/// Files of the disk, and no other: a FIFO could keep us waiting for ever, /dev/zero never ends.
-struct Disk;
+/// Files of the disk, and standard input when it is named.
+struct Disk {
+    /// Whether standard input is still to be read.
+    stdin: bool,
+}
 
 impl Loader for Disk {
     fn load(&mut self, path: &str) -> Result<Vec<u8>, String> {
-        let metadata = fs::metadata(path).map_err(|error| reason(&error))?;
-        if metadata.is_dir() {
-            return Err("it is a directory".to_owned());
+        if path == STDIN_NAME && std::mem::take(&mut self.stdin) {
+            return read_all(io::stdin().lock());
         }
-        if !metadata.is_file() {
-            return Err("it is no regular file".to_owned());
-        }
-        let file = File::open(path).map_err(|error| reason(&error))?;
-        let mut bytes = Vec::new();
-        file.take(FILE_BYTES_MAX + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| reason(&error))?;
-        if bytes.len() as u64 > FILE_BYTES_MAX {
-            return Err(format!("it is larger than {} MiB", FILE_BYTES_MAX >> 20));
-        }
-        Ok(bytes)
+        read_file(Path::new(path))
     }
+}
+
+/// The bytes of a regular file, and of no other: a FIFO could keep us waiting for ever, /dev/zero never ends. The error is
+/// words for people.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    let metadata = fs::metadata(path).map_err(|error| reason(&error))?;
+    if metadata.is_dir() {
+        return Err("it is a directory".to_owned());
+    }
+    if !metadata.is_file() {
+        return Err("it is no regular file".to_owned());
+    }
+    read_all(File::open(path).map_err(|error| reason(&error))?)
+}
+
+fn read_all(stream: impl Read) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    stream
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| reason(&error))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("it is larger than {} MiB", FILE_BYTES_MAX >> 20));
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -202,12 +238,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let path = |name: &str| folder.path().join(name).to_str().expect("the path is UTF-8").to_owned();
         fs::write(path("w.yaml"), "forkyard: 1\n").expect("the folder can be written");
-        assert_eq!(Disk.load(&path("w.yaml")), Ok(b"forkyard: 1\n".to_vec()));
-        assert_eq!(
-            Disk.load(&path("none.yaml")),
-            Err("no such file or directory".to_owned())
-        );
-        assert_eq!(Disk.load(&path("")), Err("it is a directory".to_owned()));
-        assert_eq!(Disk.load("/dev/zero"), Err("it is no regular file".to_owned()));
+        let load = |path: &str| Disk { stdin: false }.load(path);
+        assert_eq!(load(&path("w.yaml")), Ok(b"forkyard: 1\n".to_vec()));
+        assert_eq!(load(&path("none.yaml")), Err("no such file or directory".to_owned()));
+        assert_eq!(load(&path("")), Err("it is a directory".to_owned()));
+        assert_eq!(load("/dev/zero"), Err("it is no regular file".to_owned()));
     }
 }

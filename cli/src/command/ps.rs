@@ -59,7 +59,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
 }
 
 /// The run that is named, else the one around us, else the only one there is.
-fn connect(id: Option<&str>) -> Result<Client, Failure> {
+pub fn connect(id: Option<&str>) -> Result<Client, Failure> {
     if id.is_none() && std::env::var_os("FORKYARD_SOCKET").is_some() {
         return Client::from_environment().map_err(|error| verb::failure(&error));
     }

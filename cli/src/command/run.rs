@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use forkyard_core::diagnostic::{Diagnostic, Severity, codes};
+use forkyard_core::diagnostic::{self, Diagnostic, Severity, codes};
 use forkyard_core::machine::Verdict;
 use forkyard_core::plan::{self, Plan};
 use forkyard_core::spec::{Isolation, Workflow};
 use forkyard_driver::directory::RunDirectory;
+use forkyard_driver::stdio::mask::Secrets;
 use forkyard_driver::{guardian, news, preflight, run as engine};
 use tokio::sync::mpsc;
 
@@ -130,7 +131,8 @@ fn prepare(loaded: &Loaded, color: When) -> Option<Plan> {
 }
 
 fn ready_here(workflow: &Workflow, loaded: &Loaded) -> Vec<Diagnostic> {
-    preflight::preflight(workflow, &loaded.folder(), std::env::var_os("PATH").as_deref())
+    let found = preflight::preflight(workflow, &loaded.folder(), std::env::var_os("PATH").as_deref());
+    diagnostic::without_allowed(found, &loaded.files)
 }
 
 fn has_errors(found: &[Diagnostic]) -> bool {
@@ -207,7 +209,9 @@ impl Start {
     }
 
     fn engine(self) -> Result<u8, Failure> {
-        let directory = RunDirectory::create(&self.state, &self.plan.name)
+        let secrets = Secrets::of(&self.plan)
+            .map_err(|error| Failure::invalid(format!("the secrets of `env` cannot be searched for: {error}")))?;
+        let directory = RunDirectory::create(&self.state, &self.plan.name, secrets.as_ref())
             .and_then(|directory| directory.keep(&self.loaded.files).map(|()| directory))
             .map_err(|error| no_directory(&self.state, &error))?;
         let (sender, receiver) = mpsc::channel(news::BATCHES_MAX);

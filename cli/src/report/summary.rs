@@ -64,6 +64,7 @@ fn verdict(tally: &Tally, plan: &Plan) -> Note {
             (Tone::Bad, "was stopped by a failure".to_owned())
         }
         Verdict::Failed => (Tone::Bad, "failed".to_owned()),
+        Verdict::Deadlock => (Tone::Bad, "was stopped: processes waited for each other".to_owned()),
         Verdict::TimedOut => (Tone::Bad, "timed out".to_owned()),
         Verdict::Signal(number) => (Tone::Bad, format!("was stopped by {}", signal::name(number))),
         Verdict::Fault => (Tone::Bad, "was stopped: the engine could not do its work".to_owned()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use forkyard_core::id::{PoolId, ProcessId, QueueId, TaskId};
 use forkyard_core::machine::{Exit, Outcome, Record};
 use forkyard_core::plan::{
-    Condition, Dependency, Dispatch, Framing, Launch, Limits, OnFailure, Order, Otherwise, Plan, Pool, Process,
+    Condition, Dependency, Dispatch, Framing, Inside, Launch, Limits, OnFailure, Order, Otherwise, Plan, Pool, Process,
     Program, Queue, TaskSource, Tasks, Wait, Work, WorkerKind,
 };
 use forkyard_core::source::Span;
@@ -42,6 +42,7 @@ pub fn plan() -> Arc<Plan> {
         name: "word-count".to_owned(),
         timeout: None,
         pipefail: false,
+        on_deadlock: forkyard_core::plan::OnDeadlock::Fail,
         processes,
         launches,
         pools: vec![pool()],
@@ -98,6 +99,7 @@ pub fn launch(name: &str) -> Launch {
         group: None,
         limits: Limits::default(),
         cpus: Vec::new(),
+        tty: false,
         umask: None,
         nice: None,
         index: 0,
@@ -106,8 +108,12 @@ pub fn launch(name: &str) -> Launch {
         fds: BTreeMap::new(),
         connects: Vec::new(),
         grants: Vec::new(),
+        inside: Inside::default(),
         log_file: None,
         prefix: None,
+        ready: None,
+        live: None,
+        sockets: Vec::new(),
     }
 }
 

@@ -81,6 +81,24 @@ impl Text {
                 let text = format!("{lines} not shown, since nobody took them for a second; the logs have all");
                 self.said(&Note::engine(Tone::Warning, text))
             }
+            News::StdinRead {
+                process,
+                queue,
+                items,
+                bytes,
+                returned,
+                ..
+            } => {
+                let text = format!(
+                    "had read {} ({}) of {}; {} went back",
+                    summary::plural(*items, "item", "items"),
+                    summary::plural(*bytes, "byte", "bytes"),
+                    self.plan.queues[queue.index()].name,
+                    summary::plural(*returned, "item", "items"),
+                );
+                let note = Note::process(*process, Tone::Warning, text);
+                if *returned > 0 { self.said(&note) } else { None }
+            }
             News::QueueCounted { .. } | News::PoolCounted { .. } => None,
         }
     }

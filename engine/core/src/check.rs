@@ -6,16 +6,22 @@
 mod channels;
 mod conditions;
 mod cycles;
+mod daemons;
 mod events;
+mod files;
+mod groups;
 mod knots;
+mod order;
 mod pools;
 mod references;
 mod resources;
 mod steps;
+mod together;
 mod unused;
 
+use self::order::{Facts, Order, Party};
 use crate::diagnostic::{Code, Diagnostic, Related, Severity, codes, in_order};
-use crate::graph::Graph;
+use crate::graph::{Graph, Resolved, Touches};
 use crate::source::Span;
 use crate::spec::target::Names;
 use crate::spec::{Body, Declared, Doubt, Partial, Workflow};
@@ -25,21 +31,21 @@ use crate::spec::{Body, Declared, Doubt, Partial, Workflow};
 /// Without an error among the findings, [`crate::plan::build`] succeeds.
 #[must_use]
 pub fn check(workflow: &Workflow) -> Vec<Diagnostic> {
-    judge(&Subject::of(workflow, None), [RULES_OF_ANY, RULES_OF_WHOLE])
+    let subject = Subject::of(workflow, None);
+    let mut findings = Findings::default();
+    subject.apply(RULES_OF_ANY, &mut findings);
+    if !findings.any_unresolved() {
+        subject.apply(RULES_OF_WHOLE, &mut findings);
+    }
+    findings.in_order()
 }
 
 /// What is wrong with the structure of a workflow that has other mistakes, as far as it cannot merely follow from
 /// those: nothing is told because of something that is not there.
 #[must_use]
 pub fn check_partial(partial: &Partial) -> Vec<Diagnostic> {
-    judge(&Subject::of(&partial.workflow, Some(partial)), [RULES_OF_ANY])
-}
-
-fn judge<const LISTS: usize>(subject: &Subject, rules: [&[Rule]; LISTS]) -> Vec<Diagnostic> {
     let mut findings = Findings::default();
-    for rule in rules.into_iter().flatten() {
-        rule(subject, &mut findings);
-    }
+    Subject::of(&partial.workflow, Some(partial)).apply(RULES_OF_ANY, &mut findings);
     findings.in_order()
 }
 
@@ -57,14 +63,23 @@ const RULES_OF_ANY: &[Rule] = &[
     resources::are_enough,
     pools::take_whom_they_can,
     pools::are_answered,
+    groups::have_members_of_their_own,
+    groups::have_members_that_are_restarted,
 ];
 
-/// Rules about what is missing, for which the whole workflow must be known.
+/// Rules about what is missing, and about what many touches together do. The whole workflow must be known: behind a
+/// reference that leads nowhere, all would seem to be missing.
 const RULES_OF_WHOLE: &[Rule] = &[
     channels::pipes_have_two_ends,
     channels::queues_have_both_sides,
     events::are_set_and_waited_for,
     knots::are_none,
+    conditions::do_not_exclude,
+    files::are_used_in_order,
+    together::have_enough,
+    channels::queues_are_not_read_by_their_writers,
+    daemons::are_not_waited_for_by_mistake,
+    daemons::take_all_that_is_sent,
     unused::declarations,
     unused::there_is_work,
 ];
@@ -73,18 +88,31 @@ const RULES_OF_WHOLE: &[Rule] = &[
 struct Subject<'a> {
     workflow: &'a Workflow,
     names: Names<'a>,
+    /// What every reference stands for; rules ask here, and look up no names.
+    touches: Touches<'a>,
     graph: Graph,
+    order: Order<'a>,
     /// What is in doubt about a workflow with mistakes.
     partial: Option<&'a Partial>,
 }
 
 impl<'a> Subject<'a> {
     fn of(workflow: &'a Workflow, partial: Option<&'a Partial>) -> Self {
+        let names = Names::of(workflow);
+        let touches = Touches::of(workflow, &names);
         Self {
             workflow,
-            names: Names::of(workflow),
-            graph: Graph::of(workflow),
+            names,
+            graph: Graph::drawn(workflow, &touches),
+            order: Order::of(workflow),
+            touches,
             partial,
+        }
+    }
+
+    fn apply(&self, rules: &[Rule], findings: &mut Findings) {
+        for rule in rules {
+            rule(self, findings);
         }
     }
 
@@ -92,6 +120,23 @@ impl<'a> Subject<'a> {
     fn doubt(&self, name: &str) -> Option<Doubt> {
         let base = name.split('.').next().unwrap_or(name);
         self.partial?.doubts.get(base).copied()
+    }
+
+    /// What must have come before `party` starts; `None` when the workflow is too large to say.
+    fn before(&self, party: Party) -> Option<Facts> {
+        self.order.before(self, party)
+    }
+
+    fn touches_of(&self, party: Party) -> &[Resolved<'a>] {
+        match party {
+            Party::Process(index) => self.touches.of_process(index),
+            Party::Pool(index) => self.touches.of_pool(index),
+        }
+    }
+
+    fn is_duplex(&self, name: &str) -> bool {
+        let pipe = self.names.look_up(name).and_then(|target| target.pipe());
+        pipe.is_some_and(|pipe| self.workflow.pipes[pipe.index()].duplex)
     }
 
     /// Whether every touch of the workflow is known: what a process touches whose `if` is false is not.
@@ -107,6 +152,14 @@ impl<'a> Subject<'a> {
             .iter()
             .map(|process| (&process.declared, &process.body));
         processes.chain(workflow.pools.iter().map(|pool| (&pool.declared, &pool.body)))
+    }
+
+    /// All processes, instance by instance, and pools, each with its touches.
+    fn touching(&self) -> impl Iterator<Item = (&'a Declared, &'a Body, &[Resolved<'a>])> {
+        let processes = (0..self.workflow.processes.len()).map(|index| self.touches.of_process(index));
+        let pools = (0..self.workflow.pools.len()).map(|index| self.touches.of_pool(index));
+        let bodies = self.bodies().zip(processes.chain(pools));
+        bodies.map(|((declared, body), touches)| (declared, body, touches))
     }
 }
 
@@ -135,6 +188,12 @@ impl Findings {
             related: Vec::new(),
         });
         self.list.last_mut().expect("a finding was just added")
+    }
+
+    /// Whether there is a reference that leads nowhere.
+    fn any_unresolved(&self) -> bool {
+        let is_unresolved = |code| [codes::UNKNOWN_REFERENCE, codes::WRONG_KIND].contains(&code);
+        self.list.iter().any(|finding| is_unresolved(finding.code))
     }
 
     /// The findings by their place; what was found in each instance of a process is told once.

@@ -2,15 +2,31 @@
 
 use crate::source::Span;
 
+mod allow;
 pub mod codes;
 mod findings;
+mod github;
+mod harmless;
 mod json;
+mod junit;
+mod policy;
 mod render;
+mod report;
+mod sarif;
+#[cfg(test)]
+mod tests_support;
 
+pub use allow::{Permission, can_be_allowed, rule_of};
 pub use findings::in_order;
 pub(crate) use findings::{Findings, nearest};
-pub use json::to_json;
+pub use github::annotations;
+pub use harmless::shown;
+pub use json::{json_text, list, to_json};
+pub use junit::to_junit;
+pub use policy::{Allowed, Judgement, Policy, judge, without_allowed};
 pub use render::{Style, render, render_all};
+pub use report::{Kept, Report};
+pub use sarif::to_sarif;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]

@@ -8,16 +8,16 @@ mod export;
 mod touch;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
-use crate::id::ProcessId;
 use crate::source::Span;
 use crate::spec::target::{Names, Role, Side, Target};
 use crate::spec::{Condition, Declared, Workflow};
-pub use touch::{Touch, condition_word, touches, touches_of_process};
+pub use touch::{Resolved, Touch, Touches, condition_word, touches, touches_of_process, waits};
 
 /// The graph of a workflow.
 #[derive(Debug)]
@@ -59,16 +59,18 @@ pub enum Kind {
 }
 
 /// A touch of one thing by another; equal touches of several instances are one edge.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Edge {
     /// The key it is written under.
     pub role: Role,
     /// The end of a duplex pipe it takes.
     pub side: Option<Side>,
+    /// The index, where one instance of a process is named.
+    pub index: Option<u32>,
     /// The condition of `after`, the default filled in.
     pub is: Option<Condition>,
-    /// `stdout`, `after: succeeded`, `holds 2`.
-    pub label: String,
+    /// How many permits each of them takes; 1 for what has none.
+    pub permits: u32,
     /// How many instances do so; a pool's workers all do.
     pub count: u32,
     /// Where it stands; of several, the first.
@@ -92,6 +94,32 @@ pub enum Flow {
 }
 
 impl Edge {
+    /// How it is labelled: `stdout`, `after: succeeded`, `holds 2`, `connects .left`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let part = Part(self.side, self.index);
+        match self.role {
+            Role::After => format!("after{part}: {}", self.is.map_or("", condition_word)),
+            Role::Holds | Role::Acquires if self.permits > 1 => format!("{} {}", self.role, self.permits),
+            Role::InPool => "slot".to_owned(),
+            Role::Stdin
+            | Role::TaskSource
+            | Role::Stdout
+            | Role::Stderr
+            | Role::Send(_)
+            | Role::Receive(_)
+            | Role::End(_)
+            | Role::Sends
+            | Role::Receives
+            | Role::Connects
+            | Role::Holds
+            | Role::Acquires
+            | Role::Sets
+            | Role::Waits
+            | Role::Members => format!("{}{part}", self.role),
+        }
+    }
+
     /// What goes along it.
     #[must_use]
     pub const fn flow(&self) -> Flow {
@@ -114,13 +142,33 @@ impl Edge {
     }
 }
 
+/// What stands behind the dot of a name, as a label shows it.
+struct Part(Option<Side>, Option<u32>);
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self(Some(Side::Left), _) => f.write_str(" .left"),
+            Self(Some(Side::Right), _) => f.write_str(" .right"),
+            Self(None, Some(index)) => write!(f, " .{index}"),
+            Self(None, None) => Ok(()),
+        }
+    }
+}
+
 impl Graph {
     /// The graph of `workflow`. References that do not resolve have no edge; the checks report them.
     #[must_use]
     pub fn of(workflow: &Workflow) -> Self {
+        Self::drawn(workflow, &Touches::of(workflow, &Names::of(workflow)))
+    }
+
+    /// The graph of `workflow`, whose touches are known.
+    #[must_use]
+    pub fn drawn(workflow: &Workflow, touches: &Touches) -> Self {
         let mut builder = Builder::new(workflow);
-        builder.connect(workflow);
-        Self { graph: builder.graph }
+        builder.connect(workflow, touches);
+        builder.finish()
     }
 
     /// All nodes: processes, pools, queues, pipes, locks, semaphores, events, each in the order of the file.
@@ -137,151 +185,197 @@ impl Graph {
     /// Edges that lead to `node`, each with where it comes from, in the order of the file.
     pub fn into_node(&self, node: NodeIndex<u32>) -> impl Iterator<Item = (NodeIndex<u32>, &Edge)> {
         let edges = self.graph.edges_directed(node, Direction::Incoming);
-        in_order(edges.map(|edge| (edge.source(), edge.weight())))
+        edges.map(|edge| (edge.source(), edge.weight()))
     }
 
     /// Edges that lead away from `node`, each with where it goes, in the order of the file.
     pub fn out_of_node(&self, node: NodeIndex<u32>) -> impl Iterator<Item = (NodeIndex<u32>, &Edge)> {
         let edges = self.graph.edges_directed(node, Direction::Outgoing);
-        in_order(edges.map(|edge| (edge.target(), edge.weight())))
+        edges.map(|edge| (edge.target(), edge.weight()))
+    }
+
+    /// All edges with where they come from and where they go, in the order of the file.
+    fn edges(&self) -> impl Iterator<Item = (NodeIndex<u32>, NodeIndex<u32>, &Edge)> {
+        // They were added from the last to the first.
+        let edges = self.graph.edge_references().rev();
+        edges.map(|edge| (edge.source(), edge.target(), edge.weight()))
     }
 }
 
-/// petgraph goes through the edges of a node from the last drawn to the first.
-fn in_order<T>(edges: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
-    let drawn: Vec<T> = edges.collect();
-    drawn.into_iter().rev()
-}
-
-/// What makes two touches the same edge.
-type Key = (NodeIndex<u32>, NodeIndex<u32>, Role, Option<Side>, String);
+/// What makes two touches by one node the same edge.
+type Key = (NodeIndex<u32>, Role, Option<Side>, Option<u32>, Option<Condition>, u32);
 
 /// A graph in the making.
-struct Builder<'a> {
-    names: Names<'a>,
+struct Builder {
     graph: DiGraph<Node, Edge, u32>,
     /// The node of each process instance.
     instances: Vec<NodeIndex<u32>>,
-    /// The node of each pool, queue, pipe, lock, semaphore and event, by its name.
-    things: BTreeMap<&'a str, NodeIndex<u32>>,
-    edges: BTreeMap<Key, petgraph::graph::EdgeIndex<u32>>,
+    /// The nodes of things that are not processes.
+    things: Things,
+    edges: Vec<(NodeIndex<u32>, NodeIndex<u32>, Edge)>,
+    /// Where in `edges` those of the node stand whose touches are being drawn.
+    drawn: BTreeMap<Key, usize>,
 }
 
-impl<'a> Builder<'a> {
-    fn new(workflow: &'a Workflow) -> Self {
+/// The node of the first pool, queue and so on; the others follow it.
+#[derive(Default)]
+struct Things {
+    pools: usize,
+    queues: usize,
+    pipes: usize,
+    locks: usize,
+    semaphores: usize,
+    events: usize,
+}
+
+impl Builder {
+    fn new(workflow: &Workflow) -> Self {
         let mut builder = Self {
-            names: Names::of(workflow),
-            graph: DiGraph::default(),
-            instances: Vec::new(),
-            things: BTreeMap::new(),
-            edges: BTreeMap::new(),
+            graph: DiGraph::with_capacity(workflow.processes.len(), workflow.processes.len()),
+            instances: Vec::with_capacity(workflow.processes.len()),
+            things: Things::default(),
+            edges: Vec::with_capacity(workflow.processes.len()),
+            drawn: BTreeMap::new(),
         };
         builder.add_processes(workflow);
-        for pool in &workflow.pools {
-            builder.add(Kind::Pool, pool.size, &pool.declared);
-        }
-        for queue in &workflow.queues {
-            builder.add(Kind::Queue, 1, &queue.declared);
-        }
-        for pipe in &workflow.pipes {
-            builder.add(Kind::Pipe, 1, &pipe.declared);
-        }
-        for lock in &workflow.locks {
-            builder.add(Kind::Lock, 1, &lock.declared);
-        }
-        for semaphore in &workflow.semaphores {
-            builder.add(Kind::Semaphore, semaphore.permits, &semaphore.declared);
-        }
-        for event in &workflow.events {
-            builder.add(Kind::Event, 1, &event.declared);
-        }
+        let w = workflow;
+        builder.things = Things {
+            pools: builder.add_all(Kind::Pool, w.pools.iter().map(|it| (it.size, &it.declared))),
+            queues: builder.add_all(Kind::Queue, w.queues.iter().map(|it| (1, &it.declared))),
+            pipes: builder.add_all(Kind::Pipe, w.pipes.iter().map(|it| (1, &it.declared))),
+            locks: builder.add_all(Kind::Lock, w.locks.iter().map(|it| (1, &it.declared))),
+            semaphores: builder.add_all(
+                Kind::Semaphore,
+                w.semaphores.iter().map(|it| (it.permits, &it.declared)),
+            ),
+            events: builder.add_all(Kind::Event, w.events.iter().map(|it| (1, &it.declared))),
+        };
         builder
     }
 
     /// Instances of one process stand together in the workflow and become one node.
-    fn add_processes(&mut self, workflow: &'a Workflow) {
+    fn add_processes(&mut self, workflow: &Workflow) {
+        let mut last: Option<(&str, NodeIndex<u32>)> = None;
         for process in &workflow.processes {
-            let node = match self.things.get(process.declared.name.as_str()) {
-                Some(node) => *node,
-                None => self.add(Kind::Process, 0, &process.declared),
+            let name = process.declared.name.as_str();
+            let node = match last {
+                Some((same, node)) if same == name => node,
+                Some(_) | None => self.add(Kind::Process, 0, &process.declared),
             };
             self.graph[node].count += 1;
             self.instances.push(node);
+            last = Some((name, node));
         }
     }
 
-    fn add(&mut self, kind: Kind, count: u32, declared: &'a Declared) -> NodeIndex<u32> {
-        let node = self.graph.add_node(Node {
+    /// Adds things of one kind and says where the first of them stands.
+    fn add_all<'a>(&mut self, kind: Kind, things: impl Iterator<Item = (u32, &'a Declared)>) -> usize {
+        let first = self.graph.node_count();
+        for (count, declared) in things {
+            self.add(kind, count, declared);
+        }
+        first
+    }
+
+    fn add(&mut self, kind: Kind, count: u32, declared: &Declared) -> NodeIndex<u32> {
+        self.graph.add_node(Node {
             name: declared.name.clone(),
             kind,
             count,
             place: declared.place,
-        });
-        self.things.insert(&declared.name, node);
-        node
+        })
     }
 
-    fn connect(&mut self, workflow: &'a Workflow) {
-        for (index, process) in workflow.processes.iter().enumerate() {
+    fn connect(&mut self, workflow: &Workflow, touches: &Touches) {
+        for index in 0..workflow.processes.len() {
             let node = self.instances[index];
-            for touch in touches_of_process(process) {
-                self.touch(node, 1, &touch);
+            if index > 0 && self.instances[index - 1] != node {
+                self.drawn.clear();
+            }
+            for resolved in touches.of_process(index) {
+                self.touch(node, 1, resolved);
             }
         }
-        for pool in &workflow.pools {
-            let node = self.things[pool.declared.name.as_str()];
-            for touch in touches(&pool.body, Role::TaskSource) {
-                self.touch(node, pool.size, &touch);
+        for (index, pool) in workflow.pools.iter().enumerate() {
+            self.drawn.clear();
+            for resolved in touches.of_pool(index) {
+                self.touch(NodeIndex::new(self.things.pools + index), pool.size, resolved);
             }
         }
     }
 
     /// Draws the touch of `count` instances of the node `by`.
-    fn touch(&mut self, by: NodeIndex<u32>, count: u32, touch: &Touch) {
-        let Ok(target) = self.names.resolve(touch.role, touch.on) else {
+    fn touch(&mut self, by: NodeIndex<u32>, count: u32, resolved: &Resolved) {
+        let touch = &resolved.touch;
+        let Some(target) = &resolved.target else {
             return;
         };
-        let Some(on) = self.node_of(&target, touch) else {
+        let Some(on) = self.node_of(target) else {
             return;
         };
         let side = if let Target::End(_, side) = target {
-            Some(side)
+            Some(*side)
         } else {
             None
-        };
-        let (from, to) = if leads_to_target(touch.role, side) {
-            (by, on)
-        } else {
-            (on, by)
         };
         let edge = Edge {
             role: touch.role,
             side,
-            is: touch.condition(&target),
-            label: touch.label(&target),
+            index: index_of(target, &touch.on.name),
+            is: touch.condition(target),
+            permits: touch.permits,
             count,
             place: touch.on.place,
         };
-        self.draw(from, to, edge);
+        self.draw(by, on, edge);
     }
 
-    fn draw(&mut self, from: NodeIndex<u32>, to: NodeIndex<u32>, edge: Edge) {
-        let key = (from, to, edge.role, edge.side, edge.label.clone());
-        if let Some(same) = self.edges.get(&key) {
-            self.graph[*same].count += edge.count;
-        } else {
-            let index = self.graph.add_edge(from, to, edge);
-            self.edges.insert(key, index);
+    fn draw(&mut self, by: NodeIndex<u32>, on: NodeIndex<u32>, edge: Edge) {
+        let key = (on, edge.role, edge.side, edge.index, edge.is, edge.permits);
+        if let Some(same) = self.drawn.get(&key) {
+            self.edges[*same].2.count += edge.count;
+            return;
         }
+        self.drawn.insert(key, self.edges.len());
+        let (from, to) = if leads_to_target(edge.role, edge.side) {
+            (by, on)
+        } else {
+            (on, by)
+        };
+        self.edges.push((from, to, edge));
     }
 
     /// The node of a target; `None` for a process of which no instance runs.
-    fn node_of(&self, target: &Target, touch: &Touch) -> Option<NodeIndex<u32>> {
-        if let Some(ProcessId(first)) = target.process_ids().next() {
-            return Some(self.instances[first as usize]);
+    fn node_of(&self, target: &Target) -> Option<NodeIndex<u32>> {
+        let things = &self.things;
+        let node = match target {
+            Target::Processes(range) => return self.instances.get(range.start as usize).copied(),
+            Target::Pool(id) => things.pools + id.index(),
+            Target::Queue(id) => things.queues + id.index(),
+            Target::Pipe(id) | Target::End(id, _) => things.pipes + id.index(),
+            Target::Lock(id) => things.locks + id.index(),
+            Target::Semaphore(id) => things.semaphores + id.index(),
+            Target::Event(id) => things.events + id.index(),
+            Target::Absent | Target::Template | Target::Group => return None,
+        };
+        Some(NodeIndex::new(node))
+    }
+
+    /// petgraph goes through the edges of a node from the last added to the first, so they are added the other way.
+    fn finish(mut self) -> Graph {
+        for (from, to, edge) in self.edges.into_iter().rev() {
+            self.graph.add_edge(from, to, edge);
         }
-        let name = touch.on.name.split('.').next()?;
-        self.things.get(name).copied()
+        Graph { graph: self.graph }
+    }
+}
+
+/// The index behind the dot of `name`, which stands for the process instance `target`.
+fn index_of(target: &Target, name: &str) -> Option<u32> {
+    if let Target::Processes(_) = target {
+        name.split_once('.').and_then(|(_, index)| index.parse().ok())
+    } else {
+        None
     }
 }
 

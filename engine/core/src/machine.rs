@@ -16,6 +16,7 @@ mod crew;
 mod group;
 mod invariant;
 mod message;
+mod print;
 mod process;
 mod queue;
 mod ready;
@@ -28,6 +29,7 @@ mod timer;
 mod touch;
 mod verdict;
 mod wait;
+mod why;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -38,6 +40,7 @@ use crate::time::Time;
 pub use crew::AHEAD_MAX;
 use crew::Crew;
 pub use message::*;
+pub use print::{Print, Stand};
 use process::Process;
 use queue::Queue;
 use restart::Restarts;
@@ -46,6 +49,7 @@ use slots::Slots;
 use timer::Timers;
 use touch::Touches;
 use wait::Waits;
+pub use why::Standing;
 
 /// The state of a run, and the rules by which it changes.
 #[derive(Clone, Debug)]
@@ -58,7 +62,8 @@ pub struct Machine {
     queues: Vec<Queue>,
     events: Vec<Event>,
     waits: Waits,
-    touches: Touches,
+    /// What never changes; copies of a machine share it.
+    touches: Arc<Touches>,
     timers: Timers,
     restarts: Restarts,
     /// Until when those who asked for more time to become ready have it.
@@ -125,7 +130,7 @@ impl Machine {
             queues,
             events: touches.events(&plan),
             waits: Waits::new(&plan),
-            touches,
+            touches: Arc::new(touches),
             timers: Timers::default(),
             restarts: Restarts::new(plan.groups.len()),
             deadlines: BTreeMap::new(),
@@ -194,8 +199,10 @@ impl Machine {
             Input::Fault => self.stop_run(Stopped::Fault),
             Input::Seed { seed } => self.restarts.seed(seed),
             Input::Ready { process, attempt } => self.became_ready(process, attempt),
+            Input::NotReady { process, attempt } => self.not_ready(process, attempt),
             Input::Extend { process, attempt, by } => self.extended(process, attempt, by),
             Input::NotLive { process, attempt } => self.not_live(process, attempt),
+            Input::Deadlocked => self.deadlocked(),
         }
     }
 

@@ -12,8 +12,9 @@ use std::time::Duration;
 use crate::id::{EventId, GroupId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
 pub use crate::spec::target::Side;
 pub use crate::spec::{
-    Backoff, Condition, Dispatch, Endings, EnvValue, Framing, Intensity, Limits, OnFailure, Order, Otherwise, Policy,
-    Program, Restart, Strategy, Tasks, WorkerKind,
+    Address, Backoff, Condition, Dispatch, Endings, EnvValue, Framing, Intensity, Limits, Listening, OnDeadlock,
+    OnFailure, Order, Otherwise, PATTERN_BYTES_MAX, Policy, Probe, Program, Restart, Socket, Strategy, Tasks, Way,
+    WorkerKind,
 };
 
 pub use build::build;
@@ -25,6 +26,8 @@ pub struct Plan {
     pub name: String,
     /// `options.timeout`.
     pub timeout: Option<Duration>,
+    /// `options.on_deadlock`.
+    pub on_deadlock: OnDeadlock,
     /// `options.pipefail`.
     pub pipefail: bool,
     /// Instances of processes in the order of the file, then the workers of each pool.
@@ -280,6 +283,8 @@ pub struct Launch {
     pub limits: Limits,
     /// `cpus`; empty: all.
     pub cpus: Vec<u32>,
+    /// Those of its standard streams that lead nowhere else are a terminal.
+    pub tty: bool,
     /// `umask`.
     pub umask: Option<u32>,
     /// `nice`.
@@ -296,10 +301,18 @@ pub struct Launch {
     pub connects: Vec<(PipeId, Side)>,
     /// What its clients may touch.
     pub grants: Vec<Grant>,
+    /// What it does by itself, as far as the file says.
+    pub inside: Inside,
     /// `log.file`.
     pub log_file: Option<String>,
     /// `log.prefix`.
     pub prefix: Option<String>,
+    /// How it is seen that it is ready.
+    pub ready: Option<Probe>,
+    /// How it is seen that it still works.
+    pub live: Option<Probe>,
+    /// What it finds open, and listening.
+    pub sockets: Vec<Socket>,
 }
 
 /// What a descriptor is wired to.
@@ -331,6 +344,8 @@ pub enum Wire {
     AppendFile(String),
     /// A text to be read.
     Text(String),
+    /// A newline here says that it is ready.
+    Notify,
     /// A pool's worker: tasks arrive here.
     Tasks,
     /// A pool's worker: results leave here, as items of the pool's `results` when it has any.
@@ -350,4 +365,41 @@ pub enum Grant {
     Set(EventId),
     /// `waits`
     Wait(EventId),
+}
+
+/// What a process does by itself, as far as the file says: the explorer goes by it, the run does not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inside {
+    /// `acquires`, nested in this order.
+    pub acquires: Vec<Hold>,
+    /// `protocol`: all that it does, in this order; `None` when nothing is said.
+    pub protocol: Option<Vec<Op>>,
+}
+
+/// One step of a `protocol`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// `acquire`
+    Acquire(Hold),
+    /// `release`
+    Release(Hold),
+    /// `put`, or a write to a pipe.
+    Put(Channel),
+    /// `get`, or a read from a pipe.
+    Get(Channel),
+    /// `wait`
+    Wait(EventId),
+    /// `set`
+    Set(EventId),
+    /// `repeat`: any number of times; with a `get`, until the queue of the first one has ended.
+    Repeat(Vec<Op>),
+}
+
+/// One way for data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Channel {
+    /// Through a queue.
+    Queue(QueueId),
+    /// Through a pipe, from the end at this side; only a duplex pipe has the other way too.
+    Pipe(PipeId, Side),
 }

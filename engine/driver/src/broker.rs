@@ -87,6 +87,8 @@ struct Asked {
     cut: usize,
     /// What the name must be, when the client has said so.
     kind: Option<Kind>,
+    /// It will be withdrawn after some time.
+    is_timed: bool,
 }
 
 /// A client wants to see the processes of the run; the answer is [`Broker::reply_table`].
@@ -98,6 +100,19 @@ pub struct TableWanted {
     pub request: u64,
 }
 
+/// A request of a client that waits, for the search for deadlocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientWait {
+    /// Its number in the yard.
+    pub ticket: Ticket,
+    /// At which connection.
+    pub connection: ConnectionId,
+    /// Of which process, if that is known.
+    pub pid: Option<i32>,
+    /// It will be withdrawn after some time.
+    pub is_timed: bool,
+}
+
 /// A request that waits in the yard.
 #[derive(Clone, Copy, Debug)]
 struct Parked {
@@ -105,6 +120,7 @@ struct Parked {
     request: u64,
     slot: Slot,
     wanted: Wanted,
+    is_timed: bool,
 }
 
 /// What a request is after, to undo it if its client has gone when it is granted.
@@ -286,6 +302,21 @@ impl Broker {
             connection.end();
         }
         self.forget(yard, id);
+    }
+
+    /// The requests of clients that wait in the yard.
+    #[must_use]
+    pub fn waits(&self) -> Vec<ClientWait> {
+        let wait = |(ticket, parked): (&Ticket, &Parked)| ClientWait {
+            ticket: *ticket,
+            connection: parked.connection,
+            pid: self
+                .connections
+                .get(&parked.connection)
+                .and_then(|connection| connection.peer),
+            is_timed: parked.is_timed,
+        };
+        self.parked.iter().map(wait).collect()
     }
 
     /// How many clients are connected.

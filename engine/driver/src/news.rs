@@ -52,6 +52,21 @@ pub enum News {
         /// How many.
         lines: u64,
     },
+    /// A process that has ended had read so much of a queue by its stdin.
+    StdinRead {
+        /// When that was known.
+        at: Time,
+        /// Who.
+        process: ProcessId,
+        /// What it read from.
+        queue: QueueId,
+        /// Items of which it had read something, the last one perhaps not to its end: these are gone from the queue.
+        items: u64,
+        /// Bytes that it had read out of its pipe, with the ends of the lines.
+        bytes: u64,
+        /// Items that were in the pipe, or on their way there, and untouched: these went back to their places.
+        returned: u64,
+    },
     /// At the end of the run, for each queue: where its items went.
     QueueCounted {
         /// Which.

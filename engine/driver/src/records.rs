@@ -49,6 +49,22 @@ pub fn to_json(news: &News, plan: &Plan, run: &str) -> Value {
         }),
         News::Damaged { at, channel } => json!({"at": at, "record": "damaged", "channel": **channel}),
         News::OutputDropped { lines } => json!({"record": "output_dropped", "lines": lines}),
+        News::StdinRead {
+            at,
+            process,
+            queue,
+            items,
+            bytes,
+            returned,
+        } => json!({
+            "at": at,
+            "record": "stdin_read",
+            "process": process_name(plan, *process),
+            "queue": queue_name(plan, *queue),
+            "items": items,
+            "bytes": bytes,
+            "returned": returned,
+        }),
         News::QueueCounted {
             queue,
             put,

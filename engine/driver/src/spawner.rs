@@ -49,6 +49,8 @@ pub struct Job {
     pub umask: Option<u32>,
     /// The nice value, absolute (-20 to 19); `None` keeps the engine's.
     pub nice: Option<i32>,
+    /// Which of its descriptors is the terminal that it controls; it leads a session of its own then.
+    pub terminal: Option<RawFd>,
     /// What it may use.
     pub confinement: Confinement,
     /// Who it runs as; `None` keeps the engine's user.

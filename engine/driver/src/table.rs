@@ -23,6 +23,8 @@ pub struct Row {
     pub ready: bool,
     /// How often it has been started again.
     pub restarts: u32,
+    /// What it says it is doing: `STATUS=` of `sd_notify(3)`.
+    pub status: Option<String>,
 }
 
 /// How far a process has come.
@@ -63,6 +65,7 @@ impl Table {
             exit: None,
             ready: false,
             restarts: 0,
+            status: None,
         };
         Self {
             rows: plan.processes.iter().map(|process| row(&process.name)).collect(),
@@ -76,6 +79,7 @@ impl Table {
                 let row = self.enter(process, State::Running, at);
                 row.pid = pid;
                 row.exit = None;
+                row.status = None;
             }
             Record::Exited {
                 process, exit, outcome, ..
@@ -115,6 +119,11 @@ impl Table {
             | Record::RunStopping { .. }
             | Record::RunEnded { .. } => {}
         }
+    }
+
+    /// The process says what it is doing.
+    pub fn says(&mut self, process: ProcessId, status: String) {
+        self.rows[process.index()].status = Some(status);
     }
 
     /// The rows.
@@ -167,6 +176,7 @@ mod tests {
             exit: None,
             ready: false,
             restarts: 0,
+            status: None,
         };
         let mut table = Table { rows: vec![row] };
         for (record, at) in records.iter().zip(1..) {
@@ -221,7 +231,7 @@ mod tests {
         };
         assert_eq!(
             String::from_utf8_lossy(&table.to_json()),
-            r#"[{"name":"one","pid":null,"state":"exited","since":2,"exit":{"signal":9},"ready":false,"restarts":0}]"#
+            r#"[{"name":"one","pid":null,"state":"exited","since":2,"exit":{"signal":9},"ready":false,"restarts":0,"status":null}]"#
         );
     }
 }

@@ -1,18 +1,19 @@
 //! What `after` waits for can come.
 
-use super::{Findings, Subject, codes};
-use crate::graph::condition_word;
-use crate::spec::target::{Role, Target};
+use super::order::{Party, parties};
+use super::{Findings, Subject, codes, related};
+use crate::graph::{condition_word, waits};
+use crate::source::Span;
+use crate::spec::target::Target;
 use crate::spec::{After, Body, Condition, Doubt, OnFailure};
 
 pub(super) fn can_come(subject: &Subject, findings: &mut Findings) {
-    for (_, body) in subject.bodies() {
-        for after in &body.after {
-            let doubt = subject.doubt(&after.on.name);
-            if let (Some(is), Ok(target)) = (after.is, subject.names.resolve(Role::After, &after.on)) {
-                match (fits(is, &target), doubt) {
-                    (true, None) => comes(subject, after, is, &target, findings),
-                    (false, None | Some(Doubt::Fields)) => misfit(after, is, &target, findings),
+    for (_, body, touches) in subject.touching() {
+        for (after, target) in waits(body, touches) {
+            if let Some(is) = after.is {
+                match (fits(is, target), subject.doubt(&after.on.name)) {
+                    (true, None) => comes(subject, after, is, target, findings),
+                    (false, None | Some(Doubt::Fields)) => misfit(after, is, target, findings),
                     (true, Some(Doubt::Fields)) | (_, Some(Doubt::Kind)) => {}
                 }
             }
@@ -72,7 +73,7 @@ fn comes(subject: &Subject, after: &After, is: Condition, target: &Target, findi
 
 /// Whether it can be seen that `target` is ready; for a process that does not run nobody waits.
 fn is_looked_at(subject: &Subject, target: &Target) -> bool {
-    matches!(target, Target::Absent) || body(subject, target).is_some_and(|body| body.ready)
+    matches!(target, Target::Absent) || body(subject, target).is_some_and(|body| body.ready.is_some())
 }
 
 /// Whether a failure of `target` counts as a success.
@@ -87,4 +88,53 @@ fn body<'a>(subject: &Subject<'a>, target: &Target) -> Option<&'a Body> {
     let process = target.process_ids().next();
     let process = process.map(|id| &workflow.processes[id.index()].body);
     process.or_else(|| target.pool().map(|pool| &workflow.pools[pool.index()].body))
+}
+
+/// Nobody waits for the success of something and, over whatever way, for its failure too.
+pub(super) fn do_not_exclude(subject: &Subject, findings: &mut Findings) {
+    let workflow = subject.workflow;
+    let asks_for_failure = |(_, body): (_, &Body)| body.after.iter().any(|after| after.is == Some(Condition::Failed));
+    if !subject.bodies().any(asks_for_failure) {
+        return;
+    }
+    let mut excluded = Vec::new();
+    for party in parties(workflow) {
+        let in_pool = match party {
+            Party::Process(index) => workflow.processes[index].pool.is_some(),
+            Party::Pool(_) => false,
+        };
+        // With a single wait it is as impossible as what it waits for.
+        if party.body(workflow).after.len() + usize::from(in_pool) < 2 {
+            continue;
+        }
+        let Some(facts) = subject.before(party) else {
+            return;
+        };
+        if let Some(contradiction) = facts.contradiction() {
+            excluded.push((party, contradiction, facts));
+        }
+    }
+    // Who starts after one of these is not told again.
+    let roots: Vec<Party> = excluded.iter().map(|(party, ..)| *party).collect();
+    for (party, contradiction, facts) in excluded {
+        if !roots.iter().any(|root| facts.has_started(*root)) {
+            exclude(subject, party, contradiction, findings);
+        }
+    }
+}
+
+fn exclude(subject: &Subject, party: Party, contradiction: (Party, Span, Span), findings: &mut Findings) {
+    let workflow = subject.workflow;
+    let (on, failed, succeeded) = contradiction;
+    let [waiter, on] = [party, on].map(|party| party.name(workflow));
+    let message = format!("`{waiter}` starts only after `{on}` has failed, and only after it has succeeded");
+    let finding = findings.error(codes::CONDITIONS_EXCLUDE, failed, message);
+    finding.help = Some(format!(
+        "it never starts: remove one of these waits, or wait for `{{{on}: finished}}`"
+    ));
+    if failed != succeeded {
+        finding
+            .related
+            .push(related(succeeded, format!("this needs `{on}` to succeed")));
+    }
 }

@@ -12,10 +12,10 @@ use petgraph::visit::EdgeRef;
 
 use super::{Findings, Subject, codes, related};
 use crate::diagnostic::Related;
-use crate::graph::{touches, touches_of_process};
+use crate::graph::{Resolved, waits};
 use crate::source::Span;
 use crate::spec::target::{Role, Target};
-use crate::spec::{Body, Condition, Otherwise, Reference, Workflow};
+use crate::spec::{Body, Condition, Otherwise, Workflow};
 
 /// How many steps of one cycle are shown.
 const STEPS_MAX: usize = 64;
@@ -85,28 +85,28 @@ impl<'a> Builder<'a> {
     fn build(mut self) -> Needs {
         let workflow = self.subject.workflow;
         for (index, process) in workflow.processes.iter().enumerate() {
-            self.waits(Step::Instance(index), &process.body);
-            let pool = process.pool.as_ref();
-            let target = pool.and_then(|pool| self.subject.names.resolve(Role::InPool, pool).ok());
-            if let Some(pool) = target.and_then(|target| target.pool()) {
+            let touches = self.subject.touches.of_process(index);
+            self.waits(Step::Instance(index), &process.body, touches);
+            // The pool is the last of a process's touches.
+            let placed = touches.last().filter(|last| last.touch.role == Role::InPool);
+            if let Some(pool) = placed.and_then(|placed| placed.target.as_ref()?.pool()) {
                 self.need(Step::Instance(index), Step::Begin(pool.index()), Need::Part);
                 self.need(Step::Pool(pool.index()), Step::Instance(index), Need::Part);
             }
         }
         for (index, pool) in workflow.pools.iter().enumerate() {
-            self.waits(Step::Begin(index), &pool.body);
+            self.waits(Step::Begin(index), &pool.body, self.subject.touches.of_pool(index));
             self.need(Step::Pool(index), Step::Begin(index), Need::Part);
         }
         self.senders();
         self.graph
     }
 
-    fn waits(&mut self, waiter: Step, body: &Body) {
-        for after in &body.after {
+    fn waits(&mut self, waiter: Step, body: &Body, touches: &[Resolved]) {
+        for (after, target) in waits(body, touches) {
             // A wait that ends by starting all the same holds nobody up for ever.
             let passes = after.timeout.is_some() && after.otherwise == Otherwise::Start;
-            if let Ok(target) = self.subject.names.resolve(Role::After, &after.on)
-                && let Some(needed) = self.step(&target, after.is)
+            if let Some(needed) = self.step(target, after.is)
                 && !passes
                 && after
                     .is
@@ -148,27 +148,23 @@ impl<'a> Builder<'a> {
     /// A queue is drained only after all who send to it have ended.
     fn senders(&mut self) {
         let workflow = self.subject.workflow;
-        for (index, process) in workflow.processes.iter().enumerate() {
-            for touch in touches_of_process(process) {
-                self.sender(Step::Instance(index), touch.role, touch.on);
+        for index in 0..workflow.processes.len() {
+            for resolved in self.subject.touches.of_process(index) {
+                self.sender(Step::Instance(index), resolved);
             }
         }
-        for (index, pool) in workflow.pools.iter().enumerate() {
-            for touch in touches(&pool.body, Role::TaskSource) {
-                self.sender(Step::Pool(index), touch.role, touch.on);
+        for index in 0..workflow.pools.len() {
+            for resolved in self.subject.touches.of_pool(index) {
+                self.sender(Step::Pool(index), resolved);
             }
         }
     }
 
-    fn sender(&mut self, sender: Step, role: Role, on: &Reference) {
-        let sends = matches!(role, Role::Stdout | Role::Stderr | Role::Send(_) | Role::Sends);
-        let target = if sends {
-            self.subject.names.resolve(role, on).ok()
-        } else {
-            None
-        };
-        if let Some(queue) = target.and_then(|target| target.queue()) {
-            self.need(Step::Queue(queue.index()), sender, Need::Sender(on.place));
+    fn sender(&mut self, sender: Step, resolved: &Resolved) {
+        let Resolved { touch, target } = resolved;
+        let sends = matches!(touch.role, Role::Stdout | Role::Stderr | Role::Send(_) | Role::Sends);
+        if sends && let Some(queue) = target.as_ref().and_then(Target::queue) {
+            self.need(Step::Queue(queue.index()), sender, Need::Sender(touch.on.place));
         }
     }
 

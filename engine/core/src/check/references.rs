@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Findings, Subject, codes, related};
 use crate::diagnostic::Diagnostic;
-use crate::graph::{touches, touches_of_process};
 use crate::spec::target::Role;
-use crate::spec::{Doubt, Reference, Workflow};
+use crate::spec::{After, Condition, Doubt, Reference};
 
 /// How many pairs of an unknown and a known name are compared to suggest one for the other: a second's work
 /// at most, and enough for ten thousand mistakes among fifty names.
@@ -15,8 +14,14 @@ const COMPARISONS_MAX: usize = 500_000;
 pub(super) fn resolve(subject: &Subject, findings: &mut Findings) {
     let mut suggestions = BTreeMap::new();
     let suggestions_max = COMPARISONS_MAX / subject.names.count().max(1);
-    for (role, reference) in all(subject.workflow) {
-        let Err(mut diagnostic) = subject.names.resolve(role, reference) else {
+    for resolved in subject
+        .touches
+        .all()
+        .iter()
+        .filter(|resolved| resolved.target.is_none())
+    {
+        let reference = resolved.touch.on;
+        let Err(mut diagnostic) = subject.names.resolve(resolved.touch.role, reference) else {
             continue;
         };
         let name = reference.name.as_str();
@@ -51,20 +56,6 @@ fn is_doubtful(subject: &Subject, diagnostic: &Diagnostic, name: &str) -> bool {
     }
 }
 
-/// Every reference of the workflow with its role.
-fn all(workflow: &Workflow) -> impl Iterator<Item = (Role, &Reference)> {
-    let processes = workflow.processes.iter().flat_map(touches_of_process);
-    let pools = workflow
-        .pools
-        .iter()
-        .flat_map(|pool| touches(&pool.body, Role::TaskSource));
-    let members = workflow.groups.iter().flat_map(|group| &group.members);
-    processes
-        .chain(pools)
-        .map(|touch| (touch.role, touch.on))
-        .chain(members.map(|member| (Role::Members, member)))
-}
-
 pub(super) fn are_written_once(subject: &Subject, findings: &mut Findings) {
     for (_, body) in subject.bodies() {
         for (role, list) in [
@@ -76,10 +67,24 @@ pub(super) fn are_written_once(subject: &Subject, findings: &mut Findings) {
         ] {
             list_once(role, list, findings);
         }
-        list_once(Role::After, body.after.iter().map(|after| &after.on), findings);
+        waits_once(&body.after, findings);
     }
     for group in &subject.workflow.groups {
         list_once(Role::Members, &group.members, findings);
+    }
+}
+
+/// Two conditions of one thing are two waits.
+fn waits_once(after: &[After], findings: &mut Findings) {
+    if after.len() < 2 {
+        return;
+    }
+    let mut lists: BTreeMap<Option<Condition>, Vec<&Reference>> = BTreeMap::new();
+    for wait in after {
+        lists.entry(wait.is).or_default().push(&wait.on);
+    }
+    for list in lists.into_values() {
+        list_once(Role::After, list, findings);
     }
 }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Findings, Subject, codes, related};
+use crate::graph::Resolved;
 use crate::source::Span;
+use crate::spec::Declared;
 use crate::spec::target::{Role, Target};
-use crate::spec::{Body, Declared};
 
 /// What one process asks for at once of one lock or semaphore.
 struct Demand<'a> {
@@ -18,32 +19,32 @@ struct Demand<'a> {
 }
 
 pub(super) fn are_enough(subject: &Subject, findings: &mut Findings) {
-    for (declared, body) in subject.bodies() {
-        let certain = demands(subject, body).filter(|demand| subject.doubt(demand.name).is_none());
+    for (declared, _, touches) in subject.touching() {
+        let certain = demands(touches).filter(|demand| subject.doubt(demand.name).is_none());
         for demand in certain {
             judge(subject, declared, &demand, findings);
         }
     }
 }
 
-fn demands<'a>(subject: &Subject, body: &'a Body) -> impl Iterator<Item = Demand<'a>> + use<'a> {
+fn demands<'a>(touches: &[Resolved<'a>]) -> impl Iterator<Item = Demand<'a>> + use<'a> {
     let mut demands: BTreeMap<&str, Demand> = BTreeMap::new();
-    let held = body.holds.iter().map(|hold| (Role::Holds, hold));
-    for (role, hold) in held.chain(body.acquires.iter().map(|hold| (Role::Acquires, hold))) {
-        let Ok(target) = subject.names.resolve(role, &hold.on) else {
+    let holds = |role| matches!(role, Role::Holds | Role::Acquires);
+    for Resolved { touch, target } in touches.iter().filter(|resolved| holds(resolved.touch.role)) {
+        let Some(target) = target else {
             continue;
         };
-        let demand = demands.entry(&hold.on.name).or_insert(Demand {
-            name: &hold.on.name,
-            target,
+        let demand = demands.entry(&touch.on.name).or_insert_with(|| Demand {
+            name: &touch.on.name,
+            target: target.clone(),
             permits: 0,
             times: 0,
-            first: hold.on.place,
-            last: hold.on.place,
+            first: touch.on.place,
+            last: touch.on.place,
         });
-        demand.permits += u64::from(hold.permits);
+        demand.permits += u64::from(touch.permits);
         demand.times += 1;
-        demand.last = hold.on.place;
+        demand.last = touch.on.place;
     }
     demands.into_values()
 }

@@ -8,6 +8,7 @@ use crate::source::Files;
 mod after;
 mod channels;
 mod knots;
+mod meetings;
 mod others;
 mod partial;
 mod size;

@@ -87,15 +87,31 @@ define_codes! {
     TOO_MANY_INSTANCES = 119, Error, "too many processes";
     /// A stream that does not fit its direction.
     STREAM = 120, Error, "a stream that leads nowhere";
+    /// A comment that silences a code which does not exist.
+    UNKNOWN_ALLOWED = 130, Warning, "an `allow` of an unknown code";
+    /// A comment that silences a code of which nothing is found there.
+    UNUSED_ALLOW = 131, Warning, "an `allow` that silences nothing";
+    /// A comment that is to silence what no workflow can run with.
+    ALLOW_OF_ERROR = 132, Warning, "an `allow` of what cannot be allowed";
+    /// A comment that speaks to Forkyard and is not understood.
+    BAD_REMARK = 133, Warning, "a `# forkyard:` comment that is not understood";
+    /// A process that two groups would restart.
+    IN_TWO_GROUPS = 140, Error, "a process in two groups";
+    /// A member of a group that is never restarted.
+    MEMBER_WITH_ONE_LIFE = 141, Warning, "a member of a group that is never restarted";
 
     // The graph: 200 to 299.
 
     /// A name that nothing has.
-    UNKNOWN_REFERENCE = 201, Error, "a reference to something that does not exist";
+    UNKNOWN_REFERENCE = 201, Error, "a name that is not declared";
     /// A name of something that does not fit there.
-    WRONG_KIND = 202, Error, "a reference to something of the wrong kind";
+    WRONG_KIND = 202, Error, "a name of the wrong kind";
     /// The same name twice in one list.
     REPEATED_REFERENCE = 203, Warning, "the same reference twice in one list";
+    /// Two processes write one file at the same time.
+    FILE_WRITTEN_AT_ONCE = 204, Warning, "a file that several write at the same time";
+    /// A file is read by a process that does not wait for who writes it.
+    FILE_READ_TOO_EARLY = 205, Warning, "a file that is read before it is written";
     /// Processes that wait for each other.
     CYCLE = 210, Error, "a cycle in `after`";
     /// A process that waits for itself.
@@ -109,7 +125,7 @@ define_codes! {
     /// The start of a process needs a success and a failure of the same.
     CONDITIONS_EXCLUDE = 215, Error, "conditions that exclude each other";
     /// A process waits for the end of one that serves.
-    WAITS_FOR_SERVICE = 216, Error, "a wait for the end of a service";
+    WAITS_FOR_SERVICE = 216, Warning, "a wait for the end of a daemon";
     /// A queue is emptied only after somebody has waited for that.
     DRAINED_BY_ITS_WAITER = 217, Error, "a queue that is emptied only after its drain was waited for";
     /// A pipe into which nothing writes.
@@ -146,10 +162,14 @@ define_codes! {
     TOO_MANY_PERMITS = 250, Error, "more permits than there are";
     /// A lock acquired by its owner.
     LOCK_HELD_TWICE = 251, Error, "a lock acquired while it is held";
+    /// Processes that must run together hold more than there is.
+    TOO_FEW_FOR_ALL = 252, Error, "processes that must run together hold more than there is";
     /// A process placed in a pool that has workers.
     POOL_WITHOUT_SLOTS = 260, Error, "a process placed in a pool that runs tasks";
     /// Persistent workers whose answers lead nowhere.
     ANSWERS_LOST = 261, Error, "answers of persistent workers are not read";
+    /// Processes that must run together take more slots than there are.
+    TOO_FEW_SLOTS = 262, Error, "fewer slots than processes that must run together";
     /// A pool whose tasks come from a queue that its own end would close.
     POOL_FEEDS_ITSELF = 263, Error, "a pool feeds itself";
     /// A declaration that nothing uses.
@@ -158,6 +178,8 @@ define_codes! {
     NOTHING_TO_RUN = 271, Warning, "nothing to run";
     /// A workflow in which nothing keeps the run going.
     ONLY_DAEMONS = 272, Warning, "every process is a daemon";
+    /// A daemon that is stopped before it has taken what is sent to it.
+    DAEMON_NOT_KEPT = 273, Warning, "a daemon that nothing keeps until it has taken all";
 
     // The machine it is to run on: 300 to 399.
 

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use petgraph::visit::EdgeRef;
 use serde_json::{Value, json};
 
 use super::{Edge, Flow, Graph, Kind, Node};
@@ -21,10 +20,10 @@ impl Graph {
                 &format!("\"{name}\" [label=\"{label}\", {}];", dot_shape(node.kind)),
             );
         }
-        for edge in self.graph.edge_references() {
-            let from = dot_text(&self.graph[edge.source()].name);
-            let to = dot_text(&self.graph[edge.target()].name);
-            let (label, style) = (dot_text(&edge.weight().label), dot_style(edge.weight()));
+        for (from, to, edge) in self.edges() {
+            let from = dot_text(&self.graph[from].name);
+            let to = dot_text(&self.graph[to].name);
+            let (label, style) = (dot_text(&edge.label()), dot_style(edge));
             line(&mut out, &format!("\"{from}\" -> \"{to}\" [label=\"{label}\"{style}];"));
         }
         out.push_str("}\n");
@@ -40,9 +39,9 @@ impl Graph {
             let label = mermaid_text(&label(node));
             line(&mut out, &format!("n{}{open}\"{label}\"{close}", index.index()));
         }
-        for edge in self.graph.edge_references() {
-            let (from, to) = (edge.source().index(), edge.target().index());
-            let (label, arrow) = (mermaid_text(&edge.weight().label), mermaid_arrow(edge.weight()));
+        for (from, to, edge) in self.edges() {
+            let (from, to) = (from.index(), to.index());
+            let (label, arrow) = (mermaid_text(&edge.label()), mermaid_arrow(edge));
             line(&mut out, &format!("n{from} {arrow}|\"{label}\"| n{to}"));
         }
         out
@@ -54,15 +53,14 @@ impl Graph {
     pub fn json(&self) -> Value {
         let nodes: Vec<_> = self.nodes().map(|(_, node)| json_node(node)).collect();
         let edges: Vec<_> = self
-            .graph
-            .edge_references()
-            .map(|edge| {
+            .edges()
+            .map(|(from, to, edge)| {
                 json!({
-                    "from": self.graph[edge.source()].name,
-                    "to": self.graph[edge.target()].name,
-                    "kind": edge.weight().flow(),
-                    "label": edge.weight().label,
-                    "instances": edge.weight().count,
+                    "from": self.graph[from].name,
+                    "to": self.graph[to].name,
+                    "kind": edge.flow(),
+                    "label": edge.label(),
+                    "instances": edge.count,
                 })
             })
             .collect();

@@ -1,7 +1,7 @@
 //! What a process or a pool touches, in the order of the language.
 
-use crate::spec::target::{Role, Target};
-use crate::spec::{Body, Condition, Descriptor, Process, Reference, Stream};
+use crate::spec::target::{Names, Role, Target};
+use crate::spec::{After, Body, Condition, Descriptor, Process, Reference, Stream, Workflow};
 
 /// One reference of a body to something else.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,94 @@ pub struct Touch<'a> {
     pub permits: u32,
 }
 
+/// A touch with what it stands for.
+#[derive(Clone, Debug)]
+pub struct Resolved<'a> {
+    /// The touch.
+    pub touch: Touch<'a>,
+    /// `None` when it names nothing, or something that its place does not take.
+    pub target: Option<Target>,
+}
+
+/// All touches of a workflow. Each name is looked up once, whoever asks and however often.
+#[derive(Debug)]
+pub struct Touches<'a> {
+    all: Vec<Resolved<'a>>,
+    /// Where in `all` those of each process end, then of each pool, then of each group.
+    ends: Vec<usize>,
+    processes: usize,
+    pools: usize,
+}
+
+impl<'a> Touches<'a> {
+    /// The touches of `workflow`, whose names are `names`.
+    #[must_use]
+    pub fn of(workflow: &'a Workflow, names: &Names<'a>) -> Self {
+        let (processes, pools) = (workflow.processes.len(), workflow.pools.len());
+        let mut touches = Self {
+            all: Vec::with_capacity(processes),
+            ends: Vec::with_capacity(processes + pools + workflow.groups.len()),
+            processes,
+            pools,
+        };
+        for process in &workflow.processes {
+            each_touch_of_process(process, |touch| touches.add(touch, names));
+            touches.ends.push(touches.all.len());
+        }
+        for pool in &workflow.pools {
+            each_touch(&pool.body, Role::TaskSource, |touch| touches.add(touch, names));
+            touches.ends.push(touches.all.len());
+        }
+        for group in &workflow.groups {
+            for member in &group.members {
+                touches.add(plain(Role::Members, member), names);
+            }
+            touches.ends.push(touches.all.len());
+        }
+        touches
+    }
+
+    fn add(&mut self, touch: Touch<'a>, names: &Names<'a>) {
+        let target = names.find(touch.role, touch.on);
+        self.all.push(Resolved { touch, target });
+    }
+
+    /// Those of all processes, pools and groups.
+    #[must_use]
+    pub fn all(&self) -> &[Resolved<'a>] {
+        &self.all
+    }
+
+    /// Those of the process instance at `index` of the workflow, in the order of the language; its waits stand first.
+    #[must_use]
+    pub fn of_process(&self, index: usize) -> &[Resolved<'a>] {
+        self.stretch(index)
+    }
+
+    /// Those of the pool at `index` of the workflow, its waits first.
+    #[must_use]
+    pub fn of_pool(&self, index: usize) -> &[Resolved<'a>] {
+        self.stretch(self.processes + index)
+    }
+
+    /// The members of the group at `index` of the workflow.
+    #[must_use]
+    pub fn of_group(&self, index: usize) -> &[Resolved<'a>] {
+        self.stretch(self.processes + self.pools + index)
+    }
+
+    fn stretch(&self, number: usize) -> &[Resolved<'a>] {
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.all[start..self.ends[number]]
+    }
+}
+
+/// The waits of `body`, whose touches are `touches`, each with what is waited for; those for nothing are left out.
+pub fn waits<'a, 'b>(body: &'a Body, touches: &'b [Resolved<'a>]) -> impl Iterator<Item = (&'a After, &'b Target)> {
+    let waits = body.after.iter().zip(touches);
+    waits.filter_map(|(after, resolved)| Some((after, resolved.target.as_ref()?)))
+}
+
 impl Touch<'_> {
     /// The condition of `after`, the default filled in; `None` for every other touch.
     pub(super) fn condition(&self, target: &Target) -> Option<Condition> {
@@ -23,35 +111,6 @@ impl Touch<'_> {
             self.is.or_else(|| target.default_condition())
         } else {
             None
-        }
-    }
-
-    /// How the edge is labelled: `stdout`, `after: succeeded`, `holds 2`, `connects .left`.
-    pub(super) fn label(&self, target: &Target) -> String {
-        let part = self.on.name.split_once('.').map(|(_, part)| format!(" .{part}"));
-        let part = part.unwrap_or_default();
-        match self.role {
-            Role::After => {
-                let is = self.condition(target).map_or("", condition_word);
-                format!("after{part}: {is}")
-            }
-            Role::Holds | Role::Acquires if self.permits > 1 => format!("{} {}", self.role, self.permits),
-            Role::InPool => "slot".to_owned(),
-            Role::Stdin
-            | Role::TaskSource
-            | Role::Stdout
-            | Role::Stderr
-            | Role::Send(_)
-            | Role::Receive(_)
-            | Role::End(_)
-            | Role::Sends
-            | Role::Receives
-            | Role::Connects
-            | Role::Holds
-            | Role::Acquires
-            | Role::Sets
-            | Role::Waits
-            | Role::Members => format!("{}{part}", self.role),
         }
     }
 }
@@ -73,8 +132,8 @@ pub const fn condition_word(condition: Condition) -> &'static str {
 /// All touches of a process, its pool among them.
 #[must_use]
 pub fn touches_of_process(process: &Process) -> Vec<Touch<'_>> {
-    let mut found = touches(&process.body, Role::Stdin);
-    found.extend(process.pool.iter().map(|pool| plain(Role::InPool, pool)));
+    let mut found = Vec::new();
+    each_touch_of_process(process, |touch| found.push(touch));
     found
 }
 
@@ -82,18 +141,32 @@ pub fn touches_of_process(process: &Process) -> Vec<Touch<'_>> {
 #[must_use]
 pub fn touches(body: &Body, stdin: Role) -> Vec<Touch<'_>> {
     let mut found = Vec::new();
-    found.extend(body.after.iter().map(|after| Touch {
-        is: after.is,
-        ..plain(Role::After, &after.on)
-    }));
+    each_touch(body, stdin, |touch| found.push(touch));
+    found
+}
+
+fn each_touch_of_process<'a>(process: &'a Process, mut see: impl FnMut(Touch<'a>)) {
+    each_touch(&process.body, Role::Stdin, &mut see);
+    process.pool.iter().for_each(|pool| see(plain(Role::InPool, pool)));
+}
+
+fn each_touch<'a>(body: &'a Body, stdin: Role, mut see: impl FnMut(Touch<'a>)) {
+    for after in &body.after {
+        see(Touch {
+            is: after.is,
+            ..plain(Role::After, &after.on)
+        });
+    }
     for (role, stream) in [
         (stdin, &body.stdin),
         (Role::Stdout, &body.stdout),
         (Role::Stderr, &body.stderr),
     ] {
-        found.extend(channel(role, stream));
+        channel(role, stream).into_iter().for_each(&mut see);
     }
-    found.extend(body.fds.iter().filter_map(|(number, fd)| descriptor(*number, fd)));
+    for (number, fd) in &body.fds {
+        descriptor(*number, fd).into_iter().for_each(&mut see);
+    }
     for (role, references) in [
         (Role::Sends, &body.sends),
         (Role::Receives, &body.receives),
@@ -101,15 +174,18 @@ pub fn touches(body: &Body, stdin: Role) -> Vec<Touch<'_>> {
         (Role::Sets, &body.sets),
         (Role::Waits, &body.waits),
     ] {
-        found.extend(references.iter().map(|reference| plain(role, reference)));
+        for reference in references {
+            see(plain(role, reference));
+        }
     }
     for (role, holds) in [(Role::Holds, &body.holds), (Role::Acquires, &body.acquires)] {
-        found.extend(holds.iter().map(|hold| Touch {
-            permits: hold.permits,
-            ..plain(role, &hold.on)
-        }));
+        for hold in holds {
+            see(Touch {
+                permits: hold.permits,
+                ..plain(role, &hold.on)
+            });
+        }
     }
-    found
 }
 
 const fn plain(role: Role, on: &Reference) -> Touch<'_> {

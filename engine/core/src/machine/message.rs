@@ -64,6 +64,8 @@ pub enum Input {
     Seed { seed: u64 },
     /// The process has been seen to be ready.
     Ready { process: ProcessId, attempt: u32 },
+    /// So many looks have not seen that it is ready that it will not be.
+    NotReady { process: ProcessId, attempt: u32 },
     /// The process asks for so much more time, from now on, to become ready.
     Extend {
         process: ProcessId,
@@ -72,6 +74,8 @@ pub enum Input {
     },
     /// The process runs and has been seen not to be alive.
     NotLive { process: ProcessId, attempt: u32 },
+    /// Some wait for each other and for nobody else, and will for ever; which, only the driver knows.
+    Deadlocked,
 }
 
 /// What the driver is to do.
@@ -306,6 +310,8 @@ pub enum Stopped {
     Failure,
     /// The engine cannot go on.
     Fault,
+    /// Some wait for each other for ever, and `on_deadlock` is `fail`.
+    Deadlock,
 }
 
 /// How a run ended; [`Verdict::exit_code`] is the exit code of `forkyard run`.
@@ -322,10 +328,12 @@ pub enum Verdict {
     Signal(i32),
     /// The engine could not do its work.
     Fault,
+    /// Some waited for each other for ever.
+    Deadlock,
 }
 
 impl Verdict {
-    /// 0, 1, 124, 128+n or 3, as the language page says.
+    /// 0, 1, 124, 128+n, 3 or 4, as the language page says.
     #[must_use]
     pub const fn exit_code(self) -> i32 {
         match self {
@@ -334,6 +342,7 @@ impl Verdict {
             Self::TimedOut => 124,
             Self::Signal(signal) => 128 + signal,
             Self::Fault => 3,
+            Self::Deadlock => 4,
         }
     }
 }

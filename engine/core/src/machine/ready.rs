@@ -54,6 +54,13 @@ impl Machine {
         }
     }
 
+    /// It has not been seen to be ready, and nobody looks any more.
+    pub(super) fn not_ready(&mut self, id: ProcessId, attempt: u32) {
+        if self.process(id).attempt == attempt && self.process(id).state == State::Running {
+            self.stop(id, Why::NotReady);
+        }
+    }
+
     /// It is seen not to be alive, though it runs.
     pub(super) fn not_live(&mut self, id: ProcessId, attempt: u32) {
         if self.process(id).attempt == attempt {

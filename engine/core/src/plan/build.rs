@@ -60,6 +60,7 @@ impl<'a> Builder<'a> {
             plan: Plan {
                 name: workflow.name.clone(),
                 timeout: workflow.options.timeout,
+                on_deadlock: workflow.options.on_deadlock,
                 pipefail: workflow.options.pipefail,
                 processes: Vec::new(),
                 launches: Vec::new(),
@@ -145,7 +146,7 @@ impl<'a> Builder<'a> {
             grace: body.stop.grace,
             success: body.success.clone(),
             restart: None,
-            ready: None,
+            ready: body.ready.as_ref().map(|probe| probe.timeout),
             group: None,
             on_failure: body.on_failure.unwrap_or(self.workflow.options.on_failure),
         }

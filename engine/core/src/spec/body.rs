@@ -7,9 +7,9 @@ use super::decode::{Command, Spanned, listed};
 use super::environment::Environments;
 use super::fields::{Fields, LogFields, StopFields};
 use super::stream::{Standard, descriptors};
-use super::{Body, Endings, EnvValue, Log, Program, Stop, edge, limits, restart};
+use super::{Body, Endings, EnvValue, Log, Program, Stop, edge, limits, ready, restart, sockets};
 use crate::diagnostic::{Findings, codes, nearest};
-use crate::source::{Node, Span, excerpt};
+use crate::source::{Span, excerpt};
 
 /// How long a process has to stop before it is killed, where it does not say so itself.
 const GRACE: Duration = Duration::from_secs(10);
@@ -31,9 +31,6 @@ const SHELLS: [(&str, &str); 11] = [
     ("ruby", "-e"),
 ];
 
-/// Keys whose behaviour is not built, whatever their value is.
-const UNBUILT_KEYS: [&str; 3] = ["ready", "live", "sockets"];
-
 /// Makes the body of a process or a pool.
 pub(crate) fn body(
     fields: &Fields,
@@ -43,7 +40,6 @@ pub(crate) fn body(
 ) -> Body {
     let mut env = workflow_env.clone();
     environments.add(fields.env_file.as_ref(), fields.env.as_ref(), &mut env, findings);
-    check_probes(fields, findings);
     let placed = |text: &Spanned<super::values::Text>| (text.value.0.clone(), text.place);
     Body {
         run: program(fields, findings),
@@ -57,6 +53,7 @@ pub(crate) fn body(
             .as_ref()
             .map(|fields| (limits::limits(&fields.value), fields.place)),
         cpus: fields.cpus.as_ref().map(limits::cpus).unwrap_or_default(),
+        tty: fields.tty.unwrap_or(false),
         umask: fields.umask.as_ref().map(|umask| umask.0),
         nice: fields.nice.map(super::values::Whole::get),
         after: edge::afters(fields.after.as_ref(), findings),
@@ -73,7 +70,9 @@ pub(crate) fn body(
         waits: edge::references(fields.waits.as_ref()),
         daemon: fields.daemon.unwrap_or(false),
         restart: restart::restart(fields, findings),
-        ready: fields.ready.is_some(),
+        ready: ready::ready(fields, findings),
+        live: ready::live(fields, findings),
+        sockets: sockets::sockets(fields.sockets.as_ref(), findings),
         timeout: fields.timeout.as_ref().map(|timeout| timeout.0),
         stop: stop(fields.stop.as_ref(), findings),
         success: success(fields),
@@ -124,7 +123,11 @@ fn program(fields: &Fields, findings: &mut Findings) -> Option<Program> {
 }
 
 /// The argument vector of a command.
-fn words(command: &Spanned<Command>, shell: Option<&Spanned<Command>>, findings: &mut Findings) -> Option<Program> {
+pub(crate) fn words(
+    command: &Spanned<Command>,
+    shell: Option<&Spanned<Command>>,
+    findings: &mut Findings,
+) -> Option<Program> {
     let place = command.place;
     let (argv, script) = match &command.value {
         Command::Words(words) => (words.iter().map(|word| word.0.clone()).collect(), false),
@@ -179,39 +182,10 @@ fn interpreter(shell: Option<&Spanned<Command>>, findings: &mut Findings) -> Opt
     None
 }
 
-fn check_probes(fields: &Fields, findings: &mut Findings) {
-    for probe in [&fields.ready, &fields.live].into_iter().flatten() {
-        let ways = [
-            probe.value.log.is_some(),
-            probe.value.exec.is_some(),
-            probe.value.tcp.is_some(),
-            probe.value.http.is_some(),
-            probe.value.notify.is_some(),
-        ];
-        // With a mistake in it, it may only seem to have no way to look.
-        if ways.into_iter().filter(|way| *way).count() != 1 && !findings.any_within(probe.place) {
-            findings
-                .error(codes::CONFLICT, probe.place, "there is to be one way to look")
-                .help("write one of `log`, `exec`, `tcp`, `http` and `notify`");
-        }
-    }
-}
-
-/// The keys of a node that ask for what is not built, each with its place.
-pub(crate) fn unbuilt(node: &Node, fields: &Fields) -> Vec<(&'static str, Span)> {
-    let mut asked: Vec<_> = UNBUILT_KEYS
-        .into_iter()
-        .filter_map(|key| node.entry(key).map(|entry| (key, entry.key.span)))
-        .collect();
-    let place = |key: &str| node.entry(key).map_or(node.span, |entry| entry.key.span);
-    if fields.tty == Some(true) {
-        asked.push(("tty", place("tty")));
-    }
-    if let Some(rotate) = fields.log.as_ref().and_then(|log| log.rotate.as_ref()) {
-        asked.push(("log.rotate", rotate.place));
-    }
-    if let Some(place) = fields.env.as_ref().and_then(|env| env.secrets().next()) {
-        asked.push(("env.secret", place));
-    }
-    asked
+/// What a process asks for that is not built, each with its place.
+pub(crate) fn unbuilt(fields: &Fields) -> impl Iterator<Item = (&'static str, Span)> {
+    let rotate = fields.log.as_ref().and_then(|log| log.rotate.as_ref());
+    let socket = fields.sockets.as_ref().and_then(|sockets| sockets.0.first());
+    let rotate = rotate.map(|rotate| ("log.rotate", rotate.place));
+    rotate.into_iter().chain(socket.map(|socket| ("sockets", socket.place)))
 }

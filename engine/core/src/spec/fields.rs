@@ -3,14 +3,15 @@
 use serde::Deserialize;
 
 use super::decode::{Any, Command, Keyed, Many, Nullable, Spanned, TextOr};
-use super::environment::EnvFields;
+use super::environment::{EnvFields, EnvFiles};
 use super::limits::LimitFields;
+use super::ready::ProbeFields;
 use super::restart::{Ending, RestartFields};
 use super::values::{Bytes, Cpus, Period, Signal, Size, Text, Umask, Whole};
 use super::{Condition, Dispatch, OnFailure, Order, Otherwise, WorkerKind};
 
 /// Fields that only a process has.
-pub(crate) const PROCESS_KEYS: [&str; 3] = ["replicas", "each", "pool"];
+pub(crate) const PROCESS_KEYS: [&str; 7] = ["replicas", "each", "pool", "restart", "ready", "live", "sockets"];
 /// Fields that only a pool has.
 pub(crate) const POOL_KEYS: [&str; 7] = ["size", "worker", "tasks", "dispatch", "order", "recycle", "retry"];
 /// The only fields of a pool that just has slots.
@@ -52,11 +53,11 @@ pub(crate) struct Fields {
     /// Variables of its environment.
     pub env: Option<EnvFields>,
     /// Files with more of them.
-    pub env_file: Option<Names>,
+    pub env_file: Option<EnvFiles>,
     /// Whether it inherits no environment.
     pub clear_env: Option<bool>,
     /// Sockets opened for it.
-    pub sockets: Option<Many<Text>>,
+    pub sockets: Option<Many<Spanned<Text>>>,
     /// The user it runs as.
     pub user: Option<Spanned<Text>>,
     /// The group it runs as.
@@ -223,26 +224,4 @@ macro_rules! define_forms {
 define_forms! {
     /// `log.rotate`.
     RotateFields { size: Size, keep: Whole<0, 10_000> }
-}
-
-/// `ready` and `live`: one of the first five.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct ProbeFields {
-    /// A line of its output matches.
-    pub log: Option<Text>,
-    /// A command succeeds.
-    pub exec: Option<Command>,
-    /// A connection is accepted.
-    pub tcp: Option<Text>,
-    /// A request is answered well.
-    pub http: Option<Text>,
-    /// It says so itself.
-    pub notify: Option<bool>,
-    /// How often to look.
-    pub interval: Option<Period>,
-    /// How long to look.
-    pub timeout: Option<Period>,
-    /// How many failures are borne.
-    pub retries: Option<Whole<0, 1_000_000>>,
 }

@@ -2,9 +2,8 @@
 
 use serde::Deserialize;
 
-use super::decode::Spanned;
 use super::values::Period;
-use super::{Isolation, OnFailure, Options, Unbuilt};
+use super::{Isolation, OnDeadlock, OnFailure, Options};
 
 /// The options, word for word.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -12,33 +11,17 @@ use super::{Isolation, OnFailure, Options, Unbuilt};
 pub(crate) struct OptionFields {
     timeout: Option<Period>,
     on_failure: OnFailure,
-    on_deadlock: Option<Spanned<OnDeadlock>>,
+    on_deadlock: OnDeadlock,
     isolation: Isolation,
     pipefail: bool,
 }
 
-/// `on_deadlock`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum OnDeadlock {
-    Fail,
-    Report,
-}
-
-/// The options; what they ask for that is not built is noted.
-pub(crate) fn options(fields: &OptionFields, unbuilt: &mut Vec<Unbuilt>) -> Options {
-    let mut note = |key: &str, place| {
-        unbuilt.push(Unbuilt {
-            what: format!("`{key}` of `options`"),
-            place,
-        });
-    };
-    if let Some(on_deadlock) = &fields.on_deadlock {
-        note("on_deadlock", on_deadlock.place);
-    }
+/// The options as they are asked for.
+pub(crate) fn options(fields: &OptionFields) -> Options {
     Options {
         timeout: fields.timeout.as_ref().map(|timeout| timeout.0),
         on_failure: fields.on_failure,
+        on_deadlock: fields.on_deadlock,
         pipefail: fields.pipefail,
         isolation: fields.isolation,
     }

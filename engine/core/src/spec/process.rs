@@ -10,7 +10,7 @@ use super::fields::{Fields, POOL_KEYS};
 use super::resolve::Resolver;
 use super::{Body, Process, edge, template};
 use crate::diagnostic::{codes, nearest};
-use crate::source::{Entry, Node};
+use crate::source::Entry;
 
 /// What an instance is made from.
 struct Instance {
@@ -78,7 +78,7 @@ impl Resolver<'_> {
     fn instance(&mut self, entry: &Entry, layers: &Layers, scope: &Scope) -> Option<Instance> {
         let merged = self.merged(layers, scope)?;
         let fields: Fields = decode(&merged, self.findings)?;
-        self.note_unbuilt(entry, "process", &merged, &fields);
+        self.note_unbuilt(entry, "process", &fields);
         let body = body(&fields, &self.env, &mut self.environments, self.findings);
         Some(Instance { body, fields })
     }
@@ -117,10 +117,10 @@ impl Resolver<'_> {
     }
 
     /// Notes what a process or pool asks for that is not built.
-    pub fn note_unbuilt(&mut self, entry: &Entry, kind: &str, node: &Node, fields: &Fields) {
+    pub fn note_unbuilt(&mut self, entry: &Entry, kind: &str, fields: &Fields) {
         /// So many notes of one process there can be; those of its other instances are the last ones.
         const KEYS_MAX: usize = 16;
-        for (key, place) in unbuilt(node, fields) {
+        for (key, place) in unbuilt(fields) {
             let what = format!("`{key}` of {kind} `{}`", entry.key.text());
             if self
                 .workflow

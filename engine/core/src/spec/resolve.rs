@@ -252,14 +252,10 @@ impl Resolver<'_> {
         }
         self.workflow.description = self.top::<Bytes>(root, "description").map(|text| text.0);
         if let Some(fields) = self.top::<OptionFields>(root, "options") {
-            self.workflow.options = options::options(&fields, &mut self.workflow.unbuilt);
+            self.workflow.options = options::options(&fields);
         }
         let files = self.top(root, "env_file");
         let env = self.top::<EnvFields>(root, "env");
-        if let Some(place) = env.as_ref().and_then(|env| env.secrets().next()) {
-            let what = "`env.secret` of the workflow".to_owned();
-            self.workflow.unbuilt.push(Unbuilt { what, place });
-        }
         self.environments
             .add(files.as_ref(), env.as_ref(), &mut self.env, self.findings);
         check_defaults(self.defaults.as_ref(), self.findings);

@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use super::ready::{Address, PATTERN_BYTES_MAX, Probe, Way};
 pub use super::restart::{Backoff, Endings, Intensity, Policy, Restart, Wish};
+pub use super::sockets::{Listening, Socket};
 use crate::source::Span;
 
 /// A name with the place where it stands.
@@ -80,6 +82,8 @@ pub struct Options {
     pub timeout: Option<Duration>,
     /// What a failure does where the process does not say so itself.
     pub on_failure: OnFailure,
+    /// `on_deadlock`: what becomes of the run when some wait for each other for ever.
+    pub on_deadlock: OnDeadlock,
     /// `pipefail`: dying by SIGPIPE is a failure even when the receivers ended well.
     pub pipefail: bool,
     /// `isolation`: by what it is made sure that nothing outlives the run.
@@ -99,6 +103,17 @@ pub enum Isolation {
     Pidns,
     /// The guardians and a cgroup; the run is refused where none can be made.
     Cgroup,
+}
+
+/// `on_deadlock`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnDeadlock {
+    /// The run is stopped, and fails.
+    #[default]
+    Fail,
+    /// It is told, and the others go on.
+    Report,
 }
 
 /// `on_failure`.
@@ -157,6 +172,8 @@ pub struct Body {
     pub limits: Option<(Limits, Span)>,
     /// `cpus`: the numbers of those it may use; empty: all.
     pub cpus: Vec<u32>,
+    /// `tty`: those of its standard streams that lead nowhere else are a terminal.
+    pub tty: bool,
     /// `umask`.
     pub umask: Option<u32>,
     /// `nice`.
@@ -189,8 +206,12 @@ pub struct Body {
     pub daemon: bool,
     /// `restart`.
     pub restart: Wish,
-    /// Whether it has `ready`: its readiness can be waited for, though how to see it is not built yet.
-    pub ready: bool,
+    /// `ready`
+    pub ready: Option<Probe>,
+    /// `live`
+    pub live: Option<Probe>,
+    /// `sockets`
+    pub sockets: Vec<Socket>,
     /// `timeout`; of a pool: of each task.
     pub timeout: Option<Duration>,
     /// `stop`.
@@ -242,6 +263,13 @@ pub struct EnvValue {
     pub value: String,
     /// Masked wherever it is shown.
     pub secret: bool,
+}
+
+impl EnvValue {
+    /// The text, and each of its lines where it has several.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.value.as_str()).chain(self.value.lines())
+    }
 }
 
 /// One wait of `after`.

@@ -1,5 +1,6 @@
 //! Makes the node tree of a file from the events of the YAML parser, with aliases and merge keys followed.
 
+mod remark;
 mod text;
 
 use std::collections::BTreeMap;
@@ -40,6 +41,9 @@ pub(crate) fn parse(path: &str, bytes: Vec<u8>, files: &mut Files, findings: &mu
     }
     let text = Arc::clone(&files.all()[file as usize].text);
     let root = tree(file, &text, findings);
+    if root.is_some() {
+        files.remark(remark::remarks(file, &text));
+    }
     (file, root)
 }
 

@@ -16,6 +16,7 @@ struct From {
     connection: ConnectionId,
     request: u64,
     slot: Slot,
+    is_timed: bool,
 }
 
 /// What to do with a request that is understood and allowed.
@@ -53,6 +54,7 @@ impl Broker {
             ask,
             cut,
             kind,
+            is_timed,
         } = asked;
         match speaker {
             Speaker::Unknown => {
@@ -81,6 +83,7 @@ impl Broker {
                     connection: id,
                     request,
                     slot,
+                    is_timed,
                 };
                 let step = names
                     .expect(kind, &ask)
@@ -182,6 +185,7 @@ impl Broker {
             connection,
             request: number,
             slot,
+            is_timed,
         } = from;
         match step {
             Ok(Step::Answer(answer)) => {
@@ -193,6 +197,7 @@ impl Broker {
                     request: number,
                     slot,
                     wanted,
+                    is_timed,
                 };
                 self.ask(yard, asked, request, block);
             }

@@ -36,6 +36,7 @@ fn body(name: &str) -> Body {
         group: None,
         limits: None,
         cpus: Vec::new(),
+        tty: false,
         umask: None,
         nice: None,
         after: vec![],
@@ -51,7 +52,9 @@ fn body(name: &str) -> Body {
         sets: vec![],
         waits: vec![],
         daemon: false,
-        ready: false,
+        ready: None,
+        live: None,
+        sockets: Vec::new(),
         timeout: None,
         stop: Stop {
             signal: libc::SIGTERM,

@@ -6,11 +6,12 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use forkyard_core::id::ProcessId;
-use forkyard_core::plan::{Launch, Plan};
+use forkyard_core::plan::{Launch, Plan, Probe, Way};
 
 use super::Options;
 use crate::directory;
 use crate::pipes::end_of;
+use crate::stdio::mask::Secrets;
 
 /// An item above this many bytes is not in `FORKYARD_ITEM`: the kernel refuses a single string of 128 KiB
 /// (`MAX_ARG_STRLEN`), and what is left is for the name. It is on stdin all the same.
@@ -34,6 +35,8 @@ pub struct Facts {
     pub tokens: Vec<String>,
     /// The limits of open files before the engine has raised its own; `None`: it has not.
     pub open_files: Option<(u64, u64)>,
+    /// What is masked wherever it is shown.
+    pub secrets: Option<Secrets>,
 }
 
 /// An environment in the making.
@@ -102,6 +105,14 @@ impl Environment {
         self.set(format!("FORKYARD_FD_{name}"), number.to_string());
     }
 
+    /// Where the process tells of itself, and, where somebody minds its silence, after how long: `sd_watchdog_enabled(3)`.
+    pub(super) fn notify(&mut self, address: &str, live: Option<&Probe>) {
+        self.set("NOTIFY_SOCKET", address);
+        if let Some(live) = live.filter(|live| live.way == Way::Notify) {
+            self.set("WATCHDOG_USEC", live.timeout.as_micros().to_string());
+        }
+    }
+
     /// The item of a task, unless the kernel would not take it.
     pub(super) fn item(&mut self, item: &[u8]) {
         if item.len() <= ITEM_BYTES_MAX && !item.contains(&0) {
@@ -137,6 +148,7 @@ impl Facts {
             cpus: options.cpus,
             tokens,
             open_files: limits,
+            secrets: Secrets::of(plan).map_err(io::Error::other)?,
         })
     }
 }

@@ -13,10 +13,14 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::Happening;
+use super::looks::Sight;
 use crate::exit::{self, Usage};
 use crate::limits::Groups;
+use crate::notify::Ear;
 use crate::spawner::Child;
+use crate::terminal::Screen;
 use crate::tree::Tree;
+use crate::yard::Commons;
 
 /// How often a tree that outlives its first process is looked at: the kernel tells the end of adopted orphans by
 /// SIGCHLD, but not that of everybody.
@@ -44,10 +48,16 @@ pub struct Life {
     pub tasks: VecDeque<TaskId>,
     /// How far it has come.
     pub state: State,
+    /// What is seen of it.
+    pub sight: Rc<Sight>,
+    /// Where it tells of itself, until somebody listens.
+    pub ear: Option<Ear>,
     /// The way of tasks to a persistent worker.
     pub feed: Option<mpsc::Sender<Vec<u8>>>,
     /// The control groups that it is limited by.
     pub groups: Option<Groups>,
+    /// Its terminal.
+    pub screen: Option<Screen>,
 }
 
 /// How far a life has come.
@@ -138,6 +148,14 @@ impl Lives {
     }
 
     /// A life has come to its end.
+    /// The engine's own terminal has another size: so have those of the processes.
+    pub(super) fn resize(&self) {
+        self.present
+            .values()
+            .filter_map(|life| life.screen.as_ref())
+            .for_each(Screen::resize);
+    }
+
     /// Its control groups, if it has some.
     pub(super) fn groups(&self, process: ProcessId) -> Option<&Groups> {
         self.present.get(&process)?.groups.as_ref()
@@ -159,6 +177,11 @@ impl Lives {
 
     pub(super) fn task(&self, process: ProcessId) -> Option<TaskId> {
         self.present.get(&process)?.tasks.front().copied()
+    }
+
+    /// Why the last look at a life saw nothing.
+    pub(super) fn unseen(&self, process: ProcessId) -> Option<Arc<str>> {
+        self.present.get(&process)?.sight.why()
     }
 
     /// The process is being stopped.
@@ -209,6 +232,7 @@ pub struct Watch {
     pub pumps: Vec<JoinHandle<()>>,
     /// Notified when a child has ended, direct or adopted.
     pub child_ended: Rc<Notify>,
+    pub commons: Commons,
     pub inbox: mpsc::Sender<Happening>,
 }
 
@@ -226,6 +250,8 @@ impl Watch {
                 (Exit::Signal(libc::SIGKILL), Usage::default())
             }
         };
+        // Others may wait for what it had: they get it before anything is looked at that takes longer.
+        self.commons.look();
         let tree = &self.body.tree;
         let is_empty = tree.is_empty();
         let left = (!is_empty).then(|| named(&tree.members().unwrap_or_default()));

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::environment::Environment;
 use super::lives::{Body, Fate, Life, State, Tries, Watch};
+use super::looks::{Watchword, newline};
 use super::turn::Run;
 use super::wiring::{Connected, Streams, Wirer, Wiring};
 use super::{Happening, is_transient};
@@ -85,8 +86,11 @@ impl Run {
                 attempt,
                 tasks: task.into_iter().collect(),
                 state: State::Starting,
+                sight: Rc::default(),
+                ear: None,
                 feed: None,
                 groups: None,
+                screen: None,
             },
         );
         match self.prepare(process, attempt, task) {
@@ -190,14 +194,25 @@ impl Run {
         let launch = &self.plan.launches[process.index()];
         let Wiring {
             fds,
-            streams,
+            mut streams,
             connected,
+            terminal,
             ..
         } = wiring;
         for (pipe, number) in connected {
             environment.descriptor(&pipe, number);
         }
+        if let Some(ear) = self.ear(process, identity(launch)?.map(|identity| identity.uid))? {
+            environment.notify(ear.address(), launch.live.as_ref());
+            streams.push(Connected::Ear(ear));
+        }
         let mut job = self.job(launch, &launch.program, environment, fds)?;
+        if let Some((terminal, number)) = terminal {
+            job.terminal = Some(number);
+            if let Some(life) = self.lives.get_mut(process) {
+                life.screen = Some(terminal.screen()?);
+            }
+        }
         if launch.limits != Limits::default() {
             let groups = self.limiter.get().groups(&launch.limits)?;
             job.confinement.groups = groups.doors()?;
@@ -238,6 +253,7 @@ impl Run {
                 cpus: launch.cpus.clone(),
                 groups: Vec::new(),
             },
+            terminal: None,
             identity: identity(launch)?,
         })
     }
@@ -268,23 +284,34 @@ impl Run {
         let outside = guardian::pid_outside(child.pidfd.as_fd()).ok().flatten();
         self.pids[process.index()] = Some(outside.unwrap_or(child.pid));
         let (tree_gone, over) = watch::channel(false);
+        let (groups, screen) = self
+            .lives
+            .remove(process)
+            .map_or((None, None), |life| (life.groups, life.screen));
         let mut life = Life {
             attempt,
             tasks: task.into_iter().collect(),
             state: State::Running(Rc::clone(&body)),
+            sight: Rc::default(),
+            ear: None,
             feed: None,
-            groups: self.lives.remove(process).and_then(|life| life.groups),
+            groups,
+            screen,
         };
         let pumps = streams
             .into_iter()
             .filter_map(|stream| self.connect(&mut life, process, stream, &over));
+        let pumps = pumps.collect();
+        let (sight, ear) = (Rc::clone(&life.sight), life.ear.take());
+        self.look_at(process, attempt, sight, ear, over);
         let watch = Watch {
             process,
             attempt,
             body,
             tree_gone,
-            pumps: pumps.collect(),
+            pumps,
             child_ended: Rc::clone(&self.child_ended),
+            commons: self.yard.clone(),
             inbox: self.inbox.clone(),
         };
         self.lives.insert(process, life);
@@ -357,6 +384,14 @@ impl Run {
                 let answers = worker::answers(tap(pipe)?, cutter, output, process, life.attempt, inbox);
                 self.alarm.start(answers)
             }
+            Connected::Newline(pipe) => {
+                self.alarm.start(newline(pipe, Rc::clone(&life.sight), over.clone()));
+                return Ok(None);
+            }
+            Connected::Ear(ear) => {
+                life.ear = Some(ear);
+                return Ok(None);
+            }
             Connected::Tasks(pipe) => {
                 let (feed, tasks) = mpsc::channel(FEED_MAX);
                 life.feed = Some(feed);
@@ -377,7 +412,27 @@ impl Run {
             stream,
             start: self.start,
         };
-        Output::new(log, origin, self.herald.outlet(), self.inbox.clone())
+        let secrets = self.facts.secrets.clone();
+        let watchword = Watchword::of(self.plan.launches[process.index()].ready.as_ref(), &life.sight);
+        Output::new(log, origin, self.herald.outlet(), self.inbox.clone(), secrets).watching_for(watchword)
+    }
+
+    /// A command beside a process, without streams.
+    ///
+    /// # Errors
+    /// Why it could not be prepared, in words.
+    pub(super) fn side_job(
+        &self,
+        process: ProcessId,
+        command: &Program,
+        environment: Environment,
+    ) -> Result<Job, String> {
+        let launch = &self.plan.launches[process.index()];
+        let fds = (0..=2).map(|number| Ok((self.null.try_clone()?.into(), number)));
+        fds.collect::<io::Result<Vec<_>>>()
+            .map_err(Failure::from)
+            .and_then(|fds| self.job(launch, command, environment, fds))
+            .map_err(|failure| failure.reason)
     }
 
     /// Runs the stop command of a process.
@@ -387,12 +442,7 @@ impl Run {
     pub(super) fn stop_command(&self, process: ProcessId, attempt: u32, command: &Program) -> Result<(), String> {
         let launch = &self.plan.launches[process.index()];
         let environment = Environment::new(&self.facts, &self.plan, process, attempt);
-        let prepared = (0..=2)
-            .map(|number| Ok((self.null.try_clone()?.into(), number)))
-            .collect::<io::Result<Vec<_>>>()
-            .map_err(Failure::from)
-            .and_then(|fds| self.job(launch, command, environment, fds));
-        let spawned = self.spawner.spawn(prepared.map_err(|failure| failure.reason)?);
+        let spawned = self.spawner.spawn(self.side_job(process, command, environment)?);
         let body = self.lives.body(process, attempt).map(Rc::clone);
         let signal = launch.stop_signal;
         self.alarm.start(async move {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forkyard_core::id::{EventId, PoolId, ProcessId, QueueId};
-use forkyard_core::machine::{Exit, Input, Machine, Outbox, Record, Stopped, Verdict};
+use forkyard_core::machine::{Exit, Input, Machine, Outbox, Record, Stopped, Verdict, Why};
 use forkyard_core::plan::Plan;
 use forkyard_core::time::Time;
 use tokio::io::Interest;
@@ -79,7 +79,7 @@ pub struct Run {
     ears: Option<Ears>,
 
     pub(super) herald: Herald,
-    table: Table,
+    pub(super) table: Table,
     /// The pid each process has, or had last.
     pub(super) pids: Vec<Option<i32>>,
     /// What belongs to a record that is still to come: why a process did not start, or whom it left behind.
@@ -298,6 +298,7 @@ impl Run {
             }
             Heard::Stop(signal) => self.inputs.push_back(Input::Interrupt { signal }),
             Heard::Suspend => self.suspend(),
+            Heard::Resized => self.lives.resize(),
         }
     }
 
@@ -342,6 +343,7 @@ impl Run {
                 self.inputs.push_back(Input::Gone { process, attempt });
             }
             Happening::Cut { process } => self.cut(process),
+            Happening::Read { process, queue, read } => self.has_read(process, queue, read),
             Happening::Oversized {
                 process,
                 queue,
@@ -353,6 +355,14 @@ impl Run {
                 attempt,
                 lines,
             } => self.answered(process, attempt, lines),
+            Happening::Seen { process, attempt, what } => self.seen(process, attempt, what),
+            Happening::Look {
+                process,
+                attempt,
+                command,
+                at_most,
+                answer,
+            } => self.look(process, attempt, &command, at_most, answer),
             Happening::Fault { reason } => self.fault(reason),
         }
     }
@@ -406,8 +416,19 @@ impl Run {
         }
     }
 
+    fn without_secrets(&self, text: Arc<str>) -> Arc<str> {
+        match &self.facts.secrets {
+            None => text,
+            Some(secrets) => Arc::from(&*secrets.mask(&text)),
+        }
+    }
+
     fn tell(&mut self, at: Time, record: Record) {
         let (pid, reason) = match record {
+            Record::Stopping {
+                process,
+                why: Why::NotReady | Why::NotLive,
+            } => (self.pids[process.index()], self.lives.unseen(process)),
             Record::Started { process, .. } | Record::Stopping { process, .. } => (self.pids[process.index()], None),
             Record::Exited { process, .. } => (self.pids[process.index()], self.words.remove(&process)),
             Record::NotStarted { process, .. }
@@ -417,7 +438,7 @@ impl Run {
             Record::PoolEnded { pool, .. } => (None, self.failures.remove(&pool)),
             Record::RunStopping { why: Stopped::Fault } => (None, self.fault.clone()),
             Record::RunStopping {
-                why: Stopped::Signal(_) | Stopped::Timeout | Stopped::Failure,
+                why: Stopped::Signal(_) | Stopped::Timeout | Stopped::Failure | Stopped::Deadlock,
             }
             | Record::RunStarted
             | Record::Skipped { .. }
@@ -432,6 +453,7 @@ impl Run {
             | Record::QueueBroken { .. }
             | Record::RunEnded { .. } => (None, None),
         };
+        let reason = reason.map(|reason| self.without_secrets(reason));
         let usage = match record {
             Record::Exited { process, .. } => self.usages.remove(&process),
             _ => None,

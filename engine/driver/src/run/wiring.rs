@@ -12,11 +12,13 @@ use super::files::Opener;
 use super::pools::framed_task;
 use crate::directory::RunDirectory;
 use crate::news::Stream;
+use crate::notify::Ear;
 use crate::pipes::{Pipes, resize};
 use crate::spawner::TARGET_MAX;
 use crate::stdio::log::Log;
 use crate::stdio::memory;
 use crate::tasks::Pools;
+use crate::terminal::Terminal;
 
 /// The engine's ends of a process's streams.
 pub type Streams = Vec<Connected>;
@@ -48,6 +50,10 @@ pub enum Connected {
     },
     /// Tasks for a persistent worker.
     Tasks(OwnedFd),
+    /// A newline here says that it is ready.
+    Newline(OwnedFd),
+    /// What it tells of itself.
+    Ear(Ear),
 }
 
 /// What a wiring is made with.
@@ -69,6 +75,8 @@ pub struct Wiring {
     pub streams: Streams,
     /// Where it finds the pipes it `connects` to.
     pub connected: Vec<(String, RawFd)>,
+    /// Its terminal, and the first of its descriptors that is one.
+    pub terminal: Option<(Rc<Terminal>, RawFd)>,
     log: Option<Rc<Log>>,
 }
 
@@ -95,6 +103,9 @@ impl Wirer<'_> {
     }
 
     fn descriptor(&mut self, wiring: &mut Wiring, number: i32, wire: &Wire) -> io::Result<OwnedFd> {
+        if self.plan.launches[self.process.index()].tty && number <= 2 && matches!(wire, Wire::Null | Wire::Log) {
+            return self.terminal(wiring, number);
+        }
         match wire {
             Wire::Null => Ok(self.null.try_clone()?.into()),
             Wire::Inherit => inherited(number),
@@ -112,6 +123,7 @@ impl Wirer<'_> {
             Wire::WriteFile(path) => Ok(self.files.write(self.plan, self.process, path)?.into()),
             Wire::AppendFile(path) => Ok(self.files.append(path)?.into()),
             Wire::Text(text) => memory::file(text.as_bytes()),
+            Wire::Notify => output(wiring, Connected::Newline),
             Wire::Tasks => self.tasks(wiring),
             Wire::Results if self.is_persistent() => output(wiring, |pipe| Connected::Answers { pipe, log: None }),
             Wire::Results => output(wiring, Connected::Result),
@@ -131,6 +143,24 @@ impl Wirer<'_> {
         }
         let stream = if number == 2 { Stream::Stderr } else { Stream::Stdout };
         output(wiring, |pipe| Connected::Output { pipe, log, stream })
+    }
+
+    /// The process's side of a terminal; the engine's is read into the log.
+    fn terminal(&mut self, wiring: &mut Wiring, number: RawFd) -> io::Result<OwnedFd> {
+        if let Some((terminal, _)) = &wiring.terminal {
+            return terminal.process_side();
+        }
+        let log = Rc::new(self.open_log()?);
+        wiring.log = Some(Rc::clone(&log));
+        let terminal = Rc::new(Terminal::open()?);
+        wiring.streams.push(Connected::Output {
+            pipe: terminal.engine_side()?,
+            log,
+            stream: Stream::Stdout,
+        });
+        let side = terminal.process_side()?;
+        wiring.terminal = Some((terminal, number));
+        Ok(side)
     }
 
     fn open_log(&mut self) -> io::Result<Log> {

@@ -159,6 +159,7 @@ struct Orders<'a> {
     gaps: Vec<(RawFd, RawFd)>,
     umask: Option<libc::mode_t>,
     nice: Option<c_int>,
+    terminal: Option<RawFd>,
     confinement: &'a Confinement,
     cpus: Option<CpuSet>,
     identity: Option<&'a Identity>,
@@ -180,6 +181,7 @@ impl<'a> Orders<'a> {
             wires: slots.iter().copied().zip(targets).collect(),
             umask: job.umask,
             nice: job.nice,
+            terminal: job.terminal,
             confinement: &job.confinement,
             cpus: (!job.confinement.cpus.is_empty()).then(|| CpuSet::of(&job.confinement.cpus)),
             identity: job.identity.as_ref().filter(|identity| !identity.is_engines_own()),
@@ -235,7 +237,7 @@ unsafe fn carry_out(orders: &Orders<'_>) -> Step {
         if wire(orders) != 0 {
             return Step::Descriptors;
         }
-        if libc::setpgid(0, 0) != 0 {
+        if lead(orders.terminal) != 0 {
             return Step::Group;
         }
         reset_signals();
@@ -271,6 +273,21 @@ unsafe fn carry_out(orders: &Orders<'_>) -> Step {
         libc::execve(orders.program, orders.argv.as_ptr(), orders.envp.as_ptr());
     }
     Step::Exec
+}
+
+/// Makes the process the leader of a group, or, with a terminal, of a session, which costs more. Not 0 on failure.
+///
+/// # Safety
+/// As [`carry_out`].
+unsafe fn lead(terminal: Option<RawFd>) -> c_int {
+    // SAFETY: all are system calls on numbers.
+    unsafe {
+        match terminal {
+            None => libc::setpgid(0, 0),
+            Some(terminal) if libc::setsid() >= 0 => libc::ioctl(terminal, libc::TIOCSCTTY, 0),
+            Some(_) => -1,
+        }
+    }
 }
 
 /// Takes a table of descriptors of its own, with the declared ones alone. Not 0 on failure.

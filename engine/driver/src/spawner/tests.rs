@@ -30,6 +30,7 @@ fn job(argv: &[&str], stdout: OwnedFd) -> Job {
         fds: vec![(null(), 0), (stdout, 1), (null(), 2)],
         umask: None,
         nice: None,
+        terminal: None,
         confinement: Confinement::default(),
         identity: None,
     }

@@ -10,10 +10,11 @@ use tokio::time::Instant;
 
 use super::lines::{Line, Lines};
 use super::log::Log;
+use super::mask::{Mask, Secrets};
 use super::outlet::Outlet;
 use super::tap::Tap;
 use crate::news::{News, Stream};
-use crate::run::Happening;
+use crate::run::{Happening, Watchword};
 
 /// Whose output it is.
 #[derive(Clone, Debug)]
@@ -55,27 +56,55 @@ pub struct Output {
     outlet: Outlet,
     inbox: mpsc::Sender<Happening>,
     lines: Lines,
+    mask: Option<Mask>,
     /// When the log cannot be written, the engine is told once, and the rest is still read, so that the process can
     /// come to its end.
     writable: bool,
+    /// A line that is looked for, until it has come.
+    watchword: Option<Watchword>,
 }
 
 impl Output {
-    /// Into `log` and, line by line, to `outlet`; a fault goes to `inbox`.
+    /// Into `log` and, line by line, to `outlet`, without the `secrets`; a fault goes to `inbox`.
     #[must_use]
-    pub fn new(log: Rc<Log>, origin: Origin, outlet: Outlet, inbox: mpsc::Sender<Happening>) -> Self {
+    pub fn new(
+        log: Rc<Log>,
+        origin: Origin,
+        outlet: Outlet,
+        inbox: mpsc::Sender<Happening>,
+        secrets: Option<Secrets>,
+    ) -> Self {
         Self {
             log,
             origin,
             outlet,
             inbox,
             lines: Lines::default(),
+            mask: secrets.map(Mask::new),
             writable: true,
+            watchword: None,
         }
+    }
+
+    /// A line that is like this is told.
+    #[must_use]
+    pub fn watching_for(mut self, watchword: Option<Watchword>) -> Self {
+        self.watchword = watchword;
+        self
     }
 
     /// Takes what was read.
     pub async fn take(&mut self, bytes: &[u8]) {
+        match &mut self.mask {
+            None => self.show(bytes).await,
+            Some(mask) => {
+                let shown = mask.take(bytes);
+                self.show(&shown).await;
+            }
+        }
+    }
+
+    async fn show(&mut self, bytes: &[u8]) {
         if self.writable
             && let Err(error) = self.log.append(bytes)
         {
@@ -86,6 +115,11 @@ impl Output {
         }
         let mut cut = Vec::new();
         self.lines.feed(bytes, &mut cut);
+        if let Some(watchword) = &self.watchword
+            && cut.iter().any(|line| watchword.is_in(&line.bytes))
+        {
+            self.watchword = None;
+        }
         self.outlet
             .send(cut.into_iter().map(|line| self.origin.news(line)).collect())
             .await;
@@ -93,6 +127,10 @@ impl Output {
 
     /// The stream has ended.
     pub async fn finish(mut self) {
+        if let Some(mask) = &mut self.mask {
+            let held = mask.finish();
+            self.show(&held).await;
+        }
         let last = self.lines.finish();
         self.outlet
             .send(last.into_iter().map(|line| self.origin.news(line)).collect())

@@ -32,6 +32,7 @@ impl Shell {
             fds: vec![(null(), 0), (writer.into(), 1), (null(), 2)],
             umask: None,
             nice: None,
+            terminal: None,
             confinement: crate::spawner::Confinement::default(),
             identity: None,
         };

@@ -60,6 +60,11 @@ impl Commons {
         act(&mut self.shared.yard.borrow_mut())
     }
 
+    /// Looks what programs have done by themselves, and which of them have ended.
+    pub fn look(&self) {
+        self.stir(Yard::look);
+    }
+
     /// Resolves when a pump has done something that the turn loop has to hear of.
     pub async fn stirred(&self) {
         self.shared.stirred.notified().await;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::super::Subject;
 use super::super::steps::Steps;
 use super::{Link, Step, Why};
-use crate::graph::{Touch, touches, touches_of_process};
+use crate::graph::{Resolved, waits};
+use crate::id::{PipeId, ProcessId, QueueId};
 use crate::source::Span;
 use crate::spec::target::{Role, Target};
-use crate::spec::{After, Body, Condition, Otherwise, Pool, Tasks};
+use crate::spec::{After, Body, Condition, Declared, Otherwise, Pool, Tasks};
 
 /// What counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,14 @@ pub(super) struct Builder<'a> {
     bases: Bases,
     /// All instances of a process as one step.
     wholes: BTreeMap<Step, usize>,
+    /// Who waits for each event.
+    waiters: BTreeMap<usize, Vec<Waiter<'a>>>,
+}
+
+/// Who waits for an event: by itself, until its end needs the event, or before it starts.
+struct Waiter<'a> {
+    name: &'a str,
+    itself: Option<(Step, Span)>,
 }
 
 struct Bases {
@@ -86,6 +95,7 @@ impl<'a> Builder<'a> {
             built: Built { steps, list },
             bases,
             wholes: BTreeMap::new(),
+            waiters: BTreeMap::new(),
         }
     }
 
@@ -94,19 +104,24 @@ impl<'a> Builder<'a> {
         for (index, process) in workflow.processes.iter().enumerate() {
             let (start, end) = (Step::Start(index), Step::End(index));
             self.need(end, start, Why::Part);
-            self.waits(start, &process.body);
-            for touch in touches_of_process(process) {
-                self.touch(start, end, &touch, None);
+            let touches = self.subject.touches.of_process(index);
+            self.waits(start, &process.body, touches);
+            for touch in touches {
+                self.touch(start, end, touch, None);
+                self.waiter(end, &process.declared, touch);
             }
         }
         for (index, pool) in workflow.pools.iter().enumerate() {
             let (begin, done) = (Step::Begin(index), Step::Done(index));
             self.need(done, begin, Why::Part);
-            self.waits(begin, &pool.body);
-            for touch in touches(&pool.body, Role::TaskSource) {
-                self.touch(begin, done, &touch, Some(pool));
+            let touches = self.subject.touches.of_pool(index);
+            self.waits(begin, &pool.body, touches);
+            for touch in touches {
+                self.touch(begin, done, touch, Some(pool));
+                self.waiter(done, &pool.declared, touch);
             }
         }
+        self.patient_waiters();
         for (index, event) in workflow.events.iter().enumerate() {
             if event.set {
                 // It needs nobody: a step without needs comes.
@@ -123,11 +138,10 @@ impl<'a> Builder<'a> {
         self.built
     }
 
-    fn waits(&mut self, waiter: Step, body: &Body) {
-        for after in &body.after {
+    fn waits(&mut self, waiter: Step, body: &Body, touches: &[Resolved]) {
+        for (after, target) in waits(body, touches) {
             if !self.passes(after)
-                && let Ok(target) = self.subject.names.resolve(Role::After, &after.on)
-                && let Some(needed) = self.condition(&target, after.is)
+                && let Some(needed) = self.condition(target, after.is)
             {
                 self.need(waiter, needed, Why::After(after.on.place));
             }
@@ -151,7 +165,7 @@ impl<'a> Builder<'a> {
             let pool = pool.index();
             return Some(if starts { Step::Begin(pool) } else { Step::Done(pool) });
         }
-        let mut instances = target.process_ids().map(|id| id.index());
+        let mut instances = target.process_ids().map(ProcessId::index);
         let first = instances.next()?;
         let part = if starts { Step::Start } else { Step::End };
         if instances.next().is_none() {
@@ -174,31 +188,35 @@ impl<'a> Builder<'a> {
     }
 
     /// What follows from one touch of a process, or of a `pool`, that has its `start` and its `end`.
-    fn touch(&mut self, start: Step, end: Step, touch: &Touch, pool: Option<&Pool>) {
-        let Ok(target) = self.subject.names.resolve(touch.role, touch.on) else {
+    fn touch(&mut self, start: Step, end: Step, resolved: &Resolved, pool: Option<&Pool>) {
+        let Resolved {
+            touch,
+            target: Some(target),
+        } = resolved
+        else {
             return;
         };
         let place = touch.on.place;
         match touch.role {
             Role::Stdout | Role::Stderr | Role::Send(_) => {
-                if let Some(queue) = target.queue().map(|queue| queue.index()) {
+                if let Some(queue) = target.queue().map(QueueId::index) {
                     self.sender(queue, start, end, place);
                     self.fills(queue, end, place, pool);
-                } else if let Some(pipe) = target.pipe().map(|pipe| pipe.index()) {
+                } else if let Some(pipe) = target.pipe().map(PipeId::index) {
                     self.need(Step::Writer(pipe), start, Why::Source(place));
                     self.likely(end, Step::Reader(pipe), Why::Fills(place));
                 }
             }
             Role::Stdin | Role::Receive(_) => {
-                if let Some(queue) = target.queue().map(|queue| queue.index()) {
+                if let Some(queue) = target.queue().map(QueueId::index) {
                     self.need(Step::Emptied(queue), start, Why::Receiver(place));
                     self.likely(end, Step::Fed(queue), Why::Reads(place));
-                } else if let Some(pipe) = target.pipe().map(|pipe| pipe.index()) {
+                } else if let Some(pipe) = target.pipe().map(PipeId::index) {
                     self.need(Step::Reader(pipe), start, Why::Receiver(place));
                     self.likely(end, Step::Writer(pipe), Why::Reads(place));
                 }
             }
-            Role::TaskSource => self.task_source(&target, start, end, place, pool),
+            Role::TaskSource => self.task_source(target, start, end, place, pool),
             Role::Sends => {
                 if let Some(queue) = target.queue() {
                     self.sender(queue.index(), start, end, place);
@@ -214,18 +232,44 @@ impl<'a> Builder<'a> {
                     self.need(Step::Set(event.index()), start, Why::Sets(place));
                 }
             }
-            Role::Waits => {
-                if let Some(event) = target.event() {
-                    self.likely(end, Step::Set(event.index()), Why::Waits(place));
-                }
-            }
             Role::InPool => {
                 if let Some(pool) = target.pool() {
                     self.need(start, Step::Begin(pool.index()), Why::Part);
                     self.need(Step::Done(pool.index()), end, Why::Part);
                 }
             }
-            Role::After | Role::End(_) | Role::Connects | Role::Holds | Role::Acquires | Role::Members => {}
+            Role::After
+            | Role::End(_)
+            | Role::Connects
+            | Role::Waits
+            | Role::Holds
+            | Role::Acquires
+            | Role::Members => {}
+        }
+    }
+
+    fn waiter(&mut self, end: Step, declared: &'a Declared, resolved: &Resolved) {
+        let Resolved { touch, target } = resolved;
+        let event = target.as_ref().and_then(Target::event);
+        if let Some(event) = event.filter(|_| touch.role != Role::Sets) {
+            let itself = (touch.role == Role::Waits).then_some((end, touch.on.place));
+            let name = &declared.name;
+            self.waiters
+                .entry(event.index())
+                .or_default()
+                .push(Waiter { name, itself });
+        }
+    }
+
+    /// Whoever alone waits for an event hardly looks whether it has come and goes on; of several, one may.
+    fn patient_waiters(&mut self) {
+        for (event, waiters) in std::mem::take(&mut self.waiters) {
+            let first = waiters.first().map(|waiter| waiter.name);
+            if waiters.iter().all(|waiter| Some(waiter.name) == first) {
+                for (end, place) in waiters.iter().filter_map(|waiter| waiter.itself) {
+                    self.likely(end, Step::Set(event), Why::Waits(place));
+                }
+            }
         }
     }
 
@@ -246,7 +290,7 @@ impl<'a> Builder<'a> {
 
     /// A pool has done its work when the queue of its tasks is drained; one that is a daemon is stopped.
     fn task_source(&mut self, target: &Target, begin: Step, done: Step, place: Span, pool: Option<&Pool>) {
-        let Some(queue) = target.queue().map(|queue| queue.index()) else {
+        let Some(queue) = target.queue().map(QueueId::index) else {
             return;
         };
         self.need(Step::Emptied(queue), begin, Why::Receiver(place));

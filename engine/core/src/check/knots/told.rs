@@ -96,13 +96,12 @@ impl Ring<'_> {
         let told = links.filter_map(|((step, why), next)| {
             let (this, next) = (self.name(*step), self.name(next));
             Some(match why {
-                Why::After(place) => related(*place, format!("`{this}` waits for `{next}`")),
+                Why::After(place) | Why::Waits(place) => related(*place, format!("`{this}` waits for `{next}`")),
                 Why::Sender(place) => related(*place, format!("`{next}` sends to `{this}`")),
                 Why::Receiver(place) => related(*place, format!("`{next}` receives from `{this}`")),
                 Why::Source(place) => related(*place, format!("`{next}` writes to `{this}`")),
                 Why::Tasks(place) => related(*place, format!("the tasks of `{this}` come from `{next}`")),
                 Why::Sets(place) => related(*place, format!("`{next}` sets `{this}`")),
-                Why::Waits(place) => related(*place, format!("`{this}` waits for `{next}`")),
                 Why::Fills(place) => related(*place, format!("`{this}` fills `{next}`")),
                 Why::Reads(place) => related(*place, format!("`{this}` reads `{next}`")),
                 Why::Part => return None,

@@ -77,6 +77,10 @@ fn a_process_that_waits_itself_is_warned_of_a_setter_after_its_end() {
         "warning FY243 1:50 `a` waits for the event `e`, which is set only after `a` has ended\n",
     );
     finds(&text("started"), "");
+    finds(
+        "{events: {e: {}}, processes: {a: {run: x, waits: e}, b: {run: x, after: a, sets: e}, c: {run: x, waits: e}}}",
+        "",
+    );
 }
 
 #[test]
@@ -106,7 +110,7 @@ fn a_pool_whose_tasks_make_tasks_never_ends() {
         &text(""),
         "error FY263 1:57 the pool `w` sends to the queue `q` of its own tasks, so neither ever ends\n",
     );
-    finds(&text(", daemon: true"), "");
+    finds(&text(", daemon: true}, other: {run: x, tasks: [1]"), "");
     finds(
         "{queues: {q: {}, r: {}}, pools: {w: {run: x, stdin: q, stdout: r}, v: {run: x, stdin: r, sends: q}}, processes: {seed: {run: x, stdout: q}}}",
         "error FY263 1:97 `v` ends only after the pool `w`, and sends to the queue `q` of its tasks\n",

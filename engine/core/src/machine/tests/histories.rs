@@ -38,7 +38,7 @@ type Meetings = BTreeSet<(String, String)>;
 /// For every input about a process, the states in which it can arrive. The rest is impossible, since the driver
 /// answers each action once and in order; where a life is over before the answer to it has come, the answer is
 /// late, and must fall.
-const POSSIBLE: [(&str, &str); 10] = [
+const POSSIBLE: [(&str, &str); 11] = [
     // Late: its run stopped, or its pool closed, while the hold was being asked for.
     ("Acquired", "Acquiring Pending Ended Backoff"),
     ("Spawned", "Starting"),
@@ -51,6 +51,7 @@ const POSSIBLE: [(&str, &str); 10] = [
     ("Unfit", "Running Stopping Leaving"),
     // Who looks at a process does so until it has gone.
     ("Ready", "Running Ready Stopping Leaving"),
+    ("NotReady", "Running Ready Stopping Leaving"),
     ("Extend", "Running Ready Stopping Leaving"),
     ("NotLive", "Running Ready Stopping Leaving"),
 ];
@@ -78,6 +79,7 @@ fn meeting(machine: &Machine, input: Input) -> Option<(String, String)> {
         | Input::Answered { process, .. }
         | Input::Unfit { process, .. }
         | Input::Ready { process, .. }
+        | Input::NotReady { process, .. }
         | Input::Extend { process, .. }
         | Input::NotLive { process, .. } => process,
         Input::Start
@@ -91,7 +93,8 @@ fn meeting(machine: &Machine, input: Input) -> Option<(String, String)> {
         | Input::Delivered { .. }
         | Input::Wake
         | Input::Interrupt { .. }
-        | Input::Fault => return None,
+        | Input::Fault
+        | Input::Deadlocked => return None,
     };
     let first_word = |shown: String| shown.split([' ', '(']).next().unwrap_or_default().to_owned();
     Some((

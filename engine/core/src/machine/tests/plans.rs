@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::world::Random;
 use crate::id::{EventId, GroupId, LockId, PoolId, ProcessId, QueueId, SemaphoreId};
 use crate::plan::{
-    Backoff, Condition, Dependency, Dispatch, Endings, Event, Framing, Grant, Group, Hold, Intensity, Launch, Limits,
-    Lock, OnFailure, Order, Otherwise, Party, Pipe, Plan, Policy, Pool, Process, Program, Queue, Resource, Restart,
-    Semaphore, Strategy, TaskSource, Tasks, Wait, Work, WorkerKind,
+    Backoff, Condition, Dependency, Dispatch, Endings, Event, Framing, Grant, Group, Hold, Inside, Intensity, Launch,
+    Limits, Lock, OnDeadlock, OnFailure, Order, Otherwise, Party, Pipe, Plan, Policy, Pool, Process, Program, Queue,
+    Resource, Restart, Semaphore, Strategy, TaskSource, Tasks, Wait, Work, WorkerKind,
 };
 use crate::source::Span;
 
@@ -58,6 +58,7 @@ fn launch() -> Launch {
         group: None,
         limits: Limits::default(),
         cpus: Vec::new(),
+        tty: false,
         umask: None,
         nice: None,
         index: 0,
@@ -66,8 +67,12 @@ fn launch() -> Launch {
         fds: BTreeMap::new(),
         connects: Vec::new(),
         grants: Vec::new(),
+        inside: Inside::default(),
         log_file: None,
         prefix: None,
+        ready: None,
+        live: None,
+        sockets: Vec::new(),
     }
 }
 
@@ -75,6 +80,7 @@ pub fn plan(processes: Vec<Process>) -> Plan {
     Plan {
         name: "test".to_owned(),
         timeout: None,
+        on_deadlock: OnDeadlock::Fail,
         pipefail: false,
         launches: processes.iter().map(|_| launch()).collect(),
         processes,

@@ -505,6 +505,7 @@ impl<'a> World<'a> {
                 let by = self.random.duration();
                 Input::Extend { process, attempt, by }
             }
+            2 if self.random.one_in(4) => Input::NotReady { process, attempt },
             2..=7 => Input::Ready { process, attempt },
             other => unreachable!("{other} is not below 8"),
         };

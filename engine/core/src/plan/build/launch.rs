@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Builder, Owner, sort_once};
 use crate::id::{PipeId, QueueId};
-use crate::plan::{Grant, Launch, Program, Side, Wire};
+use crate::plan::{Grant, Hold, Inside, Launch, Program, Resource, Side, Wire};
 use crate::spec::target::{Role, Target};
-use crate::spec::{Body, Descriptor, Reference, Stream};
+use crate::spec::{self, Body, Descriptor, Probe, Reference, Stream};
 
 /// Whose standard streams they are.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,7 @@ impl Builder<'_> {
             group: path(body.group.as_ref()),
             limits: body.limits.map(|(limits, _)| limits).unwrap_or_default(),
             cpus: body.cpus.clone(),
+            tty: body.tty,
             umask: body.umask,
             nice: body.nice,
             index,
@@ -43,8 +44,12 @@ impl Builder<'_> {
             fds: self.descriptors(owner, body, streams),
             connects: self.connects(owner, body),
             grants: self.grants(owner, body),
+            inside: self.inside(body),
             log_file: path(body.log.file.as_ref()),
             prefix: body.log.prefix.clone(),
+            ready: body.ready.clone(),
+            live: body.live.clone(),
+            sockets: body.sockets.clone(),
         }
     }
 
@@ -62,6 +67,13 @@ impl Builder<'_> {
         for (number, descriptor) in &body.fds {
             let wire = self.descriptor(owner, *number, descriptor);
             fds.insert(*number, wire);
+        }
+        if let Some(Probe {
+            way: spec::Way::NotifyFd(number),
+            ..
+        }) = body.ready
+        {
+            fds.insert(number, Wire::Notify);
         }
         fds
     }
@@ -150,6 +162,22 @@ impl Builder<'_> {
             Side::Right => pipe.receivers.push(owner.process),
         }
         Some((id, side))
+    }
+
+    fn inside(&mut self, body: &Body) -> Inside {
+        let acquires = body.acquires.iter();
+        let acquires = acquires.filter_map(|hold| {
+            let resource = self.resource(Role::Acquires, &hold.on)?;
+            let permits = match resource {
+                Resource::Lock(_) => 1,
+                Resource::Semaphore(_) => hold.permits,
+            };
+            Some(Hold { resource, permits })
+        });
+        Inside {
+            acquires: acquires.collect(),
+            protocol: None,
+        }
     }
 
     fn grants(&mut self, owner: Owner, body: &Body) -> Vec<Grant> {

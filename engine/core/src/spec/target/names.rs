@@ -88,16 +88,25 @@ impl<'a> Names<'a> {
         self.table.len()
     }
 
-    /// What `reference` stands for at a place that takes what `role` says.
+    /// What `reference` stands for at a place that takes what `role` says, or what is wrong with it.
     pub fn resolve(&self, role: Role, reference: &Reference) -> Result<Target, Diagnostic> {
         let target = self.look_up(&reference.name).ok_or_else(|| self.unknown(reference))?;
-        // A duplex pipe as a whole is no stream: its ends are.
-        let whole_duplex = role.is_stream() && self.is_duplex(&target);
-        if role.accepts(&target) && !whole_duplex {
+        if self.takes(role, &target) {
             Ok(target)
         } else {
             Err(self.wrong_kind(role, reference, &target))
         }
+    }
+
+    /// What `reference` stands for at a place that takes what `role` says, if it is right.
+    #[must_use]
+    pub fn find(&self, role: Role, reference: &Reference) -> Option<Target> {
+        self.look_up(&reference.name).filter(|target| self.takes(role, target))
+    }
+
+    /// Whether `role` takes `target`. A duplex pipe as a whole is no stream: its ends are.
+    fn takes(&self, role: Role, target: &Target) -> bool {
+        role.accepts(target) && !(role.is_stream() && self.is_duplex(target))
     }
 
     /// What `name` stands for, if anything: `count`, `count.2`, `talk.left`.

@@ -151,21 +151,10 @@ fn what_is_not_built_is_noted_and_not_refused() {
     let workflow = accepted_body(
         "processes:\n  db: {run: x, ready: {tcp: '1'}, restart: always, limits: {memory: 1MiB}, tty: true, \
          env: {T: {value: t, secret: true}}, cpus: [0, 1], log: {rotate: {size: 1MB}}, replicas: 2}\n  ok: {run: x, restart: never, tty: false}\n\
-         queues: {q: {durable: true}}\ngroups: {g: {members: [db], strategy: one-for-all}}\n\
-         options: {on_deadlock: report}\n",
+         queues: {q: {durable: true}}\ngroups: {g: {members: [db], strategy: one-for-all}}\n",
     );
     let what: Vec<_> = workflow.unbuilt.iter().map(|unbuilt| unbuilt.what.as_str()).collect();
-    assert_eq!(
-        what,
-        [
-            "`on_deadlock` of `options`",
-            "`durable` of queue `q`",
-            "`ready` of process `db`",
-            "`tty` of process `db`",
-            "`log.rotate` of process `db`",
-            "`env.secret` of process `db`",
-        ]
-    );
+    assert_eq!(what, ["`durable` of queue `q`", "`log.rotate` of process `db`",]);
 }
 
 #[test]

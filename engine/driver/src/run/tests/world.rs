@@ -9,8 +9,8 @@ use std::time::Duration;
 use forkyard_core::id::{PoolId, ProcessId, QueueId};
 use forkyard_core::machine::{Record, Verdict};
 use forkyard_core::plan::{
-    Dispatch, Framing, Launch, Limits, OnFailure, Order, Party, Plan, Pool, Process, Program, Queue, TaskSource, Tasks,
-    Wire, Work, WorkerKind,
+    Dispatch, Framing, Inside, Launch, Limits, OnFailure, Order, Party, Plan, Pool, Process, Program, Queue,
+    TaskSource, Tasks, Wire, Work, WorkerKind,
 };
 use forkyard_core::source::Span;
 
@@ -39,6 +39,7 @@ impl World {
             name: "test".to_owned(),
             timeout: None,
             pipefail: false,
+            on_deadlock: forkyard_core::plan::OnDeadlock::Fail,
             processes: Vec::new(),
             launches: Vec::new(),
             pools: Vec::new(),
@@ -158,7 +159,7 @@ impl World {
     /// Runs a plan that the engine cannot cope with; returns why not, and what `run.json` says of its exit.
     pub fn fail(self) -> (RunError, Option<i32>) {
         let state = self.folder.path().join("state");
-        let directory = RunDirectory::create(&state, &self.plan.name).expect("a directory");
+        let directory = RunDirectory::create(&state, &self.plan.name, None).expect("a directory");
         let id = directory.id().to_owned();
         let options = Options {
             folder: self.folder.path().to_owned(),
@@ -174,7 +175,7 @@ impl World {
     /// Runs it to its end.
     pub fn run(self) -> Shown {
         let state = self.folder.path().join("state");
-        let directory = RunDirectory::create(&state, &self.plan.name).expect("a directory");
+        let directory = RunDirectory::create(&state, &self.plan.name, None).expect("a directory");
         let id = directory.id().to_owned();
         let options = Options {
             folder: self.folder.path().to_owned(),
@@ -228,6 +229,7 @@ impl Shown {
             News::Output { .. }
             | News::Damaged { .. }
             | News::OutputDropped { .. }
+            | News::StdinRead { .. }
             | News::QueueCounted { .. }
             | News::PoolCounted { .. } => None,
         };
@@ -288,6 +290,7 @@ fn launch(script: &str, fds: BTreeMap<i32, Wire>) -> Launch {
         group: None,
         limits: Limits::default(),
         cpus: Vec::new(),
+        tty: false,
         umask: None,
         nice: None,
         index: 0,
@@ -296,7 +299,11 @@ fn launch(script: &str, fds: BTreeMap<i32, Wire>) -> Launch {
         fds,
         connects: Vec::new(),
         grants: Vec::new(),
+        inside: Inside::default(),
         log_file: None,
         prefix: None,
+        ready: None,
+        live: None,
+        sockets: Vec::new(),
     }
 }
