@@ -164,7 +164,7 @@ fn commented(text: &str, lines: &BTreeSet<usize>, comment: &str) -> String {
     for (index, line) in text.lines().enumerate() {
         if lines.contains(&(index + 1)) {
             let indentation = line.len() - line.trim_start().len();
-            commented.push_str(&format!("{}{comment}\n", &line[..indentation]));
+            commented.extend([&line[..indentation], comment, "\n"]);
         }
         commented.push_str(line);
         commented.push('\n');

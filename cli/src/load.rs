@@ -5,9 +5,11 @@ use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use forkyard_core::check;
-use forkyard_core::diagnostic::{self, Allowed, Diagnostic, Policy, Style};
+use forkyard_core::check::{self, DeadlockVerdict, Deadlocks};
+use forkyard_core::diagnostic::{self, Allowed, Diagnostic, Policy, Severity, Style};
+use forkyard_core::plan;
 use forkyard_core::source::Files;
 use forkyard_core::spec::{self, Loader, Request, Workflow};
 
@@ -16,9 +18,9 @@ use crate::report::{Colors, plural};
 use crate::screen::{self, When};
 
 /// The workflow to take when none is named.
-const FILE_DEFAULT: &str = "forkyard.yaml";
+pub const FILE_DEFAULT: &str = "forkyard.yaml";
 
-/// What is named for standard input.
+/// What is named for standard input, or output.
 pub const STDIN: &str = "-";
 
 /// How standard input is called where its findings are shown.
@@ -60,6 +62,8 @@ pub struct Loaded {
     pub allowed: Vec<Allowed>,
     /// Whether every file could be read, and was YAML.
     pub readable: bool,
+    /// What is known about its deadlocks; `None` when there are errors.
+    pub deadlocks: Option<DeadlockVerdict>,
 }
 
 impl Overrides {
@@ -80,13 +84,13 @@ impl Overrides {
         Ok(paths)
     }
 
-    /// Reads and checks the workflow that `paths` make up.
-    pub fn load(&self, paths: &[String]) -> Loaded {
-        self.load_by(&Policy::default(), paths)
+    /// Reads and checks the workflow that `paths` make up. Deadlocks are looked for as long as `explore` at most.
+    pub fn load(&self, paths: &[String], explore: Duration) -> Loaded {
+        self.load_by(&Policy::default(), paths, explore)
     }
 
     /// The same, with what who asks wants of the findings.
-    pub fn load_by(&self, policy: &Policy, paths: &[String]) -> Loaded {
+    pub fn load_by(&self, policy: &Policy, paths: &[String], explore: Duration) -> Loaded {
         let environment: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .collect();
@@ -107,6 +111,12 @@ impl Overrides {
             (None, Some(partial)) => check::check_partial(partial),
             (None, None) => Vec::new(),
         });
+        let deadlocks = read
+            .workflow
+            .as_ref()
+            .and_then(|workflow| look_for_deadlocks(workflow, &read.diagnostics, explore));
+        let (verdict, found) = deadlocks.map(|found| (found.verdict, found.findings)).unzip();
+        read.diagnostics.extend(found.unwrap_or_default());
         let judgement = diagnostic::judge(read.diagnostics, &read.files, policy, is_whole(read.workflow.as_ref()));
         Loaded {
             path: names.first().cloned().unwrap_or_default(),
@@ -115,8 +125,21 @@ impl Overrides {
             diagnostics: judgement.findings,
             allowed: judgement.allowed,
             readable: read.readable,
+            deadlocks: verdict,
         }
     }
+}
+
+/// What deadlocks a workflow without errors can come to, by a search of `explore` at most.
+fn look_for_deadlocks(workflow: &Workflow, found: &[Diagnostic], explore: Duration) -> Option<Deadlocks> {
+    if found.iter().any(|found| found.severity == Severity::Error) {
+        return None;
+    }
+    let plan = plan::build(workflow).ok()?;
+    let begin = Instant::now();
+    Some(check::deadlocks(workflow, &plan, found, &mut || {
+        begin.elapsed() < explore
+    }))
 }
 
 /// Whether all that can be found in it is found: of what is not there, since its `if` is false, nothing is.

@@ -114,6 +114,8 @@ pub fn launch(name: &str) -> Launch {
         ready: None,
         live: None,
         sockets: Vec::new(),
+        rotate: None,
+        when_full: forkyard_core::plan::WhenFull::Drop,
     }
 }
 

@@ -13,8 +13,8 @@ use crate::id::{EventId, GroupId, LockId, PipeId, PoolId, ProcessId, QueueId, Se
 pub use crate::spec::target::Side;
 pub use crate::spec::{
     Address, Backoff, Condition, Dispatch, Endings, EnvValue, Framing, Intensity, Limits, Listening, OnDeadlock,
-    OnFailure, Order, Otherwise, PATTERN_BYTES_MAX, Policy, Probe, Program, Restart, Socket, Strategy, Tasks, Way,
-    WorkerKind,
+    OnFailure, Order, Otherwise, PATTERN_BYTES_MAX, Policy, Probe, Program, Restart, Rotate, Socket, Strategy, Tasks,
+    Way, WhenFull, WorkerKind,
 };
 
 pub use build::build;
@@ -313,6 +313,10 @@ pub struct Launch {
     pub live: Option<Probe>,
     /// What it finds open, and listening.
     pub sockets: Vec<Socket>,
+    /// `log.rotate`.
+    pub rotate: Option<Rotate>,
+    /// `log.when_full`.
+    pub when_full: WhenFull,
 }
 
 /// What a descriptor is wired to.
@@ -391,8 +395,10 @@ pub enum Op {
     Wait(EventId),
     /// `set`
     Set(EventId),
+    /// `try`: the same, but it goes on where it would have to wait.
+    Try(Box<Self>),
     /// `repeat`: any number of times; with a `get`, until the queue of the first one has ended.
-    Repeat(Vec<Op>),
+    Repeat(Vec<Self>),
 }
 
 /// One way for data.

@@ -5,6 +5,7 @@ mod alarm;
 mod alone;
 pub mod broker;
 mod cgroup;
+pub mod deadlock;
 pub mod directory;
 pub mod doctor;
 pub mod exit;

@@ -88,6 +88,18 @@ impl Model {
         }
     }
 
+    /// All who touch what this act touches.
+    pub fn touching(&self, act: Act) -> Vec<Actor> {
+        match act {
+            Act::Acquire { resource, .. } | Act::Release { resource, .. } => self.users[resource].clone(),
+            Act::Put(way) | Act::Get(way) => {
+                let way = &self.ways[way];
+                way.senders.iter().chain(&way.receivers).copied().collect()
+            }
+            Act::Wait(event) | Act::Set(event) => self.setters[event].clone(),
+        }
+    }
+
     pub fn new(mut plan: Arc<Plan>, programs: Vec<Program>) -> Self {
         let has_lives = |process: &Process| process.restart.is_some() || process.ready.is_some();
         if plan.processes.iter().any(has_lives) {
@@ -339,8 +351,9 @@ pub(super) fn touches(plan: &Plan, actor: Actor) -> Vec<Act> {
             Wire::FromQueue(queue) => acts.push(Act::Get(queue_way(*queue))),
             Wire::PipeWriter(pipe) => acts.push(Act::Put(pipe_way(plan, *pipe, Side::Left))),
             Wire::PipeReader(pipe) => acts.push(Act::Get(pipe_way(plan, *pipe, Side::Left))),
-            Wire::Duplex(pipe, side) => acts.extend(duplex(plan, *pipe, *side)),
-            Wire::Null
+            // What two programs say to each other over a duplex pipe is their own affair, unless a protocol tells.
+            Wire::Duplex(..)
+            | Wire::Null
             | Wire::Inherit
             | Wire::Log
             | Wire::Stdout
@@ -352,9 +365,6 @@ pub(super) fn touches(plan: &Plan, actor: Actor) -> Vec<Act> {
             | Wire::Tasks
             | Wire::Results => {}
         }
-    }
-    for (pipe, side) in &launch.connects {
-        acts.extend(duplex(plan, *pipe, *side));
     }
     for grant in &launch.grants {
         match grant {
@@ -368,17 +378,6 @@ pub(super) fn touches(plan: &Plan, actor: Actor) -> Vec<Act> {
     acts.sort_unstable();
     acts.dedup();
     acts
-}
-
-fn duplex(plan: &Plan, pipe: crate::id::PipeId, side: Side) -> [Act; 2] {
-    let other = match side {
-        Side::Left => Side::Right,
-        Side::Right => Side::Left,
-    };
-    [
-        Act::Put(pipe_way(plan, pipe, side)),
-        Act::Get(pipe_way(plan, pipe, other)),
-    ]
 }
 
 /// A restart only puts off what the end of a process brings, and one that is looked at is ready at some time after its start:

@@ -304,8 +304,8 @@ impl<'a> Selection<'a> {
         Plan {
             name: whole.name.clone(),
             timeout: None,
-            pipefail: whole.pipefail,
             on_deadlock: whole.on_deadlock,
+            pipefail: whole.pipefail,
             processes: self
                 .processes
                 .old()
@@ -479,6 +479,7 @@ impl<'a> Selection<'a> {
                 None if end == at + 1 => Step::Jump(end),
                 None => Step::Maybe(end),
             },
+            Step::Try(act) => self.act(act).map_or(Step::Jump(at + 1), Step::Try),
             Step::Maybe(end) => Step::Maybe(end),
             Step::Jump(to) => Step::Jump(to),
             Step::End => Step::End,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::inside::{Act, Program, Step};
 use super::model::{Actor, Model, resource_index};
 use crate::id::{PoolId, ProcessId, QueueId, TaskId};
-use crate::machine::{Action, Because, Exit, Input, Machine, Outbox, Print, Record, Stand};
+use crate::machine::{Action, Because, Exit, Input, Machine, Outbox, Print, Record};
 use crate::plan::{Dependency, Hold, TaskSource, Tasks, WorkerKind};
 use crate::time::Time;
 
@@ -245,6 +245,12 @@ impl World {
                         }
                         self.go_to(model, actor, if has_ended { end } else { at + 1 });
                     }
+                    Step::Try(act) => {
+                        if self.can(model, act) {
+                            self.perform(model, act);
+                        }
+                        self.go_to(model, actor, at + 1);
+                    }
                     Step::Maybe(_) => self.go_to(model, actor, at + 1),
                     Step::Jump(_) | Step::End => {}
                 }
@@ -272,7 +278,7 @@ impl World {
                     self.free[resource] += permits;
                     to = at + 1;
                 }
-                Step::Do(_) | Step::Get { .. } | Step::Maybe(_) | Step::End => break,
+                Step::Do(_) | Step::Try(_) | Step::Get { .. } | Step::Maybe(_) | Step::End => break,
             }
         }
         self.lives[actor].at = at;
@@ -573,14 +579,6 @@ impl World {
                 self.tell(model, [Input::QueueDrained { queue }]);
             }
         }
-    }
-
-    pub fn stand(&self, actor: Actor) -> Stand {
-        self.engine.machine.stand(ProcessId::at(actor))
-    }
-
-    pub fn is_gone(&self, process: Actor) -> bool {
-        self.gone[process]
     }
 }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::decode::{Command, Spanned, listed};
 use super::environment::Environments;
-use super::fields::{Fields, LogFields, StopFields};
+use super::fields::{Fields, LogFields, RotateFields, StopFields};
 use super::stream::{Standard, descriptors};
-use super::{Body, Endings, EnvValue, Log, Program, Stop, edge, limits, ready, restart, sockets};
+use super::values::Whole;
+use super::{Body, Endings, EnvValue, Log, Program, Rotate, Stop, edge, limits, ready, restart, sockets};
 use crate::diagnostic::{Findings, codes, nearest};
 use crate::source::{Span, excerpt};
 
@@ -68,12 +69,14 @@ pub(crate) fn body(
         acquires: edge::holds(fields.acquires.as_ref()),
         sets: edge::references(fields.sets.as_ref()),
         waits: edge::references(fields.waits.as_ref()),
+        // It is read from its node.
+        protocol: None,
         daemon: fields.daemon.unwrap_or(false),
         restart: restart::restart(fields, findings),
         ready: ready::ready(fields, findings),
         live: ready::live(fields, findings),
         sockets: sockets::sockets(fields.sockets.as_ref(), findings),
-        timeout: fields.timeout.as_ref().map(|timeout| timeout.0),
+        timeout: fields.timeout.as_ref().map(|timeout| (timeout.value.0, timeout.place)),
         stop: stop(fields.stop.as_ref(), findings),
         success: success(fields),
         on_failure: fields.on_failure,
@@ -94,6 +97,19 @@ fn log(fields: Option<&LogFields>) -> Log {
     Log {
         file: file.map(|file| (file.value.0.clone(), file.place)),
         prefix: prefix.map(|prefix| prefix.0.clone()),
+        rotate: fields.and_then(|fields| fields.rotate.as_ref()).map(rotate),
+        when_full: fields.and_then(|fields| fields.when_full).unwrap_or_default(),
+    }
+}
+
+/// How many old files are kept, where it is not said.
+const KEEP_DEFAULT: u32 = 5;
+
+fn rotate(fields: &RotateFields) -> Rotate {
+    Rotate {
+        size: fields.size.as_ref().map(|size| size.0),
+        age: fields.age.as_ref().map(|age| age.0),
+        keep: fields.keep.map_or(KEEP_DEFAULT, Whole::get),
     }
 }
 
@@ -182,10 +198,8 @@ fn interpreter(shell: Option<&Spanned<Command>>, findings: &mut Findings) -> Opt
     None
 }
 
-/// What a process asks for that is not built, each with its place.
-pub(crate) fn unbuilt(fields: &Fields) -> impl Iterator<Item = (&'static str, Span)> {
-    let rotate = fields.log.as_ref().and_then(|log| log.rotate.as_ref());
-    let socket = fields.sockets.as_ref().and_then(|sockets| sockets.0.first());
-    let rotate = rotate.map(|rotate| ("log.rotate", rotate.place));
-    rotate.into_iter().chain(socket.map(|socket| ("sockets", socket.place)))
+/// What a process asks for that is not built, with its place.
+pub(crate) fn unbuilt(fields: &Fields) -> Option<(&'static str, Span)> {
+    let socket = fields.sockets.as_ref()?.0.first()?;
+    Some(("sockets", socket.place))
 }

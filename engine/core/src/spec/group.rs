@@ -9,12 +9,18 @@ use super::{Group, Intensity, Strategy, edge};
 
 /// A group's fields.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct GroupFields {
+    /// What it is for, for people.
     description: Option<String>,
+    /// The processes that belong to it.
     members: Option<Many<Spanned<Text>>>,
+    /// Who is restarted with a member that is.
     strategy: Option<Strategy>,
+    /// How often at most.
     max_restarts: Option<Whole<0, 1_000_000>>,
+    /// In how long a time.
     within: Option<Period>,
 }
 

@@ -7,6 +7,7 @@ use super::decode::decode;
 use super::expand::Layers;
 use super::expression::Scope;
 use super::fields::{Fields, POOL_KEYS};
+use super::protocol::protocol;
 use super::resolve::Resolver;
 use super::{Body, Process, edge, template};
 use crate::diagnostic::{codes, nearest};
@@ -79,7 +80,8 @@ impl Resolver<'_> {
         let merged = self.merged(layers, scope)?;
         let fields: Fields = decode(&merged, self.findings)?;
         self.note_unbuilt(entry, "process", &fields);
-        let body = body(&fields, &self.env, &mut self.environments, self.findings);
+        let mut body = body(&fields, &self.env, &mut self.environments, self.findings);
+        body.protocol = protocol(merged.get("protocol"), self.findings);
         Some(Instance { body, fields })
     }
 
@@ -120,7 +122,7 @@ impl Resolver<'_> {
     pub fn note_unbuilt(&mut self, entry: &Entry, kind: &str, fields: &Fields) {
         /// So many notes of one process there can be; those of its other instances are the last ones.
         const KEYS_MAX: usize = 16;
-        for (key, place) in unbuilt(fields) {
+        if let Some((key, place)) = unbuilt(fields) {
             let what = format!("`{key}` of {kind} `{}`", entry.key.text());
             if self
                 .workflow

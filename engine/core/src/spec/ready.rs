@@ -77,6 +77,7 @@ pub struct Address {
 
 /// `ready` and `live`: one of the first six.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct ProbeFields {
     /// A line of its output matches.

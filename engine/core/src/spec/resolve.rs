@@ -10,6 +10,7 @@ use super::decode::{decode, listed};
 use super::environment::{EnvFields, Environments};
 use super::expression::{Evaluator, Scope, to_node};
 use super::load::keys_help;
+use super::mention;
 use super::options::OptionFields;
 use super::params::Params;
 use super::partial::{Written, section_names};
@@ -161,6 +162,8 @@ fn empty(name: &str) -> Workflow {
         templates: Vec::new(),
         groups: Vec::new(),
         absent: Vec::new(),
+        unused_params: Vec::new(),
+        clear_secrets: Vec::new(),
         unbuilt: Vec::new(),
     }
 }
@@ -345,6 +348,10 @@ impl Resolver<'_> {
         for (named, fields) in self.declarations(root, "groups") {
             self.workflow.groups.push(group::group(named, fields));
         }
+        let params = root.get("params").map_or(&[][..], |params| params.entries());
+        self.workflow.unused_params = mention::unmentioned(params, root);
+        self.workflow.unused_params.extend(self.templates.unused_params());
+        self.workflow.clear_secrets = mention::secrets_in_clear(root);
         self.workflow.templates = std::mem::take(&mut self.templates).finish();
         let something = ["processes", "pools"].iter().any(|section| {
             root.get(section)

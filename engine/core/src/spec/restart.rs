@@ -113,37 +113,48 @@ impl Restart {
 
 /// `restart: {…}`.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct RestartFields {
-    /// When it is started again.
+    /// When it is started again; after a failure by default.
     policy: Option<PolicyWord>,
-    /// How often at most.
+    /// How often at most; 5 by default.
     max: Option<Whole<0, 1_000_000>>,
-    /// In how long a time.
+    /// In how long a time; 1m by default.
     within: Option<Period>,
     /// How long to wait before.
     backoff: Option<BackoffFields>,
-    /// How it ends for good.
+    /// Exit codes and signals after which it is not started again.
     never_on: Option<Many<Ending>>,
 }
 
 /// `backoff` of `restart`.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 struct BackoffFields {
+    /// The first pause; 100ms by default.
     initial: Option<Period>,
+    /// By how much each pause is longer than the one before; 2 by default.
     factor: Option<Factor>,
+    /// The longest pause; 30s by default.
     max: Option<Spanned<Period>>,
+    /// Whether a pause is shortened at random; true by default.
     jitter: Option<bool>,
+    /// After how long a life pauses begin anew; 10s by default.
     reset: Option<Period>,
 }
 
 /// `restart`, or its `policy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-enum PolicyWord {
+pub(crate) enum PolicyWord {
+    /// It ends once.
     Never,
+    /// It is started again after a failure.
     OnFailure,
+    /// It is started again whenever it ends.
     Always,
 }
 

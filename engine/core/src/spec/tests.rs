@@ -10,6 +10,7 @@ mod files;
 mod hostile;
 mod looks;
 mod refused;
+mod schema;
 
 /// Files that exist only here.
 struct Memory<'a>(&'a [(&'a str, &'a [u8])]);

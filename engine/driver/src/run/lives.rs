@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::Happening;
 use super::looks::Sight;
+use crate::deadlock::{self, Conduit};
 use crate::exit::{self, Usage};
 use crate::limits::Groups;
 use crate::notify::Ear;
@@ -54,6 +55,8 @@ pub struct Life {
     pub ear: Option<Ear>,
     /// The way of tasks to a persistent worker.
     pub feed: Option<mpsc::Sender<Vec<u8>>>,
+    /// The engine's ends of its streams.
+    pub streams: Vec<Conduit>,
     /// The control groups that it is limited by.
     pub groups: Option<Groups>,
     /// Its terminal.
@@ -217,6 +220,16 @@ impl Lives {
                 ..
             })
             | None => None,
+        }
+    }
+}
+
+impl deadlock::Lives for Lives {
+    fn life(&self, process: ProcessId) -> Option<(&Tree, &[Conduit])> {
+        let life = self.present.get(&process)?;
+        match &life.state {
+            State::Starting => None,
+            State::Running(body) => Some((&body.tree, &life.streams)),
         }
     }
 }

@@ -308,7 +308,7 @@ impl Run {
     }
 
     /// Looks at a life, as long as it lasts.
-    pub(super) fn look_at(
+    pub(super) fn observe(
         &self,
         process: ProcessId,
         attempt: u32,

@@ -89,6 +89,7 @@ impl Run {
                 sight: Rc::default(),
                 ear: None,
                 feed: None,
+                streams: Vec::new(),
                 groups: None,
                 screen: None,
             },
@@ -295,6 +296,7 @@ impl Run {
             sight: Rc::default(),
             ear: None,
             feed: None,
+            streams: streams.iter().filter_map(Connected::far).collect(),
             groups,
             screen,
         };
@@ -303,7 +305,7 @@ impl Run {
             .filter_map(|stream| self.connect(&mut life, process, stream, &over));
         let pumps = pumps.collect();
         let (sight, ear) = (Rc::clone(&life.sight), life.ear.take());
-        self.look_at(process, attempt, sight, ear, over);
+        self.observe(process, attempt, sight, ear, over);
         let watch = Watch {
             process,
             attempt,
@@ -414,7 +416,11 @@ impl Run {
         };
         let secrets = self.facts.secrets.clone();
         let watchword = Watchword::of(self.plan.launches[process.index()].ready.as_ref(), &life.sight);
-        Output::new(log, origin, self.herald.outlet(), self.inbox.clone(), secrets).watching_for(watchword)
+        let outlet = self
+            .herald
+            .outlet()
+            .of_process(self.plan.launches[process.index()].when_full);
+        Output::new(log, origin, outlet, self.inbox.clone(), secrets).watching_for(watchword)
     }
 
     /// A command beside a process, without streams.

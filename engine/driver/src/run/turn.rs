@@ -27,6 +27,7 @@ use super::queues::Queues;
 use super::{Happening, Options, RunError};
 use crate::alarm::Alarm;
 use crate::broker::{Broker, FromClient, Names};
+use crate::deadlock::Vigil;
 use crate::directory::RunDirectory;
 use crate::exit::Usage;
 use crate::limits::{Groups, LimiterCell};
@@ -54,7 +55,7 @@ pub struct Run {
     pub(super) plan: Arc<Plan>,
     pub(super) options: Rc<Options>,
     pub(super) start: Instant,
-    machine: Machine,
+    pub(super) machine: Machine,
     pub(super) inputs: VecDeque<Input>,
     pub(super) wake: Option<Time>,
     pub(super) verdict: Option<Verdict>,
@@ -80,6 +81,9 @@ pub struct Run {
 
     pub(super) herald: Herald,
     pub(super) table: Table,
+    pub(super) vigil: Vigil,
+    /// When it is looked for deadlocks next.
+    pub(super) look_at: Option<Instant>,
     /// The pid each process has, or had last.
     pub(super) pids: Vec<Option<i32>>,
     /// What belongs to a record that is still to come: why a process did not start, or whom it left behind.
@@ -161,6 +165,8 @@ impl Run {
             alarm,
             herald: Herald::new(Arc::clone(&plan), directory.id().to_owned(), records, news),
             table: Table::new(&plan),
+            vigil: Vigil::default(),
+            look_at: None,
             pids: vec![None; plan.processes.len()],
             words: BTreeMap::new(),
             failures: BTreeMap::new(),
@@ -252,6 +258,7 @@ impl Run {
     async fn listen(&mut self, ears: &mut Ears) -> Result<(), RunError> {
         let wake = self.start + Duration::from_nanos(self.wake.unwrap_or_default().0);
         let is_busy = self.yard.with(|yard| yard.is_busy());
+        let look = self.next_look();
         tokio::select! {
             Some(happening) = ears.inbox.recv() => self.happened(happening),
             Some(from) = ears.clients.recv() => self.serve(from),
@@ -268,6 +275,7 @@ impl Run {
             }
             () = self.yard.stirred() => {}
             () = tokio::time::sleep(BUSY_PAUSE), if is_busy => self.yard.with(Yard::look),
+            () = tokio::time::sleep_until(look.unwrap_or(wake)), if look.is_some() => self.look_for_deadlocks(),
             () = self.alarm.rung() => return Err(RunError::Panicked),
         }
         for _ in 0..TURN_MAX {

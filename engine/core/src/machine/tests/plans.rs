@@ -73,6 +73,8 @@ fn launch() -> Launch {
         ready: None,
         live: None,
         sockets: Vec::new(),
+        rotate: None,
+        when_full: crate::plan::WhenFull::Drop,
     }
 }
 

@@ -246,5 +246,7 @@ fn launch(grants: Vec<Grant>) -> Launch {
         ready: None,
         live: None,
         sockets: Vec::new(),
+        rotate: None,
+        when_full: forkyard_core::plan::WhenFull::Drop,
     }
 }

@@ -228,6 +228,7 @@ impl Shown {
             News::Record { record, .. } => Some(*record),
             News::Output { .. }
             | News::Damaged { .. }
+            | News::Deadlock { .. }
             | News::OutputDropped { .. }
             | News::StdinRead { .. }
             | News::QueueCounted { .. }
@@ -305,5 +306,7 @@ fn launch(script: &str, fds: BTreeMap<i32, Wire>) -> Launch {
         ready: None,
         live: None,
         sockets: Vec::new(),
+        rotate: None,
+        when_full: forkyard_core::plan::WhenFull::Drop,
     }
 }
