@@ -140,25 +140,27 @@ processes:
 }
 
 #[test]
-fn a_program_that_is_not_there_yet_is_tried_again() {
-    let world = Forkyard::run_of(&format!(
+fn a_program_that_has_vanished_is_tried_again() {
+    let call = Forkyard::run_of(
         "
 forkyard: 1
 processes:
   late:
-    restart: {{policy: on-failure, max: 1000, within: 1h, backoff: {{initial: 5ms, factor: 1, jitter: false}}}}
-    run: [./bin/late]
-    cwd: sub
+    restart: {policy: on-failure, max: 1000, within: 1h, backoff: {initial: 5ms, factor: 1, jitter: false}}
+    run: [./late]
   builder:
-    run: sleep 0.05; printf '#!/bin/sh\\necho built\\n' > sub/bin/new; chmod +x sub/bin/new; mv sub/bin/new sub/bin/late
-"
-    ))
-    .file("sub/bin/late", "not a program");
-    world
-        .run()
+    run: |
+      while test -e late; do sleep 0.01; done
+      sleep 0.05; printf '#!/bin/sh\\necho built\\n' > new; chmod +x new; mv new late
+",
+    )
+    .file("late", "#!/bin/sh\nrm late; exit 1\n");
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(call.folder().join("late"), executable).expect("it is ours");
+    call.run()
         .exit(0)
         .line("late │ built")
-        .line("[..]late[..]could not be started: [..]; starting again in 5ms (restart 1)");
+        .line("[..]late[..]could not be started: [..]; starting again in 5ms (restart 2)");
 }
 
 #[test]

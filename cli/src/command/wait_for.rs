@@ -8,7 +8,7 @@ use forkyard_ipc::client::Client;
 use serde_json::Value;
 
 use super::patience::duration;
-use super::{ps, verb};
+use super::ps;
 use crate::exit;
 use crate::failure::Failure;
 
