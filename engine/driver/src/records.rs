@@ -149,12 +149,18 @@ fn name_ids(object: &mut Map<String, Value>, record: &Record, plan: &Plan, run: 
         Record::Started { process, .. }
         | Record::Exited { process, .. }
         | Record::NotStarted { process, .. }
+        | Record::Ready { process, .. }
+        | Record::Restarting { process, .. }
         | Record::Stopping { process, .. }
         | Record::Killing { process }
         | Record::LeftBehind { process } => {
             put("process", json!(process_name(plan, process)));
         }
-        Record::Skipped { process, because } => {
+        Record::GaveUp { process, group } => {
+            put("process", json!(process_name(plan, process)));
+            put("group", json!(group.map(|group| &plan.groups[group.index()].name)));
+        }
+        Record::Skipped { process, because } | Record::NotRestarted { process, because } => {
             put("process", json!(process_name(plan, process)));
             put("because", because_to_json(because, plan));
         }

@@ -178,7 +178,8 @@ impl Teller<'_> {
         let told = match end.outcome {
             Outcome::Succeeded | Outcome::BrokenPipe | Outcome::Ignored => format!("succeeded: {how}"),
             Outcome::Failed => with_reason(&format!("failed: {how}"), node),
-            Outcome::TimedOut => how,
+            Outcome::TimedOut | Outcome::NotReady | Outcome::NotLive => with_reason(&how, node),
+            Outcome::Restarts => format!("is to be started again: {how}"),
             Outcome::Stopped => format!("{how}{}", stopped(node)),
         };
         match node.waits.is_empty() {
@@ -290,6 +291,9 @@ fn stopped(node: &Node) -> String {
         Some(Why::Timeout) => ", since its timeout is over".to_owned(),
         Some(Why::RunStops) => ", since the run stops".to_owned(),
         Some(Why::NotNeeded) => ", since nobody needs it any more".to_owned(),
+        Some(Why::NotReady) => ", since it is not ready in time".to_owned(),
+        Some(Why::NotLive) => ", since it is not alive".to_owned(),
+        Some(Why::Group) => ", since its group is started again".to_owned(),
         None => String::new(),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::inside::{Act, Program, Step};
 use super::model::{Actor, Model, resource_index};
 use crate::id::{PoolId, ProcessId, QueueId, TaskId};
-use crate::machine::{Action, Because, Exit, Input, Machine, Outbox, Outcome, Print, Record};
+use crate::machine::{Action, Because, Exit, Input, Machine, Outbox, Print, Record};
 use crate::plan::{Dependency, Hold, TaskSource, Tasks, WorkerKind};
 use crate::time::Time;
 
@@ -424,7 +424,7 @@ impl World {
         for record in &out.records {
             match record {
                 Record::Exited { process, outcome, .. } => {
-                    self.irregular[process.index()] |= matches!(outcome, Outcome::Failed | Outcome::TimedOut);
+                    self.irregular[process.index()] |= outcome.is_failure();
                 }
                 Record::Skipped { process, because } => {
                     self.irregular[process.index()] |= self.is_irregular(model, *because);
@@ -437,6 +437,10 @@ impl World {
                 }
                 Record::TaskFailed { pool, .. } => self.irregular[model.pool_actor(*pool)] = true,
                 Record::NotStarted { .. }
+                | Record::Ready { .. }
+                | Record::Restarting { .. }
+                | Record::NotRestarted { .. }
+                | Record::GaveUp { .. }
                 | Record::RunStarted
                 | Record::Started { .. }
                 | Record::Stopping { .. }

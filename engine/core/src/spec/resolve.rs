@@ -346,10 +346,6 @@ impl Resolver<'_> {
             self.of_declaration(entry.key.text(), |resolver| resolver.pool(entry));
         }
         for (named, fields) in self.declarations(root, "groups") {
-            self.workflow.unbuilt.push(Unbuilt {
-                what: format!("the group `{}`", named.name),
-                place: named.place,
-            });
             self.workflow.groups.push(group::group(named, fields));
         }
         let params = root.get("params").map_or(&[][..], |params| params.entries());

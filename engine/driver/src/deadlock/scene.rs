@@ -417,6 +417,7 @@ impl Scene<'_> {
             | Wire::WriteFile(_)
             | Wire::AppendFile(_)
             | Wire::Text(_)
+            | Wire::Notify
             | Wire::Tasks
             | Wire::Results => None,
         })
