@@ -95,7 +95,11 @@ fn the_short_form_of_check_finds_what_is_there() {
         println!("skipped: there is no python3");
         return;
     };
-    let figures = ["wide, 1 processes", "chain, 1,000 processes", "layered, 1,000 processes"];
+    let figures = [
+        "wide, 1 processes",
+        "chain, 1,000 processes",
+        "layered, 1,000 processes",
+    ];
     let text = measured(&output, &figures);
     assert!(!text.contains("failed: forkyard"), "{text}");
 }

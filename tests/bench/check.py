@@ -82,8 +82,8 @@ def main():
             for size in options.sizes:
                 row = Row(shape, size, present)
                 row.measure(Path(folder), options.rounds)
-                # Who fails at one size is not asked for a larger one.
-                present = [it for it in present if row.outcomes[it]]
+                # A peer that fails at one size is not asked for a larger one.
+                present = [it for it in present if row.outcomes[it] or it is everybody[0]]
                 wrong |= row.wrong
                 notes += row.notes
                 rows.append(row)
@@ -144,7 +144,7 @@ class Row:
                     left.remove(program)
                 else:
                     self.outcomes[program].append(outcome)
-        self.find_mistake(next(iter(self.outcomes)), folder / "mistake")
+        self.find_mistake(folder / "mistake")
 
     def is_right(self, program, outcome):
         is_ours = program.write is graphs.forkyard
@@ -156,10 +156,9 @@ class Row:
         self.wrong |= is_ours
         return False
 
-    def find_mistake(self, ours, file):
+    def find_mistake(self, file):
         """Ours finds the one mistake at the end of the file."""
-        if ours.write is not graphs.forkyard:
-            return
+        ours = next(iter(self.outcomes))
         with open(file, "w") as out:
             graphs.forkyard(out, self.shape, self.size, mistake=True)
         outcome = call(ours.command(file))
