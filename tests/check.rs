@@ -1,9 +1,8 @@
 //! Every workflow and every example of the pages passes `forkyard check`; those that say they fail do so.
 
-use std::collections::BTreeSet;
 use std::fs;
 
-use crate::harness::{Forkyard, files_under, repository};
+use crate::harness::{Forkyard, files_under};
 use crate::pages::{Block, blocks, pages};
 
 #[test]
@@ -41,7 +40,11 @@ fn every_workflow_has_a_readable_graph() {
 #[test]
 fn every_example_of_the_pages_is_as_it_says() {
     let mut seen = 0;
-    for page in pages() {
+    // The pages of the codes have a test of their own, which is stricter.
+    for page in pages()
+        .into_iter()
+        .filter(|page| !page.starts_with("docs/diagnostics/"))
+    {
         for block in blocks(&page).iter().filter(|block| block.is_workflow()) {
             seen += 1;
             example(&page, block);
@@ -84,33 +87,16 @@ fn several_files_are_checked_in_one_go() {
 }
 
 #[test]
-fn every_code_stands_on_the_page_of_diagnostics() {
-    let page = fs::read_to_string(repository("docs/diagnostics.md")).expect("the page is there");
-    let mut codes = BTreeSet::new();
+fn every_code_is_declared_in_the_catalogue() {
     for path in files_under("engine", "rs").into_iter().chain(files_under("cli", "rs")) {
         let source = fs::read_to_string(&path).expect("a source is text");
-        let in_list = path.ends_with("codes.rs");
-        codes.extend(source.lines().filter_map(|line| declared_code(line.trim(), in_list)));
+        let declares = source.lines().any(|line| line.contains(": Code = Code("));
+        assert!(
+            !declares || path.ends_with("diagnostic/codes.rs"),
+            "{}: codes belong into diagnostic/codes.rs",
+            path.display()
+        );
     }
-    assert!(codes.len() > 20, "the engine declares codes: {codes:?}");
-    let missing: Vec<String> = codes
-        .iter()
-        .map(|code| format!("| FY{code:03} |"))
-        .filter(|row| !page.contains(row))
-        .collect();
-    assert!(missing.is_empty(), "docs/diagnostics.md lacks {missing:?}");
-}
-
-/// The number in `const X: Code = Code(301);`, or in `X = 201, "title";` of a list of codes.
-fn declared_code(line: &str, in_list: bool) -> Option<u16> {
-    let constant = line
-        .split_once(": Code = Code(")
-        .map(|(_, rest)| rest.trim_end_matches(");"));
-    let row = line
-        .split_once(" = ")
-        .and_then(|(_, rest)| rest.split_once(", \""))
-        .map(|(number, _)| number);
-    constant.or(row.filter(|_| in_list))?.parse().ok()
 }
 
 /// Mistakes of the language and of the graph in one file, and what else could be said of it if each were taken alone.

@@ -8,8 +8,9 @@ use nix::unistd::Pid;
 
 use crate::harness::{Forkyard, Live, World, binary, repository, until};
 
-const COMMANDS: [&str; 13] = [
-    "run", "check", "graph", "put", "get", "acquire", "release", "lock", "wait", "set", "clear", "ps", "logs",
+const COMMANDS: [&str; 14] = [
+    "run", "check", "explain", "graph", "put", "get", "acquire", "release", "lock", "wait", "set", "clear", "ps",
+    "logs",
 ];
 
 const HELLO: &str = "

@@ -33,7 +33,7 @@ fn play(page: &str, blocks: &[Block]) {
     }
     for block in blocks {
         if let Some(name) = block.word("file") {
-            world.write(name, &block.text);
+            world.write(name, block.contents());
         }
         if block.language == "console" && is_playable(page, block) {
             for (command, expected) in commands(&without_padding(&block.text)) {

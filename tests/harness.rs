@@ -91,6 +91,11 @@ impl Forkyard {
         self
     }
 
+    /// Where it is called, and what is kept.
+    pub const fn world(&self) -> &World {
+        &self.world
+    }
+
     /// The folder in which it is called.
     pub fn folder(&self) -> &Path {
         self.world.folder()

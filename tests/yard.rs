@@ -113,6 +113,33 @@ processes:
 }
 
 #[test]
+fn what_a_dead_reader_had_read_of_its_stdin_is_told() {
+    let run = Forkyard::run_of(
+        "
+forkyard: 1
+queues:
+  q: {}
+processes:
+  write: {run: \"printf 'a\\nbb\\nccc\\nd\\n'\", stdout: q}
+  read:
+    stdin: q
+    on_failure: ignore
+    run: |
+      read one; read two; kill -9 $$
+",
+    )
+    .run();
+    run.line("read │ had read 2 items (5 bytes) of q; 2 items went back");
+    let told = run.records_of("stdin_read", "read");
+    let [told] = &told[..] else {
+        panic!("it is told once: {told:?}")
+    };
+    assert_eq!(told["queue"], "q");
+    assert_eq!((&told["items"], &told["bytes"]), (&2.into(), &5.into()));
+    assert_eq!(told["returned"], 2);
+}
+
+#[test]
 fn a_channel_that_a_client_has_spoilt_is_of_no_use_and_others_are_unharmed() {
     for act in ["overwrite", "shorten"] {
         let run = run_of(&format!(

@@ -2,7 +2,10 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{acquire, check, clear, doctor, get, graph, lock, logs, ps, put, release, run, runs, set, wait};
+use crate::command::{
+    acquire, check, clear, doctor, explain, get, graph, init, lock, logs, ps, put, release, run, runs, schema, set,
+    wait, why,
+};
 use crate::screen::When;
 
 /// The help is not wider, however wide the terminal is.
@@ -34,7 +37,9 @@ pub struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
+  forkyard init first.yaml                write a first workflow
   forkyard check workflow.yaml            is it sound?
+  forkyard explain FY210                  what does this finding mean?
   forkyard graph workflow.yaml            what does it look like?
   forkyard run workflow.yaml              run it
   forkyard logs                           what did the last run write?";
@@ -53,8 +58,14 @@ pub enum Command {
     Run(run::Args),
     /// Check workflows and show every finding, with its place
     Check(check::Args),
+    /// Explain a code: what it means, why it matters, how it is mended
+    Explain(explain::Args),
     /// Show a workflow as a graph
     Graph(graph::Args),
+    /// Write a first workflow
+    Init(init::Args),
+    /// Print the JSON Schema of the language, for editors
+    Schema(schema::Args),
     /// Show what the processes of a run have written
     Logs(logs::Args),
     /// List the runs of this user, the newest last
@@ -63,6 +74,8 @@ pub enum Command {
     Doctor(doctor::Args),
     /// Show the processes of a run
     Ps(ps::Args),
+    /// Say why a process does not run, or what it waits for
+    Why(why::Args),
     /// Put items into a queue (inside a run)
     Put(put::Args),
     /// Get items from a queue (inside a run)
@@ -87,11 +100,15 @@ impl Command {
         match self {
             Self::Run(_) => "run",
             Self::Check(_) => "check",
+            Self::Explain(_) => "explain",
             Self::Graph(_) => "graph",
+            Self::Init(_) => "init",
+            Self::Schema(_) => "schema",
             Self::Logs(_) => "logs",
             Self::Runs(_) => "runs",
             Self::Doctor(_) => "doctor",
             Self::Ps(_) => "ps",
+            Self::Why(_) => "why",
             Self::Put(_) => "put",
             Self::Get(_) => "get",
             Self::Acquire(_) => "acquire",

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{IsTerminal, Read};
+use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use forkyard_core::check;
-use forkyard_core::diagnostic::{self, Diagnostic, Severity, Style};
+use forkyard_core::check::{self, DeadlockVerdict, Deadlocks};
+use forkyard_core::diagnostic::{self, Allowed, Diagnostic, Policy, Severity, Style};
+use forkyard_core::plan;
 use forkyard_core::source::Files;
 use forkyard_core::spec::{self, Loader, Request, Workflow};
 
@@ -16,7 +18,13 @@ use crate::report::{Colors, plural};
 use crate::screen::{self, When};
 
 /// The workflow to take when none is named.
-const FILE_DEFAULT: &str = "forkyard.yaml";
+pub const FILE_DEFAULT: &str = "forkyard.yaml";
+
+/// What is named for standard input, or output.
+pub const STDIN: &str = "-";
+
+/// How standard input is called where its findings are shown.
+const STDIN_NAME: &str = "<stdin>";
 
 /// A workflow file may have so many bytes (256 MiB); the language page has the same limit.
 const FILE_BYTES_MAX: u64 = 256 << 20;
@@ -48,10 +56,14 @@ pub struct Loaded {
     pub workflow: Option<Workflow>,
     /// All files.
     pub files: Files,
-    /// All findings.
+    /// All findings that count.
     pub diagnostics: Vec<Diagnostic>,
+    /// Those that the files, or the policy, allow.
+    pub allowed: Vec<Allowed>,
     /// Whether every file could be read, and was YAML.
     pub readable: bool,
+    /// What is known about its deadlocks; `None` when there are errors.
+    pub deadlocks: Option<DeadlockVerdict>,
 }
 
 impl Overrides {
@@ -66,54 +78,105 @@ impl Overrides {
             }
             paths.push(FILE_DEFAULT.to_owned());
         }
+        if paths.iter().filter(|path| *path == STDIN).count() > 1 {
+            return Err(Failure::invalid("standard input can be read only once"));
+        }
         Ok(paths)
     }
 
-    /// Reads and checks the workflow that `paths` make up.
-    pub fn load(&self, paths: &[String]) -> Loaded {
+    /// Reads and checks the workflow that `paths` make up. Deadlocks are looked for as long as `explore` at most.
+    pub fn load(&self, paths: &[String], explore: Duration) -> Loaded {
+        self.load_by(&Policy::default(), paths, explore, |_, _| Vec::new())
+    }
+
+    /// The same, with what who asks wants of the findings, and what it has to say itself of a workflow without an error
+    /// and its folder.
+    pub fn load_by(
+        &self,
+        policy: &Policy,
+        paths: &[String],
+        explore: Duration,
+        more: impl FnOnce(&Workflow, &Path) -> Vec<Diagnostic>,
+    ) -> Loaded {
         let environment: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .collect();
+        let names = paths.iter().map(|path| if path == STDIN { STDIN_NAME } else { path });
+        let names: Vec<String> = names.map(str::to_owned).collect();
         let request = Request {
-            paths,
+            paths: &names,
             params: &self.params,
             environment: &environment,
             cpus: cpus(),
         };
-        let mut read = spec::read(&request, &mut Disk);
+        let mut disk = Disk {
+            stdin: paths.iter().any(|path| path == STDIN),
+        };
+        let mut read = spec::read(&request, &mut disk);
         read.diagnostics.extend(match (&read.workflow, &read.partial) {
             (Some(workflow), _) => check::check(workflow),
             (None, Some(partial)) => check::check_partial(partial),
             (None, None) => Vec::new(),
         });
+        let deadlocks = read
+            .workflow
+            .as_ref()
+            .and_then(|workflow| look_for_deadlocks(workflow, &read.diagnostics, explore));
+        let (verdict, found) = deadlocks.map(|found| (found.verdict, found.findings)).unzip();
+        read.diagnostics.extend(found.unwrap_or_default());
+        if let Some(workflow) = read.workflow.as_ref().filter(|_| is_sound(&read.diagnostics)) {
+            read.diagnostics.extend(more(workflow, &folder_of(&names)));
+        }
+        let judgement = diagnostic::judge(read.diagnostics, &read.files, policy, is_whole(read.workflow.as_ref()));
         Loaded {
-            path: paths.first().cloned().unwrap_or_default(),
+            path: names.first().cloned().unwrap_or_default(),
             workflow: read.workflow,
             files: read.files,
-            diagnostics: diagnostic::in_order(read.diagnostics),
+            diagnostics: judgement.findings,
+            allowed: judgement.allowed,
             readable: read.readable,
+            deadlocks: verdict,
         }
     }
+}
+
+/// What deadlocks a workflow without errors can come to, by a search of `explore` at most.
+fn look_for_deadlocks(workflow: &Workflow, found: &[Diagnostic], explore: Duration) -> Option<Deadlocks> {
+    if found.iter().any(|found| found.severity == Severity::Error) {
+        return None;
+    }
+    let plan = plan::build(workflow).ok()?;
+    let begin = Instant::now();
+    Some(check::deadlocks(workflow, &plan, found, &mut || {
+        begin.elapsed() < explore
+    }))
+}
+
+/// Whether all that can be found in it is found: of what is not there, since its `if` is false, nothing is.
+fn is_whole(workflow: Option<&Workflow>) -> bool {
+    workflow.is_some_and(|workflow| workflow.absent.is_empty())
+}
+
+fn is_sound(found: &[Diagnostic]) -> bool {
+    found.iter().all(|found| found.severity != Severity::Error)
+}
+
+/// The folder that relative paths start from in a workflow of these files.
+fn folder_of(paths: &[String]) -> PathBuf {
+    let first = paths.first().map_or("", String::as_str);
+    let parent = Path::new(first).parent().unwrap_or(Path::new(""));
+    let parent = if parent.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        parent
+    };
+    fs::canonicalize(parent).unwrap_or_else(|_| parent.to_owned())
 }
 
 impl Loaded {
     /// The folder that relative paths in the workflow start from.
     pub fn folder(&self) -> PathBuf {
-        let parent = Path::new(&self.path).parent().unwrap_or(Path::new(""));
-        let parent = if parent.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            parent
-        };
-        fs::canonicalize(parent).unwrap_or_else(|_| parent.to_owned())
-    }
-
-    /// How many findings of this severity there are.
-    pub fn count(&self, severity: Severity) -> usize {
-        self.diagnostics
-            .iter()
-            .filter(|found| found.severity == severity)
-            .count()
+        folder_of(std::slice::from_ref(&self.path))
     }
 
     /// All findings as text for `stream`.
@@ -153,28 +216,44 @@ pub fn cpus() -> u32 {
     thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX))
 }
 
-/// Files of the disk, and no other: a FIFO could keep us waiting for ever, /dev/zero never ends.
-struct Disk;
+/// Files of the disk, and standard input when it is named.
+struct Disk {
+    /// Whether standard input is still to be read.
+    stdin: bool,
+}
 
 impl Loader for Disk {
     fn load(&mut self, path: &str) -> Result<Vec<u8>, String> {
-        let metadata = fs::metadata(path).map_err(|error| reason(&error))?;
-        if metadata.is_dir() {
-            return Err("it is a directory".to_owned());
+        if path == STDIN_NAME && std::mem::take(&mut self.stdin) {
+            return read_all(io::stdin().lock());
         }
-        if !metadata.is_file() {
-            return Err("it is no regular file".to_owned());
-        }
-        let file = File::open(path).map_err(|error| reason(&error))?;
-        let mut bytes = Vec::new();
-        file.take(FILE_BYTES_MAX + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| reason(&error))?;
-        if bytes.len() as u64 > FILE_BYTES_MAX {
-            return Err(format!("it is larger than {} MiB", FILE_BYTES_MAX >> 20));
-        }
-        Ok(bytes)
+        read_file(Path::new(path))
     }
+}
+
+/// The bytes of a regular file, and of no other: a FIFO could keep us waiting for ever, /dev/zero never ends. The error is
+/// words for people.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    let metadata = fs::metadata(path).map_err(|error| reason(&error))?;
+    if metadata.is_dir() {
+        return Err("it is a directory".to_owned());
+    }
+    if !metadata.is_file() {
+        return Err("it is no regular file".to_owned());
+    }
+    read_all(File::open(path).map_err(|error| reason(&error))?)
+}
+
+fn read_all(stream: impl Read) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    stream
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| reason(&error))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("it is larger than {} MiB", FILE_BYTES_MAX >> 20));
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -202,12 +281,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let path = |name: &str| folder.path().join(name).to_str().expect("the path is UTF-8").to_owned();
         fs::write(path("w.yaml"), "forkyard: 1\n").expect("the folder can be written");
-        assert_eq!(Disk.load(&path("w.yaml")), Ok(b"forkyard: 1\n".to_vec()));
-        assert_eq!(
-            Disk.load(&path("none.yaml")),
-            Err("no such file or directory".to_owned())
-        );
-        assert_eq!(Disk.load(&path("")), Err("it is a directory".to_owned()));
-        assert_eq!(Disk.load("/dev/zero"), Err("it is no regular file".to_owned()));
+        let load = |path: &str| Disk { stdin: false }.load(path);
+        assert_eq!(load(&path("w.yaml")), Ok(b"forkyard: 1\n".to_vec()));
+        assert_eq!(load(&path("none.yaml")), Err("no such file or directory".to_owned()));
+        assert_eq!(load(&path("")), Err("it is a directory".to_owned()));
+        assert_eq!(load("/dev/zero"), Err("it is no regular file".to_owned()));
     }
 }

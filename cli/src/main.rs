@@ -5,6 +5,7 @@ mod command;
 mod duration;
 mod exit;
 mod failure;
+mod inputs;
 mod load;
 mod program_log;
 mod report;
@@ -37,11 +38,15 @@ fn carry_out(arguments: Arguments) -> Result<u8, Failure> {
     match arguments.command {
         Command::Run(args) => command::run::run(&args, color),
         Command::Check(args) => command::check::run(&args, color),
+        Command::Explain(args) => command::explain::run(&args, color),
         Command::Graph(args) => command::graph::run(&args, color),
+        Command::Init(args) => command::init::run(&args),
+        Command::Schema(args) => command::schema::run(&args),
         Command::Logs(args) => command::logs::run(&args, color),
         Command::Runs(args) => command::runs::run(&args),
         Command::Doctor(args) => command::doctor::run(&args),
         Command::Ps(args) => command::ps::run(&args),
+        Command::Why(args) => command::why::run(&args),
         Command::Put(args) => command::put::run(&args),
         Command::Get(args) => command::get::run(&args),
         Command::Acquire(args) => command::acquire::run(&args),

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::{Signal, kill};
@@ -40,6 +41,16 @@ impl World {
         let path = self.folder().join(name);
         fs::create_dir_all(path.parent().expect("a file stands in a folder")).expect("a folder can be made");
         fs::write(path, contents).expect("a file can be written");
+    }
+
+    /// Lets everybody execute a file of the folder.
+    pub fn make_executable(&self, name: &str) {
+        permit(&self.folder().join(name));
+    }
+
+    /// Lets every user enter the folder, which is ours alone otherwise.
+    pub fn open_to_all(&self) {
+        permit(self.folder());
     }
 
     /// Whether the folder has this file.
@@ -80,6 +91,11 @@ impl World {
         let living = self.living();
         assert!(living.is_empty(), "processes were left behind: {living:?}");
     }
+}
+
+/// `chmod 755`
+fn permit(path: &Path) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("it is ours");
 }
 
 impl Drop for World {

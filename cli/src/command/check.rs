@@ -1,14 +1,23 @@
-//! `forkyard check`: every finding of every file, with its place.
+//! `forkyard check`: every finding of every workflow, with its place.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::ValueEnum;
-use forkyard_core::diagnostic::{self, Severity};
-use forkyard_core::spec::Workflow;
-use serde_json::Value;
+use forkyard_core::check::DeadlockVerdict;
+use forkyard_core::diagnostic::{
+    self, Allowed, Code, Diagnostic, Policy, Report, Severity, can_be_allowed, codes, rule_of,
+};
+use forkyard_core::source::Files;
+use forkyard_core::spec::{self, Workflow};
+use forkyard_driver::preflight;
 
 use crate::exit;
 use crate::failure::Failure;
+use crate::inputs::{Input, inputs};
 use crate::load::{self, Loaded, Overrides};
 use crate::report::plural;
 use crate::screen::When;
@@ -17,7 +26,7 @@ use crate::screen::When;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Workflows, each checked by itself [default: forkyard.yaml]
+    /// Workflows, each checked by itself: files, patterns, directories, or - for stdin [default: forkyard.yaml]
     #[arg(value_name = "FILE")]
     workflows: Vec<String>,
 
@@ -27,13 +36,27 @@ pub struct Args {
     /// How to show the findings
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     format: Format,
+
+    /// Take warnings for errors: all of them, or those of a code
+    #[arg(long, value_name = "warnings|CODE", value_delimiter = ',', value_parser = denied)]
+    deny: Vec<Denied>,
+
+    /// Leave out the findings of a code
+    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = allowed)]
+    allow: Vec<Code>,
+
+    /// How long to look for deadlocks in each workflow; 0: by the structure of its graph alone
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
+    explore: Duration,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   forkyard check workflow.yaml
-  forkyard check workflows/*.yaml --format json
-  forkyard check base.yaml -f local.yaml -p words=5     one workflow of two files
+  forkyard check base.yaml -f local.yaml -p words=5       one workflow of two files
+  forkyard check workflows --deny warnings                all workflows in a directory
+  forkyard check '**/*.flow.yaml' --format sarif          all that match, for a code scanning service
+  generate | forkyard check - --allow FY270,FY241
 
 Exit codes: 0 no error, 1 errors, 2 a file could not be read or the command line is wrong.";
 
@@ -45,74 +68,221 @@ enum Format {
     Text,
     /// For programs: a JSON array, an object a finding
     Json,
+    /// For code scanning services: SARIF 2.1.0
+    Sarif,
+    /// For GitHub Actions: an annotation a finding
+    Github,
+    /// For CI servers: a JUnit report, a test a rule
+    Junit,
 }
 
-/// Checks and exits with 0, 1 or 2: the worst of all files.
+/// What is taken for an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Denied {
+    Warnings,
+    One(Code),
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    spec::duration(text).ok_or_else(|| "a duration is written as 250ms, 3s, 2m or 1h30m".to_owned())
+}
+
+fn denied(word: &str) -> Result<Denied, String> {
+    if word == "warnings" {
+        return Ok(Denied::Warnings);
+    }
+    let rule = rule_of(word).ok_or("it is neither `warnings` nor a code such as FY270")?;
+    Ok(Denied::One(rule.code))
+}
+
+fn allowed(word: &str) -> Result<Code, String> {
+    let rule = rule_of(word).ok_or("it is no code such as FY270")?;
+    if can_be_allowed(rule) {
+        Ok(rule.code)
+    } else {
+        Err(format!("{} cannot be allowed: {}", rule.code, rule.title))
+    }
+}
+
+/// Checks and exits with 0, 1 or 2: the worst of all workflows.
 pub fn run(args: &Args, color: When) -> Result<u8, Failure> {
+    let checked = args.checked()?;
     let mut out = io::stdout().lock();
-    let mut totals = Totals::default();
-    if args.workflows.is_empty() {
-        let paths = args.overrides.paths(None)?;
-        totals.add(&args.overrides.load(&paths), args.format, color, &mut out)?;
-    }
-    for workflow in &args.workflows {
-        let paths = args.overrides.paths(Some(workflow))?;
-        totals.add(&args.overrides.load(&paths), args.format, color, &mut out)?;
-    }
+    let reports: Vec<Report> = checked.iter().map(Checked::report).collect();
     match args.format {
-        Format::Json => writeln!(out, "{:#}", Value::Array(std::mem::take(&mut totals.found)))?,
-        Format::Text if totals.errors + totals.warnings > 0 => {
-            writeln!(out, "{}", load::tally(totals.errors, totals.warnings))?;
-        }
-        Format::Text => {}
+        Format::Text => out.write_all(text(&checked, color).as_bytes())?,
+        Format::Json => out.write_all(diagnostic::json_text(&diagnostic::list(&reports)).as_bytes())?,
+        Format::Sarif => out.write_all(diagnostic::json_text(&diagnostic::to_sarif(&reports)).as_bytes())?,
+        Format::Github => out.write_all(diagnostic::annotations(&reports).as_bytes())?,
+        Format::Junit => out.write_all(diagnostic::to_junit(&reports).as_bytes())?,
     }
     out.flush()?;
-    Ok(totals.exit())
+    Ok(exit_of(&checked))
 }
 
-/// What was found in all files together.
-#[derive(Default)]
-struct Totals {
-    errors: usize,
-    warnings: usize,
-    unreadable: usize,
-    /// For JSON, which is one document for all files.
-    found: Vec<Value>,
-}
-
-impl Totals {
-    /// Shows what was found in one workflow, or keeps it for the end.
-    fn add(&mut self, loaded: &Loaded, format: Format, color: When, out: &mut impl Write) -> io::Result<()> {
-        let errors = loaded.count(Severity::Error);
-        self.errors += errors;
-        self.warnings += loaded.count(Severity::Warning);
-        self.unreadable += usize::from(!loaded.readable);
-        match format {
-            Format::Json => {
-                let found = loaded.diagnostics.iter();
-                self.found
-                    .extend(found.map(|found| diagnostic::to_json(found, &loaded.files)));
-            }
-            Format::Text => {
-                if !loaded.diagnostics.is_empty() {
-                    writeln!(out, "{}", loaded.render(&io::stdout(), color))?;
-                }
-                if let Some(workflow) = loaded.workflow.as_ref().filter(|_| errors == 0) {
-                    writeln!(out, "{}: ok, {}", loaded.path, contents(workflow))?;
+impl Args {
+    fn checked(&self) -> Result<Vec<Checked>, Failure> {
+        let policy = self.policy()?;
+        if self.workflows.is_empty() {
+            let paths = self.overrides.paths(None)?;
+            return Ok(vec![Checked::of(self.overrides.load_by(
+                &policy,
+                &paths,
+                self.explore,
+                on_this_machine,
+            ))]);
+        }
+        let mut checked = Vec::new();
+        let mut included = BTreeSet::new();
+        for input in inputs(&self.workflows) {
+            match input {
+                Input::Nothing { named, message } => checked.push((false, Checked::nothing(named, message))),
+                Input::File { path, found } => {
+                    let paths = self.overrides.paths(Some(&path))?;
+                    let loaded = self.overrides.load_by(&policy, &paths, self.explore, on_this_machine);
+                    included.extend(included_by(&loaded, paths.len()));
+                    checked.push((found, Checked::of(loaded)));
                 }
             }
         }
-        Ok(())
+        // A part of another workflow was checked with it, and need not be one by itself.
+        let is_part = |path: &str| fs::canonicalize(path).is_ok_and(|path| included.contains(&path));
+        checked.retain(|(found, checked)| !found || !is_part(&checked.path));
+        Ok(checked.into_iter().map(|(_, checked)| checked).collect())
     }
 
-    const fn exit(&self) -> u8 {
-        if self.unreadable > 0 {
-            exit::INVALID
-        } else if self.errors > 0 {
-            exit::NOT_DONE
-        } else {
-            exit::DONE
+    fn policy(&self) -> Result<Policy, Failure> {
+        let allowed: BTreeSet<Code> = self.allow.iter().copied().collect();
+        let mut policy = Policy {
+            allowed,
+            ..Policy::default()
+        };
+        for denied in &self.deny {
+            match denied {
+                Denied::Warnings => policy.deny_warnings = true,
+                Denied::One(code) if policy.allowed.contains(code) => {
+                    return Err(Failure::invalid(format!("{code} is both allowed and denied")));
+                }
+                Denied::One(code) => {
+                    policy.denied.insert(*code);
+                }
+            }
         }
+        Ok(policy)
+    }
+}
+
+/// What this machine lacks for a workflow, which may be run on another.
+fn on_this_machine(workflow: &Workflow, folder: &Path) -> Vec<Diagnostic> {
+    preflight::look(workflow, folder, std::env::var_os("PATH").as_deref())
+}
+
+/// The files that a workflow of `named` files includes.
+fn included_by(loaded: &Loaded, named: usize) -> Vec<PathBuf> {
+    let included = loaded.files.all().iter();
+    let included = included.filter(|file| named == 1 && file.path != loaded.path);
+    included.filter_map(|file| fs::canonicalize(&file.path).ok()).collect()
+}
+
+/// What is left of a workflow to be shown.
+struct Checked {
+    path: String,
+    files: Files,
+    findings: Vec<Diagnostic>,
+    allowed: Vec<Allowed>,
+    readable: bool,
+    /// What there is in it; `None` when it could not be understood.
+    contents: Option<String>,
+    /// What is known about its deadlocks; `None` when there are errors.
+    deadlocks: Option<DeadlockVerdict>,
+}
+
+impl Checked {
+    fn of(loaded: Loaded) -> Self {
+        Self {
+            contents: loaded.workflow.as_ref().map(contents),
+            path: loaded.path,
+            files: loaded.files,
+            findings: loaded.diagnostics,
+            allowed: loaded.allowed,
+            readable: loaded.readable,
+            deadlocks: loaded.deadlocks,
+        }
+    }
+
+    fn nothing(named: String, message: String) -> Self {
+        Self {
+            path: named,
+            files: Files::default(),
+            findings: vec![Diagnostic {
+                code: codes::UNREADABLE,
+                severity: Severity::Error,
+                place: None,
+                message,
+                help: None,
+                related: Vec::new(),
+            }],
+            allowed: Vec::new(),
+            readable: false,
+            contents: None,
+            deadlocks: None,
+        }
+    }
+
+    fn report(&self) -> Report<'_> {
+        Report {
+            path: &self.path,
+            files: &self.files,
+            findings: &self.findings,
+            allowed: &self.allowed,
+            readable: self.readable,
+        }
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|found| found.severity == severity).count()
+    }
+}
+
+/// For people: the findings of each workflow, or that it is in order, and in the end how many there are.
+fn text(checked: &[Checked], color: When) -> String {
+    let mut text = String::new();
+    for one in checked {
+        if !one.findings.is_empty() {
+            text.push_str(&load::render(&one.findings, &one.files, &io::stdout(), color));
+            text.push('\n');
+        }
+        if let Some(contents) = one.contents.as_ref().filter(|_| one.count(Severity::Error) == 0) {
+            let path = diagnostic::shown(&one.path);
+            text.push_str(&format!("{path}: ok, {contents}\n"));
+            if let Some(deadlocks) = one.deadlocks {
+                text.push_str(&format!("{path}: {deadlocks}\n"));
+            }
+        }
+    }
+    let sum = |severity| checked.iter().map(|one| one.count(severity)).sum();
+    let (errors, warnings) = (sum(Severity::Error), sum(Severity::Warning));
+    let allowed: usize = checked.iter().map(|one| one.allowed.len()).sum();
+    if errors + warnings + allowed > 0 {
+        text.push_str(&load::tally(errors, warnings));
+        if allowed > 0 {
+            text.push_str(&format!("; {allowed} allowed"));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn exit_of(checked: &[Checked]) -> u8 {
+    if checked.iter().any(|one| !one.readable) {
+        exit::INVALID
+    } else if checked.iter().any(|one| one.count(Severity::Error) > 0) {
+        exit::NOT_DONE
+    } else {
+        exit::DONE
     }
 }
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use forkyard_core::diagnostic::{Code, Diagnostic, Severity};
+use forkyard_core::diagnostic::{self, Diagnostic, Severity, codes};
 use forkyard_core::machine::Verdict;
 use forkyard_core::plan::{self, Plan};
 use forkyard_core::spec::{Isolation, Workflow};
 use forkyard_driver::directory::RunDirectory;
+use forkyard_driver::stdio::mask::Secrets;
 use forkyard_driver::{guardian, news, preflight, run as engine};
 use tokio::sync::mpsc;
 
@@ -61,13 +62,13 @@ Exit codes:
   128+n  stopped by signal n: 130 for Ctrl-C, 143 for SIGTERM
   141    nobody reads the output any more, and all succeeded";
 
-/// A key that is understood, but whose behaviour is not built yet.
-const NOT_BUILT: Code = Code(300);
+/// So long deadlocks are looked for before a run; `forkyard check` has more time.
+const EXPLORE: Duration = Duration::from_millis(250);
 
 /// Runs the workflow to its end; the exit code is the one of its verdict.
 pub fn run(args: &Args, color: When) -> Result<u8, Failure> {
     let paths = args.overrides.paths(args.workflow.as_deref())?;
-    let loaded = args.overrides.load(&paths);
+    let loaded = args.overrides.load(&paths, EXPLORE);
     let Some(plan) = prepare(&loaded, color) else {
         return Ok(exit::INVALID);
     };
@@ -133,7 +134,8 @@ fn prepare(loaded: &Loaded, color: When) -> Option<Plan> {
 }
 
 fn ready_here(workflow: &Workflow, loaded: &Loaded) -> Vec<Diagnostic> {
-    preflight::preflight(workflow, &loaded.folder(), std::env::var_os("PATH").as_deref())
+    let found = preflight::preflight(workflow, &loaded.folder(), std::env::var_os("PATH").as_deref());
+    diagnostic::without_allowed(found, &loaded.files)
 }
 
 fn has_errors(found: &[Diagnostic]) -> bool {
@@ -142,7 +144,7 @@ fn has_errors(found: &[Diagnostic]) -> bool {
 
 fn not_built(unbuilt: &forkyard_core::spec::Unbuilt) -> Diagnostic {
     Diagnostic {
-        code: NOT_BUILT,
+        code: codes::NOT_BUILT,
         severity: Severity::Error,
         place: Some(unbuilt.place),
         message: format!("{} is not built yet", unbuilt.what),
@@ -210,7 +212,9 @@ impl Start {
     }
 
     fn engine(self) -> Result<u8, Failure> {
-        let directory = RunDirectory::create(&self.state, &self.plan.name)
+        let secrets = Secrets::of(&self.plan)
+            .map_err(|error| Failure::invalid(format!("the secrets of `env` cannot be searched for: {error}")))?;
+        let directory = RunDirectory::create(&self.state, &self.plan.name, secrets.as_ref())
             .and_then(|directory| directory.keep(&self.loaded.files).map(|()| directory))
             .map_err(|error| no_directory(&self.state, &error))?;
         let (sender, receiver) = mpsc::channel(news::BATCHES_MAX);

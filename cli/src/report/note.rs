@@ -43,7 +43,8 @@ pub struct Note {
 }
 
 impl Note {
-    fn process(process: ProcessId, tone: Tone, text: impl Into<String>) -> Self {
+    /// Something about a process.
+    pub fn process(process: ProcessId, tone: Tone, text: impl Into<String>) -> Self {
         Self {
             speaker: Speaker::Process(process),
             tone,
@@ -74,7 +75,10 @@ impl Note {
                 lasted,
                 outcome,
                 ..
-            } => Some(Self::process(process, tone(outcome), exited(exit, lasted, outcome))),
+            } => {
+                let text = with_reason(exited(exit, lasted, outcome), reason);
+                Some(Self::process(process, tone(outcome), text))
+            }
             Record::NotStarted { process, .. } => {
                 let text = format!("could not be started: {}", reason.unwrap_or("for no known reason"));
                 Some(Self::process(process, Tone::Bad, text))
@@ -228,6 +232,7 @@ fn stopped(why: Stopped, reason: Option<&str>) -> String {
     match why {
         Stopped::Signal(number) => format!("by {}; once more kills it at once", signal::name(number)),
         Stopped::Timeout => "its timeout is over".to_owned(),
+        Stopped::Deadlock => "since processes wait for each other".to_owned(),
         Stopped::Failure => "since a failure stops it (on_failure: stop)".to_owned(),
         Stopped::Fault => reason.map_or_else(
             || "the engine cannot go on".to_owned(),

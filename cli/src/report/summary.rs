@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use forkyard_core::machine::{Because, Stopped, Verdict};
 use forkyard_core::plan::{Dependency, Plan};
 use forkyard_core::time::Time;
+use forkyard_driver::exit::Usage;
 use forkyard_driver::records::dependency_name;
 
 use super::note::{self, Note, Tone};
@@ -40,6 +41,7 @@ pub fn notes(tally: &Tally, plan: &Plan, run: &str) -> Vec<Note> {
         );
         notes.push(Note::engine(Tone::Warning, text));
     }
+    notes.extend(used(tally.used));
     notes.push(Note::engine(Tone::Quiet, format!("see: forkyard logs {run}")));
     notes
 }
@@ -62,6 +64,7 @@ fn verdict(tally: &Tally, plan: &Plan) -> Note {
             (Tone::Bad, "was stopped by a failure".to_owned())
         }
         Verdict::Failed => (Tone::Bad, "failed".to_owned()),
+        Verdict::Deadlock => (Tone::Bad, "was stopped: processes waited for each other".to_owned()),
         Verdict::TimedOut => (Tone::Bad, "timed out".to_owned()),
         Verdict::Signal(number) => (Tone::Bad, format!("was stopped by {}", signal::name(number))),
         Verdict::Fault => (Tone::Bad, "was stopped: the engine could not do its work".to_owned()),
@@ -71,6 +74,22 @@ fn verdict(tally: &Tally, plan: &Plan) -> Note {
         tone,
         format!("{} {how} after {lasted}: {}", plan.name, counted(tally.counts())),
     )
+}
+
+/// `used: 1.2s of CPU time, 34.5 MiB of memory at most in one process`
+fn used(Usage { cpu, peak }: Usage) -> Option<Note> {
+    let text = format!(
+        "used: {} of CPU time, {} of memory at most in one process",
+        duration::human(cpu),
+        mebibytes(peak)
+    );
+    (peak > 0).then(|| Note::engine(Tone::Quiet, text))
+}
+
+/// `34.5 MiB`, rounded up.
+fn mebibytes(bytes: u64) -> String {
+    let tenths = (bytes * 10).div_ceil(1 << 20);
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
 }
 
 /// `5 done · 1 failed · 2 skipped`, without what is none.

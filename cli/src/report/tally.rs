@@ -8,6 +8,7 @@ use forkyard_core::id::{PoolId, ProcessId, QueueId, TaskId};
 use forkyard_core::machine::{Because, Exit, Outcome, Record, Stopped, Verdict};
 use forkyard_core::plan::{Dependency, OnFailure, Plan};
 use forkyard_core::time::Time;
+use forkyard_driver::exit::Usage;
 use forkyard_driver::news::News;
 
 /// How many single failures of tasks are kept; beyond, they are only counted.
@@ -119,6 +120,8 @@ pub struct Tally {
     pub queues: Vec<QueueCount>,
     /// Tasks never taken from their sources.
     pub untaken: Vec<(PoolId, u64)>,
+    /// What all processes have used.
+    pub used: Usage,
     /// When processes, or what they have left behind, were asked to stop.
     stopping: BTreeMap<ProcessId, Time>,
     /// Lines that were not shown.
@@ -152,6 +155,7 @@ impl Tally {
             pools: Vec::new(),
             queues: Vec::new(),
             untaken: Vec::new(),
+            used: Usage::default(),
             stopping: BTreeMap::new(),
             dropped: 0,
             stopped: None,
@@ -179,8 +183,17 @@ impl Tally {
     /// Adds one piece of news.
     pub fn add(&mut self, news: &News) {
         match news {
-            News::Record { at, record, reason, .. } => self.add_record(*at, *record, reason.as_ref()),
-            News::Output { .. } | News::Damaged { .. } => {}
+            News::Record {
+                at,
+                record,
+                reason,
+                usage,
+                ..
+            } => {
+                self.used = self.used.with(usage.unwrap_or_default());
+                self.add_record(*at, *record, reason.as_ref());
+            }
+            News::Output { .. } | News::Damaged { .. } | News::Deadlock { .. } | News::StdinRead { .. } => {}
             News::OutputDropped { lines } => self.dropped += lines,
             News::QueueCounted {
                 queue,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use forkyard_core::id::{PoolId, ProcessId, QueueId, TaskId};
 use forkyard_core::machine::{Exit, Outcome, Record};
 use forkyard_core::plan::{
-    Condition, Dependency, Dispatch, Framing, Launch, OnFailure, Order, Otherwise, Plan, Pool, Process, Program, Queue,
-    TaskSource, Tasks, Wait, Work, WorkerKind,
+    Condition, Dependency, Dispatch, Framing, Inside, Launch, Limits, OnFailure, Order, Otherwise, Plan, Pool, Process,
+    Program, Queue, TaskSource, Tasks, Wait, Work, WorkerKind,
 };
 use forkyard_core::source::Span;
 use forkyard_core::time::Time;
@@ -42,6 +42,7 @@ pub fn plan() -> Arc<Plan> {
         name: "word-count".to_owned(),
         timeout: None,
         pipefail: false,
+        on_deadlock: forkyard_core::plan::OnDeadlock::Fail,
         processes,
         launches,
         pools: vec![pool()],
@@ -91,6 +92,10 @@ pub fn launch(name: &str) -> Launch {
         env: BTreeMap::new(),
         clear_env: false,
         user: None,
+        group: None,
+        limits: Limits::default(),
+        cpus: Vec::new(),
+        tty: false,
         umask: None,
         nice: None,
         index: 0,
@@ -99,8 +104,11 @@ pub fn launch(name: &str) -> Launch {
         fds: BTreeMap::new(),
         connects: Vec::new(),
         grants: Vec::new(),
+        inside: Inside::default(),
         log_file: None,
         prefix: None,
+        rotate: None,
+        when_full: forkyard_core::plan::WhenFull::Drop,
     }
 }
 
@@ -142,6 +150,7 @@ pub fn record(record: Record) -> News {
         record,
         pid: Some(123),
         reason: None,
+        usage: None,
     }
 }
 

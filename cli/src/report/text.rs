@@ -6,6 +6,7 @@ use forkyard_core::machine::Record;
 use forkyard_core::plan::Plan;
 use forkyard_driver::news::News;
 
+use super::deadlock;
 use super::labels::Labels;
 use super::note::{Note, Tone};
 use super::sanitise::Colors;
@@ -59,6 +60,7 @@ impl Text {
                 record,
                 pid,
                 reason,
+                ..
             } => {
                 let note = match record {
                     Record::Killing { process } => {
@@ -75,10 +77,32 @@ impl Text {
                 // What went wrong is said by a quiet voice, too.
                 Some(self.labels.note(&Note::engine(Tone::Bad, text)))
             }
+            News::Deadlock { deadlock, .. } => {
+                let text = deadlock::in_words(deadlock, &self.plan);
+                Some(self.labels.note(&Note::engine(Tone::Bad, text)))
+            }
             News::OutputDropped { lines } => {
                 let lines = summary::plural(*lines, "line was", "lines were");
                 let text = format!("{lines} not shown, since nobody took them for a second; the logs have all");
                 self.said(&Note::engine(Tone::Warning, text))
+            }
+            News::StdinRead {
+                process,
+                queue,
+                items,
+                bytes,
+                returned,
+                ..
+            } => {
+                let text = format!(
+                    "had read {} ({}) of {}; {} went back",
+                    summary::plural(*items, "item", "items"),
+                    summary::plural(*bytes, "byte", "bytes"),
+                    self.plan.queues[queue.index()].name,
+                    summary::plural(*returned, "item", "items"),
+                );
+                let note = Note::process(*process, Tone::Warning, text);
+                if *returned > 0 { self.said(&note) } else { None }
             }
             News::QueueCounted { .. } | News::PoolCounted { .. } => None,
         }

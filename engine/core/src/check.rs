@@ -4,16 +4,26 @@
 //! be meant is a warning. Every rule is close to linear in the size of the workflow.
 
 mod channels;
-pub mod codes;
 mod conditions;
 mod cycles;
+mod daemons;
+mod deadlock;
 mod events;
+mod files;
+mod knots;
+mod order;
 mod pools;
+mod protocol;
 mod references;
 mod resources;
+mod steps;
+mod together;
 mod unused;
+mod written;
 
-use crate::diagnostic::{Code, Diagnostic, Related, Severity, in_order};
+pub use self::deadlock::{DeadlockVerdict, Deadlocks, deadlocks};
+use self::order::{Facts, Order, Party};
+use crate::diagnostic::{Code, Diagnostic, Related, Severity, codes, in_order};
 use crate::graph::{Graph, Resolved, Touches};
 use crate::source::Span;
 use crate::spec::target::Names;
@@ -24,21 +34,21 @@ use crate::spec::{Body, Declared, Doubt, Partial, Workflow};
 /// Without an error among the findings, [`crate::plan::build`] succeeds.
 #[must_use]
 pub fn check(workflow: &Workflow) -> Vec<Diagnostic> {
-    judge(&Subject::of(workflow, None), [RULES_OF_ANY, RULES_OF_WHOLE])
+    let subject = Subject::of(workflow, None);
+    let mut findings = Findings::default();
+    subject.apply(RULES_OF_ANY, &mut findings);
+    if !findings.any_unresolved() {
+        subject.apply(RULES_OF_WHOLE, &mut findings);
+    }
+    findings.in_order()
 }
 
 /// What is wrong with the structure of a workflow that has other mistakes, as far as it cannot merely follow from
 /// those: nothing is told because of something that is not there.
 #[must_use]
 pub fn check_partial(partial: &Partial) -> Vec<Diagnostic> {
-    judge(&Subject::of(&partial.workflow, Some(partial)), [RULES_OF_ANY])
-}
-
-fn judge<const LISTS: usize>(subject: &Subject, rules: [&[Rule]; LISTS]) -> Vec<Diagnostic> {
     let mut findings = Findings::default();
-    for rule in rules.into_iter().flatten() {
-        rule(subject, &mut findings);
-    }
+    Subject::of(&partial.workflow, Some(partial)).apply(RULES_OF_ANY, &mut findings);
     findings.in_order()
 }
 
@@ -58,12 +68,23 @@ const RULES_OF_ANY: &[Rule] = &[
     pools::are_answered,
 ];
 
-/// Rules about what is missing, for which the whole workflow must be known.
+/// Rules about what is missing, and about what many touches together do. The whole workflow must be known: behind a
+/// reference that leads nowhere, all would seem to be missing.
 const RULES_OF_WHOLE: &[Rule] = &[
+    protocol::fits_its_process,
     channels::pipes_have_two_ends,
     channels::queues_have_both_sides,
     events::are_set_and_waited_for,
+    knots::are_none,
+    conditions::do_not_exclude,
+    files::are_used_in_order,
+    together::have_enough,
+    channels::queues_are_not_read_by_their_writers,
+    daemons::are_not_waited_for_by_mistake,
+    daemons::take_all_that_is_sent,
     unused::declarations,
+    written::no_secret_in_clear,
+    written::parts_end_before_the_run,
     unused::there_is_work,
 ];
 
@@ -74,6 +95,7 @@ struct Subject<'a> {
     /// What every reference stands for; rules ask here, and look up no names.
     touches: Touches<'a>,
     graph: Graph,
+    order: Order<'a>,
     /// What is in doubt about a workflow with mistakes.
     partial: Option<&'a Partial>,
 }
@@ -86,8 +108,15 @@ impl<'a> Subject<'a> {
             workflow,
             names,
             graph: Graph::drawn(workflow, &touches),
+            order: Order::of(workflow),
             touches,
             partial,
+        }
+    }
+
+    fn apply(&self, rules: &[Rule], findings: &mut Findings) {
+        for rule in rules {
+            rule(self, findings);
         }
     }
 
@@ -95,6 +124,23 @@ impl<'a> Subject<'a> {
     fn doubt(&self, name: &str) -> Option<Doubt> {
         let base = name.split('.').next().unwrap_or(name);
         self.partial?.doubts.get(base).copied()
+    }
+
+    /// What must have come before `party` starts; `None` when the workflow is too large to say.
+    fn before(&self, party: Party) -> Option<Facts> {
+        self.order.before(self, party)
+    }
+
+    fn touches_of(&self, party: Party) -> &[Resolved<'a>] {
+        match party {
+            Party::Process(index) => self.touches.of_process(index),
+            Party::Pool(index) => self.touches.of_pool(index),
+        }
+    }
+
+    fn is_duplex(&self, name: &str) -> bool {
+        let pipe = self.names.look_up(name).and_then(|target| target.pipe());
+        pipe.is_some_and(|pipe| self.workflow.pipes[pipe.index()].duplex)
     }
 
     /// Whether every touch of the workflow is known: what a process touches whose `if` is false is not.
@@ -146,6 +192,12 @@ impl Findings {
             related: Vec::new(),
         });
         self.list.last_mut().expect("a finding was just added")
+    }
+
+    /// Whether there is a reference that leads nowhere.
+    fn any_unresolved(&self) -> bool {
+        let is_unresolved = |code| [codes::UNKNOWN_REFERENCE, codes::WRONG_KIND].contains(&code);
+        self.list.iter().any(|finding| is_unresolved(finding.code))
     }
 
     /// The findings by their place; what was found in each instance of a process is told once.

@@ -8,8 +8,10 @@
 
 pub mod check;
 pub mod diagnostic;
+pub mod explore;
 pub mod graph;
 pub mod id;
+pub mod knot;
 pub mod machine;
 pub mod plan;
 #[cfg(test)]

@@ -18,10 +18,12 @@ pub struct File {
 /// All files of a workflow: the ones on the command line, then what they include.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
-    files: Vec<File>,
+    list: Vec<File>,
     /// Of each file: how many lines end before each stretch of [`STRETCH`] bytes. A place is looked up for each
     /// finding, and counting from the start each time would be slow in a large file.
     lines: Vec<Vec<u32>>,
+    /// The comments that speak to Forkyard.
+    remarks: Vec<Span>,
 }
 
 /// Some editors write this before the text; it is no part of it.
@@ -40,21 +42,41 @@ impl Files {
             saturating_u32(before)
         });
         self.lines.push(counts.collect());
-        self.files.push(file);
+        self.list.push(file);
         // The language admits a few hundred files at most; a number past that is never reached.
-        u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX)
+        u32::try_from(self.list.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// Notes the comments of a file that begin with `# forkyard:`.
+    pub(crate) fn remark(&mut self, remarks: Vec<Span>) {
+        self.remarks.extend(remarks);
+    }
+
+    /// The comments that begin with `# forkyard:`, file by file in their order, each to the end of its line.
+    #[must_use]
+    pub fn remarks(&self) -> &[Span] {
+        &self.remarks
+    }
+
+    /// The text of a place; empty for one that lies outside of the file.
+    #[must_use]
+    pub fn text(&self, span: Span) -> &str {
+        self.of(span)
+            .text
+            .get(span.start as usize..span.end as usize)
+            .unwrap_or("")
     }
 
     /// The file that `span` lies in.
     #[must_use]
     pub fn of(&self, span: Span) -> &File {
-        &self.files[span.file as usize]
+        &self.list[span.file as usize]
     }
 
     /// All files, in the order in which they were read.
     #[must_use]
     pub fn all(&self) -> &[File] {
-        &self.files
+        &self.list
     }
 
     /// Line and column (in characters) of the start of `span`, both from 1.

@@ -26,6 +26,7 @@ use forkyard_core::source::Files;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::guardian;
+use crate::stdio::mask::Secrets;
 pub use about::About;
 pub(crate) use id::random;
 pub use list::{RunState, RunSummary, list};
@@ -45,11 +46,12 @@ pub struct RunDirectory {
 }
 
 impl RunDirectory {
-    /// Makes the directory of a new run of the workflow `name` under the state directory `state`, and locks it.
+    /// Makes the directory of a new run of the workflow `name` under the state directory `state`, and locks it. The `secrets` are
+    /// masked in the command line that it keeps.
     ///
     /// # Errors
     /// When `state` or its `runs` is a symbolic link, belongs to somebody else, or cannot be written.
-    pub fn create(state: &Path, name: &str) -> io::Result<Self> {
+    pub fn create(state: &Path, name: &str, secrets: Option<&Secrets>) -> io::Result<Self> {
         let runs = state.join("runs");
         private_folder(state)?;
         private_folder(&runs)?;
@@ -67,7 +69,7 @@ impl RunDirectory {
             socket,
             lock: Some(lock),
         };
-        directory.write_about(&About::now(&directory.id, name, &directory.socket))?;
+        directory.write_about(&About::now(&directory.id, name, &directory.socket, secrets))?;
         Ok(directory)
     }
 

@@ -4,17 +4,35 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use forkyard_core::machine::Exit;
 use nix::errno::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+/// What a process has used, with those of its children that it has waited for: `getrusage(2)`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time, in the kernel too.
+    pub cpu: Duration,
+    /// The most memory that one process of them had at once, in bytes.
+    pub peak: u64,
+}
+
 /// Takes the exit of the child; `None` while it runs. Once it has been taken, the child's pid may be used again.
 ///
 /// # Errors
 /// ECHILD when it is no child of ours, or has been reaped.
 pub fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<Exit>> {
+    Ok(reap_with_usage(pidfd)?.map(|(exit, _)| exit))
+}
+
+/// The same, with what it has used.
+///
+/// # Errors
+/// As [`reap`].
+pub fn reap_with_usage(pidfd: BorrowedFd<'_>) -> io::Result<Option<(Exit, Usage)>> {
     wait(pidfd, libc::WEXITED | libc::WNOHANG)
 }
 
@@ -26,7 +44,7 @@ pub fn reap_blocking(pidfd: BorrowedFd<'_>) -> io::Result<Option<Exit>> {
     loop {
         match wait(pidfd, libc::WEXITED) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
+            done => return Ok(done?.map(|(exit, _)| exit)),
         }
     }
 }
@@ -35,13 +53,13 @@ pub fn reap_blocking(pidfd: BorrowedFd<'_>) -> io::Result<Option<Exit>> {
 ///
 /// # Errors
 /// As [`reap`]; when the runtime cannot watch a further descriptor.
-pub async fn ended(pidfd: OwnedFd) -> io::Result<Exit> {
+pub async fn ended(pidfd: OwnedFd) -> io::Result<(Exit, Usage)> {
     // SAFETY: an owned descriptor is open, the same for ever, and closed only when `pidfd` is dropped.
     let pidfd = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }?;
     loop {
         let mut ready = pidfd.readable().await?;
-        if let Some(exit) = reap(pidfd.get_ref().as_fd())? {
-            return Ok(exit);
+        if let Some(ended) = reap_with_usage(pidfd.get_ref().as_fd())? {
+            return Ok(ended);
         }
         ready.clear_ready();
     }
@@ -59,18 +77,52 @@ pub fn open_pidfd(pid: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-fn wait(pidfd: BorrowedFd<'_>, options: libc::c_int) -> io::Result<Option<Exit>> {
-    let id = libc::id_t::try_from(pidfd.as_raw_fd()).expect("descriptors are not negative");
+/// The C library's `waitid` leaves out what was used: `wait4(2)` has it, but takes no pidfd.
+fn wait(pidfd: BorrowedFd<'_>, options: libc::c_int) -> io::Result<Option<(Exit, Usage)>> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-    // SAFETY: `info` is valid for writing; waitid leaves it zero when there is nothing to take.
-    let (pid, code, status) = unsafe {
-        Errno::result(libc::waitid(libc::P_PIDFD, id, info.as_mut_ptr(), options))?;
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    let (which, fd) = (libc::P_PIDFD, pidfd.as_raw_fd());
+    // SAFETY: both are valid for writing, and all zero is a valid value of them; the call leaves them zero when there is
+    // nothing to take.
+    let (pid, code, status, usage) = unsafe {
+        let done = libc::syscall(
+            libc::SYS_waitid,
+            which,
+            fd,
+            info.as_mut_ptr(),
+            options,
+            usage.as_mut_ptr(),
+        );
+        Errno::result(done)?;
         let info = info.assume_init();
-        (info.si_pid(), info.si_code, info.si_status())
+        (info.si_pid(), info.si_code, info.si_status(), usage.assume_init())
     };
-    Ok(match (pid, code) {
-        (0, _) => None,
-        (_, libc::CLD_EXITED) => Some(Exit::Code(status)),
-        (_, _) => Some(Exit::Signal(status)),
-    })
+    let exit = match (pid, code) {
+        (0, _) => return Ok(None),
+        (_, libc::CLD_EXITED) => Exit::Code(status),
+        (_, _) => Exit::Signal(status),
+    };
+    Ok(Some((exit, Usage::of(&usage))))
+}
+
+impl Usage {
+    /// Both together: CPU times add up, of the peaks the higher one counts.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            cpu: self.cpu + other.cpu,
+            peak: self.peak.max(other.peak),
+        }
+    }
+
+    fn of(usage: &libc::rusage) -> Self {
+        let time = |time: libc::timeval| {
+            let part = |part| u64::try_from(part).unwrap_or_default();
+            Duration::from_secs(part(time.tv_sec)) + Duration::from_micros(part(time.tv_usec))
+        };
+        Self {
+            cpu: time(usage.ru_utime) + time(usage.ru_stime),
+            peak: u64::try_from(usage.ru_maxrss).unwrap_or_default() * 1024,
+        }
+    }
 }

@@ -6,6 +6,10 @@ use forkyard_core::id::{PoolId, ProcessId, QueueId, TaskId};
 use forkyard_core::machine::Record;
 use forkyard_core::time::Time;
 
+use crate::deadlock::Deadlock;
+
+use crate::exit::Usage;
+
 /// One thing to report. Reporters get them in batches, in order.
 #[derive(Clone, Debug)]
 pub enum News {
@@ -18,8 +22,10 @@ pub enum News {
         /// With `Started`, `Exited`, `Stopping`: the process's pid.
         pid: Option<i32>,
         /// With `NotStarted`: why not, in words; with `PoolEnded` and `RunStopping`, if something had to fail for it,
-        /// what. With `LeftBehind`: who. With `TaskFailed`: its item.
+        /// what. With `Exited`: what the exit does not say. With `LeftBehind`: who. With `TaskFailed`: its item.
         reason: Option<Arc<str>>,
+        /// With `Exited`: what it has used.
+        usage: Option<Usage>,
     },
     /// A process wrote a line to its log.
     Output {
@@ -43,10 +49,32 @@ pub enum News {
         /// Its name.
         channel: Arc<str>,
     },
+    /// Some wait for each other for ever.
+    Deadlock {
+        /// When that was found.
+        at: Time,
+        /// Who, and for what.
+        deadlock: Arc<Deadlock>,
+    },
     /// So many lines were not passed to the reporters, since these took nothing for a second; the logs have them.
     OutputDropped {
         /// How many.
         lines: u64,
+    },
+    /// A process that has ended had read so much of a queue by its stdin.
+    StdinRead {
+        /// When that was known.
+        at: Time,
+        /// Who.
+        process: ProcessId,
+        /// What it read from.
+        queue: QueueId,
+        /// Items of which it had read something, the last one perhaps not to its end: these are gone from the queue.
+        items: u64,
+        /// Bytes that it had read out of its pipe, with the ends of the lines.
+        bytes: u64,
+        /// Items that were in the pipe, or on their way there, and untouched: these went back to their places.
+        returned: u64,
     },
     /// At the end of the run, for each queue: where its items went.
     QueueCounted {

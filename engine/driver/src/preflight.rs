@@ -1,7 +1,9 @@
 //! What can be known before anything starts: whether this machine has the programs, folders, users and files that
 //! a workflow needs. What an earlier process may still make is left to the moment when it is needed.
 
+mod capacity;
 mod resolve;
+mod script;
 
 #[cfg(test)]
 mod tests;
@@ -11,34 +13,20 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use forkyard_core::diagnostic::{Code, Diagnostic, Severity};
+use forkyard_core::diagnostic::{Code, Diagnostic, Severity, codes};
 use forkyard_core::source::Span;
 use forkyard_core::spec::{Body, Program, Stream, Tasks, Workflow};
-use nix::unistd::geteuid;
+use nix::unistd::{getegid, geteuid};
 
+use capacity::Capacity;
 pub use resolve::{DEFAULT_PATH, Unresolved, resolve};
 
+use crate::limits::LimiterCell;
 use crate::spawner::{Identity, interpreter};
 use crate::words::io_reason;
 
-/// A program is not there.
-const NO_PROGRAM: Code = Code(301);
-/// A program cannot be executed.
-const NOT_EXECUTABLE: Code = Code(302);
-/// A program is a directory.
-const PROGRAM_IS_DIRECTORY: Code = Code(303);
-/// What a script names in its first line is not there.
-const NO_INTERPRETER: Code = Code(304);
-/// A working directory is missing, or is none.
-const NO_DIRECTORY: Code = Code(305);
-/// A user is unknown.
-const NO_USER: Code = Code(306);
-/// Only root can become another user.
-const NOT_ROOT: Code = Code(307);
-/// A file to be read is missing, or cannot be read.
-const NO_FILE: Code = Code(308);
-
-/// Says what this machine lacks for the workflow, in the order of its lines: each finding is an error. `folder` is
+/// Says what this machine lacks for the workflow, in the order of its lines: each finding is an error, but that there are more
+/// processes than it allows, which run one after the other. `folder` is
 /// that of the workflow's first file, `path` the `PATH` of the engine. Instances that need the same count once.
 #[must_use]
 pub fn preflight(workflow: &Workflow, folder: &Path, path: Option<&OsStr>) -> Vec<Diagnostic> {
@@ -46,6 +34,7 @@ pub fn preflight(workflow: &Workflow, folder: &Path, path: Option<&OsStr>) -> Ve
         folder,
         path,
         set: BTreeSet::new(),
+        limiter: LimiterCell::default(),
     };
     for process in &workflow.processes {
         needs.add_body(&process.body);
@@ -58,11 +47,22 @@ pub fn preflight(workflow: &Workflow, folder: &Path, path: Option<&OsStr>) -> Ve
             needs.add(*place, Need::File(file.clone()));
         }
     }
-    needs
-        .set
-        .iter()
+    let missing = needs.set.iter();
+    let mut found: Vec<Diagnostic> = missing
         .filter_map(|(place, need)| need.missing(folder, *place))
-        .collect()
+        .collect();
+    found.extend(capacity::beyond(workflow, Capacity::of_machine()));
+    found
+}
+
+/// The same for somebody who only looks: it may run on another machine, so all that this one lacks are warnings.
+#[must_use]
+pub fn look(workflow: &Workflow, folder: &Path, path: Option<&OsStr>) -> Vec<Diagnostic> {
+    let mut found = preflight(workflow, folder, path);
+    for diagnostic in &mut found {
+        diagnostic.severity = Severity::Warning;
+    }
+    found
 }
 
 /// Something a workflow needs of this machine.
@@ -74,8 +74,14 @@ enum Need {
     Directory(String),
     /// A user, by name or number.
     User(String),
+    /// A group, by name or number.
+    Group(String),
+    /// A key of `limits`, which neither a control group nor a limit of each process can keep.
+    Limit(&'static str),
     /// A file to be read, as written.
     File(String),
+    /// A file that an interpreter is to execute.
+    Script { name: String, cwd: PathBuf },
 }
 
 /// All needs of a workflow, by the place where they stand.
@@ -83,6 +89,7 @@ struct Needs<'a> {
     folder: &'a Path,
     path: Option<&'a OsStr>,
     set: BTreeSet<(Span, Need)>,
+    limiter: LimiterCell,
 }
 
 impl Needs<'_> {
@@ -94,12 +101,23 @@ impl Needs<'_> {
         let may_be_made = !body.after.is_empty();
         if let Some(program) = &body.run {
             self.add_program(program, body, may_be_made);
+            if !may_be_made {
+                self.add_script(program, body);
+            }
         }
         if let Some(command) = &body.stop.command {
             self.add_program(command, body, true);
         }
         if let Some((user, place)) = &body.user {
             self.add(*place, Need::User(user.clone()));
+        }
+        if let Some((group, place)) = &body.group {
+            self.add(*place, Need::Group(group.clone()));
+        }
+        if let Some((limits, place)) = &body.limits {
+            for key in self.limiter.get().cannot_keep(limits) {
+                self.add(*place, Need::Limit(key));
+            }
         }
         if may_be_made {
             return;
@@ -118,10 +136,7 @@ impl Needs<'_> {
         let Some(name) = program.argv.first() else {
             return;
         };
-        let cwd = match &body.cwd {
-            Some((cwd, _)) => self.folder.join(cwd),
-            None => self.folder.to_owned(),
-        };
+        let cwd = self.cwd_of(body);
         let is_path = name.contains('/');
         if name == "forkyard" || (is_path && (may_be_made || !cwd.is_dir())) {
             return;
@@ -135,6 +150,30 @@ impl Needs<'_> {
                 cwd,
             },
         );
+    }
+
+    /// The file that a script begins with, or that an interpreter is given, where that is certain.
+    fn add_script(&mut self, program: &Program, body: &Body) {
+        let cwd = self.cwd_of(body);
+        if !cwd.is_dir() {
+            return;
+        }
+        if let Some(name) = script::first_path(program) {
+            let (name, path) = (name.to_owned(), self.path_of(body));
+            let cwd = cwd.clone();
+            self.add(program.place, Need::Program { name, path, cwd });
+        }
+        if let Some(name) = script::interpreted(program) {
+            let name = name.to_owned();
+            self.add(program.place, Need::Script { name, cwd });
+        }
+    }
+
+    fn cwd_of(&self, body: &Body) -> PathBuf {
+        match &body.cwd {
+            Some((cwd, _)) => self.folder.join(cwd),
+            None => self.folder.to_owned(),
+        }
     }
 
     /// `PATH` as the process will have it.
@@ -155,7 +194,10 @@ impl Need {
             Self::Program { name, path, cwd } => missing_program(name, path, cwd),
             Self::Directory(written) => missing_directory(&folder.join(written), written),
             Self::User(user) => missing_user(user),
+            Self::Group(group) => missing_group(group),
+            Self::Limit(key) => Some(limit_not_kept(key)),
             Self::File(written) => missing_file(&folder.join(written), written),
+            Self::Script { name, cwd } => missing_script(name, &cwd.join(name)),
         }?;
         Some(Diagnostic {
             code,
@@ -177,9 +219,9 @@ fn missing_program(name: &str, path: &OsStr, cwd: &Path) -> Finding {
         Err(unresolved) => unresolved,
     };
     let code = match unresolved {
-        Unresolved::NoSuchFile(_) | Unresolved::NotOnPath(_) => NO_PROGRAM,
-        Unresolved::NotExecutable(_) | Unresolved::Forbidden(_) => NOT_EXECUTABLE,
-        Unresolved::Directory(_) => PROGRAM_IS_DIRECTORY,
+        Unresolved::NoSuchFile(_) | Unresolved::NotOnPath(_) => codes::NO_PROGRAM,
+        Unresolved::NotExecutable(_) | Unresolved::Forbidden(_) => codes::NOT_EXECUTABLE,
+        Unresolved::Directory(_) => codes::PROGRAM_IS_DIRECTORY,
     };
     Some((code, unresolved.to_string(), help(&unresolved, path, cwd)))
 }
@@ -206,7 +248,7 @@ fn missing_interpreter(name: &str, file: &Path) -> Finding {
     let help = interpreter
         .ends_with("\\r")
         .then(|| "its lines end as on Windows: convert them with dos2unix".into());
-    Some((NO_INTERPRETER, message, help))
+    Some((codes::NO_INTERPRETER, message, help))
 }
 
 fn missing_directory(path: &Path, written: &str) -> Finding {
@@ -216,13 +258,17 @@ fn missing_directory(path: &Path, written: &str) -> Finding {
         Err(error) => format!("cannot be entered: {}", io_reason(&error)),
     };
     let help = (path != Path::new(written)).then(|| format!("it is looked for at {}", path.display()));
-    Some((NO_DIRECTORY, format!("the working directory `{written}` {what}"), help))
+    Some((
+        codes::NO_DIRECTORY,
+        format!("the working directory `{written}` {what}"),
+        help,
+    ))
 }
 
 fn missing_user(user: &str) -> Finding {
     let identity = match Identity::of_user(user) {
         Ok(identity) => identity,
-        Err(error) => return Some((NO_USER, error.to_string(), None)),
+        Err(error) => return Some((codes::NO_USER, error.to_string(), None)),
     };
     let engine = geteuid();
     if engine.is_root() || engine.as_raw() == identity.uid {
@@ -230,10 +276,39 @@ fn missing_user(user: &str) -> Finding {
     }
     let help = "run forkyard as root, or leave `user` out".to_owned();
     Some((
-        NOT_ROOT,
+        codes::NOT_ROOT,
         format!("only root can run a process as user `{user}`"),
         Some(help),
     ))
+}
+
+fn missing_group(group: &str) -> Finding {
+    let identity = match Identity::of(None, Some(group)) {
+        Ok(identity) => identity?,
+        Err(error) => return Some((codes::NO_USER, error.to_string(), None)),
+    };
+    let help = "run forkyard as root, or leave `group` out".to_owned();
+    let message = format!("only root can run a process as group `{group}`");
+    let is_allowed = geteuid().is_root() || getegid().as_raw() == identity.gid;
+    (!is_allowed).then_some((codes::NOT_ROOT, message, Some(help)))
+}
+
+fn limit_not_kept(key: &str) -> (Code, String, Option<String>) {
+    let message =
+        format!("the limit `{key}` cannot be kept here: no control group with the controller `{key}` can be made");
+    let help = "run forkyard as root, or where control groups are delegated to you; or leave the limit out".to_owned();
+    (codes::LIMIT_NOT_KEPT, message, Some(help))
+}
+
+fn missing_script(name: &str, path: &Path) -> Finding {
+    if path.exists() {
+        return None;
+    }
+    let unresolved = Unresolved::NoSuchFile(path.to_owned());
+    let near = resolve::nearest(&unresolved, OsStr::new(""));
+    let help = near.map(|near| format!("there is `{near}`: did you mean that?"));
+    let message = format!("the script `{name}` is not at {}", path.display());
+    Some((codes::NO_SCRIPT, message, help))
 }
 
 /// A fifo is not opened: that would wait for its writer.
@@ -248,5 +323,5 @@ fn missing_file(path: &Path, written: &str) -> Finding {
         Err(error) => format!("cannot be read: {}", io_reason(&error)),
     };
     let help = (path != Path::new(written)).then(|| format!("it is looked for at {}", path.display()));
-    Some((NO_FILE, format!("the file `{written}` {what}"), help))
+    Some((codes::NO_FILE, format!("the file `{written}` {what}"), help))
 }

@@ -23,6 +23,7 @@ mod pools;
 mod queues;
 mod spawn;
 mod turn;
+mod vigil;
 mod wiring;
 
 use std::io;
@@ -36,7 +37,7 @@ use forkyard_core::plan::{self, Plan};
 use tokio::task::LocalSet;
 
 pub use error::RunError;
-pub use happening::Happening;
+pub use happening::{Happening, Read};
 
 use crate::directory::RunDirectory;
 use crate::yard::{Layout, LockKind, QueueLimits};

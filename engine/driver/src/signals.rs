@@ -18,6 +18,8 @@ pub enum Heard {
     Stop(i32),
     /// The run is to be suspended: SIGTSTP.
     Suspend,
+    /// The terminal has another size: SIGWINCH.
+    Resized,
 }
 
 /// The signals that ask a run to stop.
@@ -34,6 +36,7 @@ pub fn listen(alarm: &Alarm) -> io::Result<mpsc::Receiver<Heard>> {
         watch(stop, Heard::Stop(stop as i32), sender.clone(), alarm)?;
     }
     watch(Signal::SIGTSTP, Heard::Suspend, sender.clone(), alarm)?;
+    watch(Signal::SIGWINCH, Heard::Resized, sender.clone(), alarm)?;
     watch(Signal::SIGCHLD, Heard::Child, sender, alarm)?;
     // SAFETY: ignoring a signal installs no handler; nothing can be run at a bad moment.
     unsafe { nix::sys::signal::signal(Signal::SIGPIPE, SigHandler::SigIgn) }?;

@@ -4,6 +4,7 @@
 //! on the engine's memory nor on how many descriptors it has open. The thread lives as long as the engine: the
 //! kernel sends the parent-death signal when the *thread* that started a process ends.
 
+mod confinement;
 mod error;
 mod identity;
 mod launch;
@@ -22,6 +23,7 @@ use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 use tokio::sync::oneshot;
 
+pub use confinement::{Confinement, Rlimit};
 pub(crate) use error::interpreter;
 pub use error::{SpawnError, Step};
 pub use identity::{Identity, UnknownUser};
@@ -47,8 +49,10 @@ pub struct Job {
     pub umask: Option<u32>,
     /// The nice value, absolute (-20 to 19); `None` keeps the engine's.
     pub nice: Option<i32>,
-    /// How many descriptors it may have open, the soft and the hard limit; `None` keeps the engine's limits.
-    pub open_files: Option<(u64, u64)>,
+    /// Which of its descriptors is the terminal that it controls; it leads a session of its own then.
+    pub terminal: Option<RawFd>,
+    /// What it may use.
+    pub confinement: Confinement,
     /// Who it runs as; `None` keeps the engine's user.
     pub identity: Option<Identity>,
 }

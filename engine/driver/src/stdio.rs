@@ -7,6 +7,7 @@
 pub mod framing;
 pub mod lines;
 pub mod log;
+pub mod mask;
 pub mod memory;
 pub mod outlet;
 pub mod output;

@@ -21,6 +21,7 @@ pub(crate) use header::OWN;
 pub use header::{Kind, Shape, VERSION};
 pub(crate) use latch::Latched;
 pub(crate) use sleep::{Attempt, Gate, Nap, pause, spins};
+pub use sleep::{Waiting, endlessly};
 use slots::Watch;
 pub use slots::{Client, Slot};
 
@@ -274,6 +275,7 @@ impl Channel {
     }
 
     /// Whether somebody has found it damaged.
+    #[inline]
     pub fn is_damaged(&self) -> bool {
         self.u32(header::DAMAGE).load(Ordering::Relaxed) != 0 || self.memory.has_lost()
     }

@@ -77,11 +77,9 @@ impl Memory {
     }
 
     /// Whether the file was made shorter, as far as a host has noticed.
+    #[inline]
     pub fn has_lost(&self) -> bool {
-        self.guards.as_ref().is_some_and(|guards| {
-            let guards = guards.lock().unwrap_or_else(PoisonError::into_inner);
-            guards.iter().any(Guarded::has_lost)
-        })
+        self.guards.as_ref().is_some_and(has_one_lost)
     }
 
     /// The file, to be handed on.
@@ -103,27 +101,29 @@ impl Memory {
         Word64(unsafe { AtomicU64::from_ptr(self.place(at, 8).cast().as_ptr()) })
     }
 
-    /// A place in the fixed part, aligned to its length.
+    /// A place in the fixed part, aligned to its length. Its first page is always there, so that for the words that stand at known
+    /// offsets nothing is left to be checked when the program runs.
     #[inline]
     fn place(&self, at: u64, bytes: u64) -> NonNull<u8> {
         assert!(
-            at.is_multiple_of(bytes) && at < self.fixed_bytes,
+            at.is_multiple_of(bytes) && (at < PAGE || at < self.fixed_bytes),
             "a word outside of the channel's fixed part"
         );
         // SAFETY: the fixed part is a whole number of double words, so that an aligned word that begins in it ends in it.
         unsafe { self.fixed.add(usize::try_from(at).unwrap_or(usize::MAX)) }
     }
 
-    /// A record of words in the fixed part.
+    /// Records of words in the fixed part, one behind the other.
     #[inline]
-    pub fn record(&self, at: u64) -> Record<'_> {
+    pub fn records(&self, at: u64, count: u32) -> Records<'_> {
         assert!(
-            at.is_multiple_of(RECORD) && at < self.fixed_bytes,
-            "a record outside of the channel's fixed part"
+            at.is_multiple_of(RECORD) && at <= self.fixed_bytes && u64::from(count) * RECORD <= self.fixed_bytes - at,
+            "records outside of the channel's fixed part"
         );
-        // SAFETY: the fixed part is a whole number of pages, so that an aligned record that begins in it ends in it.
+        // SAFETY: the fixed part is mapped whole, and the records begin within it, or at its end when there are none.
         let base = unsafe { self.fixed.add(usize::try_from(at).unwrap_or(usize::MAX)) };
-        Record { base, memory: self }
+        let memory = self;
+        Records { base, count, memory }
     }
 
     /// A block of the arena: `offset` is a multiple of its length, a power of two. Who may touch it is for the
@@ -217,6 +217,11 @@ impl Drop for Memory {
     }
 }
 
+fn has_one_lost(guards: &Mutex<Vec<Guarded>>) -> bool {
+    let guards = guards.lock().unwrap_or_else(PoisonError::into_inner);
+    guards.iter().any(Guarded::has_lost)
+}
+
 fn map_shared(file: &OwnedFd, from: u64, length: u64) -> Result<NonNull<u8>, Error> {
     let (Ok(length), Ok(from)) = (usize::try_from(length), libc::off_t::try_from(from)) else {
         return Err(Error::Damaged);
@@ -273,6 +278,32 @@ fn fallocate(file: &impl AsRawFd, mode: i32, from: u64, length: u64) -> io::Resu
 
 /// How long a [`Record`] is, in bytes: a line of the cache.
 pub const RECORD: u64 = 64;
+
+/// Some records, of which it has been checked once that they lie in the fixed part.
+#[derive(Clone, Copy, Debug)]
+pub struct Records<'a> {
+    base: NonNull<u8>,
+    count: u32,
+    memory: &'a Memory,
+}
+
+impl<'a> Records<'a> {
+    /// How many.
+    #[inline]
+    pub fn count(self) -> u32 {
+        self.count
+    }
+
+    /// One of them.
+    #[inline]
+    pub fn at(self, index: u32) -> Record<'a> {
+        assert!(index < self.count, "a record behind the last");
+        // SAFETY: so many records lie within the mapping, as was seen when this was made.
+        let base = unsafe { self.base.add(index as usize * RECORD as usize) };
+        let memory = self.memory;
+        Record { base, memory }
+    }
+}
 
 /// Some words of the fixed part that belong together; where it lies has been checked once for all of them.
 #[derive(Clone, Copy, Debug)]

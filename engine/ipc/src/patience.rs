@@ -33,6 +33,7 @@ pub(crate) enum Deadline {
 }
 
 impl Deadline {
+    #[inline]
     pub(crate) fn of(patience: Patience) -> Self {
         match patience {
             Patience::Block => Self::Never,

@@ -75,6 +75,7 @@ fn workers_that_cannot_be_started_are_told_of_once() {
         record: Record::NotStarted { process, attempt: 1 },
         pid: None,
         reason: Some("there is no ./work.sh".into()),
+        usage: None,
     };
     let task = |task| {
         record(Record::TaskFailed {

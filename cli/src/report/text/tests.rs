@@ -97,6 +97,7 @@ fn a_start_that_failed_tells_why() {
         },
         pid: None,
         reason: Some("cannot execute ./read.sh: permission denied".into()),
+        usage: None,
     };
     check(
         &news,
@@ -144,6 +145,7 @@ fn a_kill_tells_how_long_it_was_waited_for() {
         record,
         pid: None,
         reason: None,
+        usage: None,
     };
     let why = Why::RunStops;
     text.line(&at(1_000_000_000, Record::Stopping { process: READ, why }));
@@ -161,6 +163,7 @@ fn a_fault_tells_why() {
         record: Record::RunStopping { why: Stopped::Fault },
         pid: None,
         reason: Some("the disk is full".into()),
+        usage: None,
     };
     check(
         &news,

@@ -9,7 +9,7 @@ use crate::diagnostic::Related;
 use crate::graph::{Edge, Flow, Graph, Kind, Node};
 use crate::source::Span;
 use crate::spec::Condition;
-use crate::spec::target::Side;
+use crate::spec::target::{Role, Side};
 
 /// Who is at one end of a channel, each process or pool once.
 struct End<'a> {
@@ -169,6 +169,30 @@ pub(super) fn queues_have_both_sides(subject: &Subject, findings: &mut Findings)
             let receive = format!("let a process receive from it: `stdin: {name}` or `receives: [{name}]`");
             finding.help = Some(receive);
             finding.related = senders.related(graph, "sends to");
+        }
+    }
+}
+
+/// Who reads what only it sends waits for itself: the queue ends with its senders.
+pub(super) fn queues_are_not_read_by_their_writers(subject: &Subject, findings: &mut Findings) {
+    let graph = &subject.graph;
+    for (index, node) in graph.nodes().filter(|(_, node)| node.kind == Kind::Queue) {
+        let (senders, _) = ends(graph, index);
+        let Some((sender, sent)) = senders.takers.first_key_value().filter(|_| senders.takers.len() == 1) else {
+            continue;
+        };
+        let is_stream = |edge: &Edge| matches!(edge.role, Role::Stdin | Role::Receive(_));
+        let mut read = graph
+            .out_of_node(index)
+            .filter(|(reader, edge)| reader == sender && is_stream(edge));
+        if let Some((_, read)) = read.next() {
+            let (name, queue) = (&graph.node(*sender).name, &node.name);
+            let message = format!("`{name}` reads the queue `{queue}` that only it fills, and will never see its end");
+            let finding = findings.warning(codes::READS_ITS_OWN, read.place, message);
+            finding.help = Some(format!(
+                "let another process fill `{queue}`, or take items by `receives: {queue}` and end when there are no more"
+            ));
+            finding.related.push(related(sent.place, "it is filled here"));
         }
     }
 }

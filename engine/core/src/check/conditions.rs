@@ -1,7 +1,9 @@
 //! What `after` waits for can come.
 
-use super::{Findings, Subject, codes};
+use super::order::{Party, parties};
+use super::{Findings, Subject, codes, related};
 use crate::graph::{condition_word, waits};
+use crate::source::Span;
 use crate::spec::target::Target;
 use crate::spec::{After, Body, Condition, Doubt, OnFailure};
 
@@ -86,4 +88,53 @@ fn body<'a>(subject: &Subject<'a>, target: &Target) -> Option<&'a Body> {
     let process = target.process_ids().next();
     let process = process.map(|id| &workflow.processes[id.index()].body);
     process.or_else(|| target.pool().map(|pool| &workflow.pools[pool.index()].body))
+}
+
+/// Nobody waits for the success of something and, over whatever way, for its failure too.
+pub(super) fn do_not_exclude(subject: &Subject, findings: &mut Findings) {
+    let workflow = subject.workflow;
+    let asks_for_failure = |(_, body): (_, &Body)| body.after.iter().any(|after| after.is == Some(Condition::Failed));
+    if !subject.bodies().any(asks_for_failure) {
+        return;
+    }
+    let mut excluded = Vec::new();
+    for party in parties(workflow) {
+        let in_pool = match party {
+            Party::Process(index) => workflow.processes[index].pool.is_some(),
+            Party::Pool(_) => false,
+        };
+        // With a single wait it is as impossible as what it waits for.
+        if party.body(workflow).after.len() + usize::from(in_pool) < 2 {
+            continue;
+        }
+        let Some(facts) = subject.before(party) else {
+            return;
+        };
+        if let Some(contradiction) = facts.contradiction() {
+            excluded.push((party, contradiction, facts));
+        }
+    }
+    // Who starts after one of these is not told again.
+    let roots: Vec<Party> = excluded.iter().map(|(party, ..)| *party).collect();
+    for (party, contradiction, facts) in excluded {
+        if !roots.iter().any(|root| facts.has_started(*root)) {
+            exclude(subject, party, contradiction, findings);
+        }
+    }
+}
+
+fn exclude(subject: &Subject, party: Party, contradiction: (Party, Span, Span), findings: &mut Findings) {
+    let workflow = subject.workflow;
+    let (on, failed, succeeded) = contradiction;
+    let [waiter, on] = [party, on].map(|party| party.name(workflow));
+    let message = format!("`{waiter}` starts only after `{on}` has failed, and only after it has succeeded");
+    let finding = findings.error(codes::CONDITIONS_EXCLUDE, failed, message);
+    finding.help = Some(format!(
+        "it never starts: remove one of these waits, or wait for `{{{on}: finished}}`"
+    ));
+    if failed != succeeded {
+        finding
+            .related
+            .push(related(succeeded, format!("this needs `{on}` to succeed")));
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Findings, Subject, codes, related};
 use crate::diagnostic::Diagnostic;
 use crate::spec::target::Role;
-use crate::spec::{Doubt, Reference};
+use crate::spec::{After, Condition, Doubt, Reference};
 
 /// How many pairs of an unknown and a known name are compared to suggest one for the other: a second's work
 /// at most, and enough for ten thousand mistakes among fifty names.
@@ -67,10 +67,24 @@ pub(super) fn are_written_once(subject: &Subject, findings: &mut Findings) {
         ] {
             list_once(role, list, findings);
         }
-        list_once(Role::After, body.after.iter().map(|after| &after.on), findings);
+        waits_once(&body.after, findings);
     }
     for group in &subject.workflow.groups {
         list_once(Role::Members, &group.members, findings);
+    }
+}
+
+/// Two conditions of one thing are two waits.
+fn waits_once(after: &[After], findings: &mut Findings) {
+    if after.len() < 2 {
+        return;
+    }
+    let mut lists: BTreeMap<Option<Condition>, Vec<&Reference>> = BTreeMap::new();
+    for wait in after {
+        lists.entry(wait.is).or_default().push(&wait.on);
+    }
+    for list in lists.into_values() {
+        list_once(Role::After, list, findings);
     }
 }
 

@@ -5,11 +5,10 @@ use std::fmt::Write as _;
 use annotate_snippets::renderer::{DecorStyle, Renderer};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Snippet};
 
-use super::{Diagnostic, Severity};
-use crate::source::{Files, Span, is_reordering};
-
-/// How many diagnostics are shown; the rest are only counted.
-const SHOWN_MAX: usize = 100;
+use super::harmless::harmless;
+use super::report::{Kept, PLACES_MAX, SHOWN_OF_CODE};
+use super::{Diagnostic, Rule, Severity, codes};
+use crate::source::{Files, Span};
 
 /// How many bytes of a line are looked at to each side of a place.
 const WINDOW_BYTES: usize = 512;
@@ -23,17 +22,19 @@ pub struct Style {
     pub width: usize,
 }
 
-/// Many diagnostics, an empty line after each; of very many only the first hundred.
+/// Many diagnostics, an empty line after each; of each code only the first twenty, and how many more there are.
 #[must_use]
 pub fn render_all(diagnostics: &[Diagnostic], files: &Files, style: Style) -> String {
+    let kept = Kept::of(diagnostics, SHOWN_OF_CODE);
     let mut text = String::new();
-    for diagnostic in diagnostics.iter().take(SHOWN_MAX) {
+    for diagnostic in kept.first {
         text.push_str(&render(diagnostic, files, style));
         text.push_str("\n\n");
     }
-    if let Some(more) = diagnostics.len().checked_sub(SHOWN_MAX).filter(|&more| more > 0) {
+    for (code, more) in kept.more {
+        let title = Rule::of(code).map_or("", |rule| rule.title);
         // Writing to a string cannot fail.
-        let _ = write!(text, "… and {more} more\n\n");
+        let _ = write!(text, "… and {more} more of {code}: {title}\n\n");
     }
     text
 }
@@ -50,9 +51,13 @@ pub fn render(diagnostic: &Diagnostic, files: &Files, style: Style) -> String {
         .id(diagnostic.code.to_string());
     let mut group = Group::with_title(title);
     if let Some(place) = diagnostic.place {
-        group = shown_place(group, &Excerpt::of(files, place), AnnotationKind::Primary, None);
+        let mut excerpt = Excerpt::of(files, place);
+        if diagnostic.code == codes::SECRET_IN_CLEAR {
+            excerpt.hide_the_rest();
+        }
+        group = shown_place(group, &excerpt, AnnotationKind::Primary, None);
     }
-    for related in &diagnostic.related {
+    for related in diagnostic.related.iter().take(PLACES_MAX) {
         let excerpt = Excerpt::of(files, related.place);
         group = shown_place(
             group,
@@ -60,6 +65,14 @@ pub fn render(diagnostic: &Diagnostic, files: &Files, style: Style) -> String {
             AnnotationKind::Context,
             Some(harmless(&related.message)),
         );
+    }
+    if let Some(more) = diagnostic
+        .related
+        .len()
+        .checked_sub(PLACES_MAX)
+        .filter(|&more| more > 0)
+    {
+        group = group.element(Level::NOTE.message(format!("and {more} more places")));
     }
     let has_place = diagnostic.place.is_some() || !diagnostic.related.is_empty();
     if let Some(help) = diagnostic.help.as_ref().filter(|_| has_place) {
@@ -131,6 +144,17 @@ impl Excerpt {
     }
 }
 
+impl Excerpt {
+    /// Leaves nothing of the line but the place: what stands around it is not for every log.
+    fn hide_the_rest(&mut self) {
+        let before: String = self.text[..self.start].chars().map(|_| ' ').collect();
+        let place = &self.text[self.start..self.end];
+        self.text = format!("{before}{place}");
+        self.start = before.len();
+        self.end = self.text.len();
+    }
+}
+
 /// The nearest boundary of a character at or before `at`.
 fn boundary(text: &str, at: usize) -> usize {
     let mut at = at.min(text.len());
@@ -140,22 +164,11 @@ fn boundary(text: &str, at: usize) -> usize {
     at
 }
 
-/// The text with each character replaced that a terminal would obey instead of showing it; tabs become a space.
-fn harmless(text: &str) -> String {
-    text.chars()
-        .map(|character| match character {
-            '\t' => ' ',
-            c if c.is_control() || is_reordering(c) => char::REPLACEMENT_CHARACTER,
-            c => c,
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::diagnostic::{Code, Findings};
-    use crate::source::File;
+    use crate::source::{File, is_reordering};
 
     const PLAIN: Style = Style {
         color: false,
@@ -247,9 +260,14 @@ error[FY102]: unknown key
     #[test]
     fn of_very_many_only_the_first_are_shown() {
         let files = files("capcity\n");
-        let many = vec![found(&files, "capcity", None); 103];
+        let mut many = vec![found(&files, "capcity", None); 103];
+        many.push(Diagnostic {
+            code: Code(103),
+            ..many[0].clone()
+        });
         let shown = render_all(&many, &files, PLAIN);
-        assert_eq!(shown.matches("error[FY102]").count(), 100);
-        assert!(shown.ends_with("… and 3 more\n\n"));
+        assert_eq!(shown.matches("error[FY102]").count(), 20);
+        assert_eq!(shown.matches("error[FY103]").count(), 1);
+        assert!(shown.ends_with("… and 83 more of FY102: an unknown key\n\n"));
     }
 }

@@ -60,6 +60,8 @@ pub enum Input {
     Interrupt { signal: i32 },
     /// The engine cannot do its work any more (a full disk, say): stop in order.
     Fault,
+    /// Some wait for each other and for nobody else, and will for ever; which, only the driver knows.
+    Deadlocked,
 }
 
 /// What the driver is to do.
@@ -265,6 +267,8 @@ pub enum Stopped {
     Failure,
     /// The engine cannot go on.
     Fault,
+    /// Some wait for each other for ever, and `on_deadlock` is `fail`.
+    Deadlock,
 }
 
 /// How a run ended; [`Verdict::exit_code`] is the exit code of `forkyard run`.
@@ -281,10 +285,12 @@ pub enum Verdict {
     Signal(i32),
     /// The engine could not do its work.
     Fault,
+    /// Some waited for each other for ever.
+    Deadlock,
 }
 
 impl Verdict {
-    /// 0, 1, 124, 128+n or 3, as the language page says.
+    /// 0, 1, 124, 128+n, 3 or 4, as the language page says.
     #[must_use]
     pub const fn exit_code(self) -> i32 {
         match self {
@@ -293,6 +299,7 @@ impl Verdict {
             Self::TimedOut => 124,
             Self::Signal(signal) => 128 + signal,
             Self::Fault => 3,
+            Self::Deadlock => 4,
         }
     }
 }

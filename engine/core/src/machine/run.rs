@@ -9,7 +9,7 @@ use super::process::State;
 use super::timer::Timer;
 use super::{Action, Because, Machine, Record, Stopped, Verdict, Why};
 use crate::id::{PoolId, ProcessId};
-use crate::plan::{Dependency, Party};
+use crate::plan::{Dependency, OnDeadlock, Party};
 use crate::time::Time;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +69,15 @@ impl Machine {
             Run::Before | Run::Killing(_) | Run::Ended => {}
             Run::Going | Run::Winding => self.stop_run(Stopped::Signal(signal)),
             Run::Stopping(why) => self.kill_run(why),
+        }
+    }
+
+    /// Some wait for each other for ever.
+    pub(super) fn deadlocked(&mut self) {
+        match self.plan.on_deadlock {
+            OnDeadlock::Fail => self.stop_run(Stopped::Deadlock),
+            // The others go on.
+            OnDeadlock::Report => {}
         }
     }
 
@@ -208,6 +217,7 @@ impl Machine {
                 Stopped::Timeout => Verdict::TimedOut,
                 Stopped::Failure => Verdict::Failed,
                 Stopped::Fault => Verdict::Fault,
+                Stopped::Deadlock => Verdict::Deadlock,
             },
             Run::Before | Run::Going | Run::Winding | Run::Ended if self.failed => Verdict::Failed,
             Run::Before | Run::Going | Run::Winding | Run::Ended => Verdict::Succeeded,

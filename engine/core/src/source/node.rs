@@ -204,7 +204,7 @@ fn visible(character: char) -> Vec<char> {
 
 /// Whether the character changes the direction in which text is shown, so that a line reads other than it is.
 pub(crate) fn is_reordering(character: char) -> bool {
-    matches!(character, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+    matches!(character, '\u{061C}' | '\u{2028}' | '\u{2029}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
 /// A number of YAML 1.2's core schema: no octal by a leading zero, no underscores, no base 60.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::decode::{Command, Spanned, TextOr, listed};
 use super::environment::Environments;
-use super::fields::{Fields, LogFields, RestartPolicy, StopFields};
+use super::fields::{Fields, LogFields, RestartPolicy, RotateFields, StopFields};
 use super::stream::{Standard, descriptors};
-use super::{Body, EnvValue, Log, Program, Stop, edge};
+use super::values::Whole;
+use super::{Body, EnvValue, Log, Program, Rotate, Stop, edge, limits};
 use crate::diagnostic::{Findings, codes, nearest};
 use crate::source::{Node, Span, excerpt};
 
@@ -32,7 +33,7 @@ const SHELLS: [(&str, &str); 11] = [
 ];
 
 /// Keys whose behaviour is not built, whatever their value is.
-const UNBUILT_KEYS: [&str; 5] = ["ready", "live", "limits", "cpus", "sockets"];
+const UNBUILT_KEYS: [&str; 3] = ["ready", "live", "sockets"];
 
 /// Makes the body of a process or a pool.
 pub(crate) fn body(
@@ -51,6 +52,13 @@ pub(crate) fn body(
         env,
         clear_env: fields.clear_env.unwrap_or(false),
         user: fields.user.as_ref().map(placed),
+        group: fields.group.as_ref().map(placed),
+        limits: fields
+            .limits
+            .as_ref()
+            .map(|fields| (limits::limits(&fields.value), fields.place)),
+        cpus: fields.cpus.as_ref().map(limits::cpus).unwrap_or_default(),
+        tty: fields.tty.unwrap_or(false),
         umask: fields.umask.as_ref().map(|umask| umask.0),
         nice: fields.nice.map(super::values::Whole::get),
         after: edge::afters(fields.after.as_ref(), findings),
@@ -65,9 +73,11 @@ pub(crate) fn body(
         acquires: edge::holds(fields.acquires.as_ref()),
         sets: edge::references(fields.sets.as_ref()),
         waits: edge::references(fields.waits.as_ref()),
+        // It is read from its node.
+        protocol: None,
         daemon: fields.daemon.unwrap_or(false),
         ready: fields.ready.is_some(),
-        timeout: fields.timeout.as_ref().map(|timeout| timeout.0),
+        timeout: fields.timeout.as_ref().map(|timeout| (timeout.value.0, timeout.place)),
         stop: stop(fields.stop.as_ref(), findings),
         success: success(fields),
         on_failure: fields.on_failure,
@@ -88,6 +98,19 @@ fn log(fields: Option<&LogFields>) -> Log {
     Log {
         file: file.map(|file| (file.value.0.clone(), file.place)),
         prefix: prefix.map(|prefix| prefix.0.clone()),
+        rotate: fields.and_then(|fields| fields.rotate.as_ref()).map(rotate),
+        when_full: fields.and_then(|fields| fields.when_full).unwrap_or_default(),
+    }
+}
+
+/// How many old files are kept, where it is not said.
+const KEEP_DEFAULT: u32 = 5;
+
+fn rotate(fields: &RotateFields) -> Rotate {
+    Rotate {
+        size: fields.size.as_ref().map(|size| size.0),
+        age: fields.age.as_ref().map(|age| age.0),
+        keep: fields.keep.map_or(KEEP_DEFAULT, Whole::get),
     }
 }
 
@@ -196,10 +219,6 @@ pub(crate) fn unbuilt(node: &Node, fields: &Fields) -> Vec<(&'static str, Span)>
         .into_iter()
         .filter_map(|key| node.entry(key).map(|entry| (key, entry.key.span)))
         .collect();
-    let place = |key: &str| node.entry(key).map_or(node.span, |entry| entry.key.span);
-    if fields.tty == Some(true) {
-        asked.push(("tty", place("tty")));
-    }
     if let Some(restart) = &fields.restart {
         let never = match &restart.value {
             TextOr::Text(policy) => policy == "never",
@@ -208,12 +227,6 @@ pub(crate) fn unbuilt(node: &Node, fields: &Fields) -> Vec<(&'static str, Span)>
         if !never {
             asked.push(("restart", restart.place));
         }
-    }
-    if let Some(rotate) = fields.log.as_ref().and_then(|log| log.rotate.as_ref()) {
-        asked.push(("log.rotate", rotate.place));
-    }
-    if let Some(place) = fields.env.as_ref().and_then(|env| env.secrets().next()) {
-        asked.push(("env.secret", place));
     }
     asked
 }

@@ -16,20 +16,27 @@ pub(crate) type EnvFields = Keyed<TextOr<ValueFields>>;
 
 /// A value of `env` that is more than text.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ValueFields {
+    /// Its value.
     value: Option<Text>,
+    /// Whether it is shown as `***` wherever a process prints it.
     #[serde(default)]
     secret: bool,
 }
 
-impl EnvFields {
-    /// Where values stand that are to be masked.
-    pub fn secrets(&self) -> impl Iterator<Item = Span> + '_ {
-        self.0.iter().filter_map(|(name, value)| match value {
-            TextOr::Other(ValueFields { secret: true, .. }) => Some(name.place),
-            TextOr::Other(_) | TextOr::Text(_) => None,
-        })
-    }
+/// `env_file`: paths, or files whose values are to be masked.
+pub(crate) type EnvFiles = Many<Spanned<TextOr<FileFields>>>;
+
+/// An `env_file` that is more than a path.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct FileFields {
+    /// Where the file is.
+    path: Option<Text>,
+    /// Whether all its values are shown as `***` wherever a process prints one.
+    #[serde(default)]
+    secret: bool,
 }
 
 /// Reads environments into maps.
@@ -44,28 +51,45 @@ impl Environments<'_> {
     /// Adds the files, then `env`; what comes later wins.
     pub fn add(
         &mut self,
-        env_file: Option<&Many<Spanned<Text>>>,
+        env_file: Option<&EnvFiles>,
         env: Option<&EnvFields>,
         into: &mut BTreeMap<String, EnvValue>,
         findings: &mut Findings,
     ) {
-        for path in env_file.map_or(&[][..], |files| &files.0) {
-            self.add_file(path, into, findings);
+        for Spanned { value: file, place } in env_file.map_or(&[][..], |files| &files.0) {
+            match file {
+                TextOr::Text(path) => self.add_file(path, *place, false, into, findings),
+                TextOr::Other(FileFields {
+                    path: Some(path),
+                    secret,
+                }) => {
+                    self.add_file(&path.0, *place, *secret, into, findings);
+                }
+                TextOr::Other(FileFields { path: None, .. }) => {
+                    findings.error(codes::MISSING_KEY, *place, "this `env_file` has no `path`");
+                }
+            }
         }
         for (name, value) in env.map_or(&[][..], |env| &env.0) {
             add_value(name, value, into, findings);
         }
     }
 
-    fn add_file(&mut self, named: &Spanned<Text>, into: &mut BTreeMap<String, EnvValue>, findings: &mut Findings) {
-        let written = named.value.0.as_str();
+    fn add_file(
+        &mut self,
+        written: &str,
+        place: Span,
+        secret: bool,
+        into: &mut BTreeMap<String, EnvValue>,
+        findings: &mut Findings,
+    ) {
         let path = if written.starts_with('/') {
             written.to_owned()
         } else {
-            format!("{}{written}", folder_of(&self.files.of(named.place).path))
+            format!("{}{written}", folder_of(&self.files.of(place).path))
         };
         if !self.read.contains_key(&path) {
-            let text = self.load(&path, named.place, findings);
+            let text = self.load(&path, place, findings);
             self.read.insert(path.clone(), text);
         }
         let Some(Some(text)) = self.read.get(&path) else {
@@ -75,12 +99,12 @@ impl Environments<'_> {
             match assignment(line) {
                 Ok(None) => {}
                 Ok(Some((name, value))) => {
-                    into.insert(name, EnvValue { value, secret: false });
+                    into.insert(name, EnvValue { value, secret });
                 }
                 Err(reason) => {
                     let message = format!("line {} of `{}`: {reason}", number + 1, excerpt(&path));
                     findings
-                        .error(codes::ENV_FILE, named.place, message)
+                        .error(codes::ENV_FILE, place, message)
                         .help("each line is `NAME=value`, or empty, or a comment after `#`");
                 }
             }

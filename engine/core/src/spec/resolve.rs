@@ -10,6 +10,7 @@ use super::decode::{decode, listed};
 use super::environment::{EnvFields, Environments};
 use super::expression::{Evaluator, Scope, to_node};
 use super::load::keys_help;
+use super::mention;
 use super::options::OptionFields;
 use super::params::Params;
 use super::partial::{Written, section_names};
@@ -162,6 +163,8 @@ fn empty(name: &str) -> Workflow {
         templates: Vec::new(),
         groups: Vec::new(),
         absent: Vec::new(),
+        unused_params: Vec::new(),
+        clear_secrets: Vec::new(),
         unbuilt: Vec::new(),
     }
 }
@@ -253,14 +256,10 @@ impl Resolver<'_> {
         }
         self.workflow.description = self.top::<Bytes>(root, "description").map(|text| text.0);
         if let Some(fields) = self.top::<OptionFields>(root, "options") {
-            self.workflow.options = options::options(&fields, &mut self.workflow.unbuilt);
+            self.workflow.options = options::options(&fields);
         }
         let files = self.top(root, "env_file");
         let env = self.top::<EnvFields>(root, "env");
-        if let Some(place) = env.as_ref().and_then(|env| env.secrets().next()) {
-            let what = "`env.secret` of the workflow".to_owned();
-            self.workflow.unbuilt.push(Unbuilt { what, place });
-        }
         self.environments
             .add(files.as_ref(), env.as_ref(), &mut self.env, self.findings);
         check_defaults(self.defaults.as_ref(), self.findings);
@@ -376,6 +375,10 @@ impl Resolver<'_> {
             });
             self.workflow.groups.push(group::group(named, fields));
         }
+        let params = root.get("params").map_or(&[][..], |params| params.entries());
+        self.workflow.unused_params = mention::unmentioned(params, root);
+        self.workflow.unused_params.extend(self.templates.unused_params());
+        self.workflow.clear_secrets = mention::secrets_in_clear(root);
         self.workflow.templates = std::mem::take(&mut self.templates).finish();
         let something = ["processes", "pools"].iter().any(|section| {
             root.get(section)

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::Condition;
 use crate::id::{EventId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
-pub use names::{Names, UNKNOWN_REFERENCE, WRONG_KIND};
+pub use names::Names;
 
 /// An end of a duplex pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

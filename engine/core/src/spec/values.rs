@@ -1,14 +1,15 @@
 //! The kinds of single values: text, durations, sizes, bounded numbers, signals, masks.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
 
 mod quantity;
 
-pub use quantity::duration;
 use quantity::size;
+pub use quantity::{duration, duration_text};
 
 /// Defines a value that is made from the text of a scalar: its type, what is wanted in words, and how it is read.
 macro_rules! define_texts {
@@ -56,6 +57,12 @@ define_texts! {
 
     /// A signal by its name or number.
     Signal(i32), "a signal such as TERM, SIGINT or 10", signal;
+
+    /// Thousandths of a CPU: `0.5`, `2`, `50%`.
+    Share(u32), "a number of CPUs such as 0.5 or 2, or a share of one such as 50%", share;
+
+    /// Numbers of CPUs: `3`, `0-3`.
+    Cpus(RangeInclusive<u32>), "the number of a CPU, or a range such as 0-3", cpus;
 
     /// A file mode mask, in octal with or without a leading zero.
     Umask(u32), "an octal mask from 000 to 777, such as 022", umask;
@@ -190,6 +197,31 @@ fn signal(text: &str) -> Option<i32> {
         .iter()
         .find(|(known, _)| *known == name)
         .map(|&(_, number)| number)
+}
+
+/// The highest number of a CPU that the kernel's sets can hold.
+const CPU_MAX: u32 = 1023;
+
+fn cpus(text: &str) -> Option<RangeInclusive<u32>> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+    (first <= last && last <= CPU_MAX).then_some(first..=last)
+}
+
+/// No machine has more CPUs than this.
+const SHARE_CPUS_MAX: f64 = 100_000.0;
+
+fn share(text: &str) -> Option<u32> {
+    let (number, scale) = text.strip_suffix('%').map_or((text, 1000.0), |number| (number, 10.0));
+    let plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let thousandths = (number.parse::<f64>().ok()? * scale).round();
+    let fits = plain && (1.0..=SHARE_CPUS_MAX * 1000.0).contains(&thousandths);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it has just been seen to fit"
+    )]
+    fits.then_some(thousandths as u32)
 }
 
 fn umask(text: &str) -> Option<u32> {

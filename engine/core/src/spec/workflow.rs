@@ -48,6 +48,10 @@ pub struct Workflow {
     /// Processes whose `if` was false, and processes with `each: []` or `replicas: 0`: declared, but no instance
     /// runs. A wait for one is satisfied at once; its touches do not count.
     pub absent: Vec<Declared>,
+    /// Params of the workflow, and of templates that are used, that nothing mentions.
+    pub unused_params: Vec<Declared>,
+    /// Variables of `env` that hold a secret, written out in a file.
+    pub clear_secrets: Vec<Declared>,
     /// Keys that are understood but whose behaviour is not built yet; `run` refuses them.
     pub unbuilt: Vec<Unbuilt>,
 }
@@ -76,9 +80,11 @@ pub struct Unbuilt {
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// `timeout` of the whole run.
-    pub timeout: Option<Duration>,
+    pub timeout: Option<(Duration, Span)>,
     /// What a failure does where the process does not say so itself.
     pub on_failure: OnFailure,
+    /// `on_deadlock`: what becomes of the run when some wait for each other for ever.
+    pub on_deadlock: OnDeadlock,
     /// `pipefail`: dying by SIGPIPE is a failure even when the receivers ended well.
     pub pipefail: bool,
     /// `isolation`: by what it is made sure that nothing outlives the run.
@@ -87,6 +93,7 @@ pub struct Options {
 
 /// By what it is made sure that nothing outlives a run, whoever of the engine and its guardians is killed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Isolation {
     /// The guardians, and a cgroup where one can be made.
@@ -100,8 +107,21 @@ pub enum Isolation {
     Cgroup,
 }
 
+/// `on_deadlock`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum OnDeadlock {
+    /// The run is stopped, and fails.
+    #[default]
+    Fail,
+    /// It is told, and the others go on.
+    Report,
+}
+
 /// `on_failure`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OnFailure {
     /// Dependents are skipped, the rest go on, the run fails.
@@ -150,6 +170,14 @@ pub struct Body {
     pub clear_env: bool,
     /// `user`, by name or number.
     pub user: Option<(String, Span)>,
+    /// `group`, by name or number.
+    pub group: Option<(String, Span)>,
+    /// `limits`.
+    pub limits: Option<(Limits, Span)>,
+    /// `cpus`: the numbers of those it may use; empty: all.
+    pub cpus: Vec<u32>,
+    /// `tty`: those of its standard streams that lead nowhere else are a terminal.
+    pub tty: bool,
     /// `umask`.
     pub umask: Option<u32>,
     /// `nice`.
@@ -178,12 +206,14 @@ pub struct Body {
     pub sets: Vec<Reference>,
     /// `waits`.
     pub waits: Vec<Reference>,
+    /// `protocol`.
+    pub protocol: Option<super::Protocol>,
     /// `daemon`.
     pub daemon: bool,
     /// Whether it has `ready`: its readiness can be waited for, though how to see it is not built yet.
     pub ready: bool,
     /// `timeout`; of a pool: of each task.
-    pub timeout: Option<Duration>,
+    pub timeout: Option<(Duration, Span)>,
     /// `stop`.
     pub stop: Stop,
     /// `success`: the exit codes that mean success.
@@ -192,6 +222,27 @@ pub struct Body {
     pub on_failure: Option<OnFailure>,
     /// `log`.
     pub log: Log,
+}
+
+/// `limits`: what a process may use; `None` is as much as there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// `memory`, in bytes, of the whole tree.
+    pub memory: Option<u64>,
+    /// `cpu`, in thousandths of one, of the whole tree.
+    pub cpu_thousandths: Option<u32>,
+    /// `cpu_time`, whole seconds, of each process.
+    pub cpu_time: Option<Duration>,
+    /// `pids`: processes and threads of the whole tree.
+    pub pids: Option<u32>,
+    /// `files`: how many each process may have open.
+    pub files: Option<u32>,
+    /// `core`: the largest core dump, in bytes.
+    pub core: Option<u64>,
+    /// `stack`, in bytes.
+    pub stack: Option<u64>,
+    /// `file_size`: the largest file that may be written, in bytes.
+    pub file_size: Option<u64>,
 }
 
 /// `run` with `shell`.
@@ -214,6 +265,13 @@ pub struct EnvValue {
     pub secret: bool,
 }
 
+impl EnvValue {
+    /// The text, and each of its lines where it has several.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.value.as_str()).chain(self.value.lines())
+    }
+}
+
 /// One wait of `after`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct After {
@@ -229,6 +287,7 @@ pub struct After {
 
 /// How far a dependency has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Condition {
     /// A process or pool runs, or has run.
@@ -249,6 +308,7 @@ pub enum Condition {
 
 /// `else`: what happens when a wait takes longer than its `timeout`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Otherwise {
     /// The process fails.
@@ -321,6 +381,33 @@ pub struct Log {
     pub file: Option<(String, Span)>,
     /// `prefix`: shown before each line instead of the name; may be empty.
     pub prefix: Option<String>,
+    /// `rotate`: when a new file is begun.
+    pub rotate: Option<Rotate>,
+    /// `when_full`: what happens when nobody takes its lines from the engine.
+    pub when_full: WhenFull,
+}
+
+/// `rotate` of `log`: when a new file is begun, and how many old ones are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotate {
+    /// When the file has so many bytes.
+    pub size: Option<u64>,
+    /// When the file is so old.
+    pub age: Option<Duration>,
+    /// So many old files are kept, beside the one that is written.
+    pub keep: u32,
+}
+
+/// `when_full` of `log`: what happens to lines on their way to a screen that takes none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum WhenFull {
+    /// After a second they are left out there, and counted; the log has them.
+    #[default]
+    Drop,
+    /// The process waits, as long as it takes.
+    Block,
 }
 
 /// A pool.
@@ -361,6 +448,7 @@ pub enum Tasks {
 
 /// `worker` of a pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum WorkerKind {
     /// A fresh process for each task.
@@ -372,6 +460,7 @@ pub enum WorkerKind {
 
 /// `dispatch` of a pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Dispatch {
     /// Every free worker takes a task.
@@ -383,6 +472,7 @@ pub enum Dispatch {
 
 /// `order` of a pool's results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
     /// As they are done.
@@ -407,6 +497,7 @@ pub struct Queue {
 
 /// How items stand in a stream of bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Framing {
     /// Each line is an item, without its newline.

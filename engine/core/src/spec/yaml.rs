@@ -1,5 +1,6 @@
 //! Makes the node tree of a file from the events of the YAML parser, with aliases and merge keys followed.
 
+mod remark;
 mod text;
 
 use std::collections::BTreeMap;
@@ -52,6 +53,9 @@ pub(crate) fn parse(path: &str, bytes: Vec<u8>, files: &mut Files, findings: &mu
     } else {
         None
     };
+    if root.is_some() {
+        files.remark(remark::remarks(file, &text));
+    }
     (file, root)
 }
 

@@ -1,11 +1,14 @@
 //! `run.json`: what a run is, and how it ended.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+
+use crate::stdio::mask::Secrets;
 
 /// What `run.json` says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,7 +37,11 @@ pub struct About {
 
 impl About {
     /// A run that starts now, in this process.
-    pub(super) fn now(id: &str, name: &str, socket: &Path) -> Self {
+    pub(super) fn now(id: &str, name: &str, socket: &Path, secrets: Option<&Secrets>) -> Self {
+        let shown = |word: OsString| {
+            let word = word.to_string_lossy();
+            secrets.map_or_else(|| word.to_string(), |secrets| secrets.mask(&word).into_owned())
+        };
         Self {
             id: id.to_owned(),
             name: name.to_owned(),
@@ -43,9 +50,7 @@ impl About {
             exit_code: None,
             pid: std::process::id(),
             cwd: std::env::current_dir().unwrap_or_default(),
-            argv: std::env::args_os()
-                .map(|word| word.to_string_lossy().into_owned())
-                .collect(),
+            argv: std::env::args_os().map(shown).collect(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             socket: socket.to_owned(),
         }

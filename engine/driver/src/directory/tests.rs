@@ -12,7 +12,7 @@ fn state() -> (tempfile::TempDir, PathBuf) {
 fn a_run_is_running_until_it_has_ended() {
     let (_folder, state) = state();
     assert_eq!(list(&state).expect("no runs yet"), []);
-    let directory = RunDirectory::create(&state, "word-count").expect("created");
+    let directory = RunDirectory::create(&state, "word-count", None).expect("created");
     directory.started().expect("started");
     let runs = list(&state).expect("one run");
     assert_eq!(runs[0].state, RunState::Running);
@@ -26,14 +26,14 @@ fn a_run_is_running_until_it_has_ended() {
 #[test]
 fn a_run_whose_lock_is_free_without_an_end_has_died() {
     let (_folder, state) = state();
-    drop(RunDirectory::create(&state, "x").expect("created"));
+    drop(RunDirectory::create(&state, "x", None).expect("created"));
     assert_eq!(list(&state).expect("one run")[0].state, RunState::Died);
 }
 
 #[test]
 fn all_of_it_is_private() {
     let (_folder, state) = state();
-    let directory = RunDirectory::create(&state, "x").expect("created");
+    let directory = RunDirectory::create(&state, "x", None).expect("created");
     let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
     assert_eq!(mode(&state), 0o700);
     assert_eq!(mode(directory.path()), 0o700);
@@ -47,7 +47,7 @@ fn a_planted_link_is_refused() {
     fs::create_dir_all(&elsewhere).expect("made");
     fs::create_dir_all(&state).expect("made");
     symlink(&elsewhere, state.join("runs")).expect("linked");
-    let error = RunDirectory::create(&state, "x").expect_err("refused");
+    let error = RunDirectory::create(&state, "x", None).expect_err("refused");
     assert!(error.to_string().contains("is a symbolic link"), "{error}");
     assert_eq!(fs::read_dir(&elsewhere).expect("readable").count(), 0);
 }
@@ -56,7 +56,7 @@ fn a_planted_link_is_refused() {
 fn a_long_path_gets_a_short_socket_which_is_taken_away() {
     let (folder, _) = state();
     let state = folder.path().join("s".repeat(100));
-    let directory = RunDirectory::create(&state, "x").expect("created");
+    let directory = RunDirectory::create(&state, "x", None).expect("created");
     let socket = directory.socket().to_owned();
     assert!(
         socket.as_os_str().len() <= SOCKET_PATH_BYTES_MAX,
@@ -70,7 +70,7 @@ fn a_long_path_gets_a_short_socket_which_is_taken_away() {
 #[test]
 fn an_opened_run_reads_its_logs() {
     let (_folder, state) = state();
-    let directory = RunDirectory::create(&state, "x").expect("created");
+    let directory = RunDirectory::create(&state, "x", None).expect("created");
     fs::write(directory.log("count.2"), b"a\xff\n").expect("written");
     let opened = RunDirectory::open(&state, directory.id()).expect("opened");
     assert_eq!(opened.read_log("count.2").expect("read"), b"a\xff\n");
@@ -82,7 +82,7 @@ fn an_opened_run_reads_its_logs() {
 fn runs_of_the_same_second_are_in_the_order_of_their_starts() {
     let (_folder, state) = state();
     for name in ["first", "second", "third", "fourth", "fifth"] {
-        let directory = RunDirectory::create(&state, name).expect("created");
+        let directory = RunDirectory::create(&state, name, None).expect("created");
         let mut about = directory.about().expect("readable");
         // As if all had started within one second, each a millisecond after the one before.
         about.started_ms = 1_000_000 + list(&state).expect("readable").len() as u64;

@@ -18,8 +18,8 @@ use crate::tree::{adopt_orphans, sweep_all};
 /// What asks a run to stop.
 pub(super) const STOP_SIGNALS: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
 
-/// What suspends a run, and what lets it go on.
-const PAUSE_SIGNALS: [Signal; 2] = [Signal::SIGTSTP, Signal::SIGCONT];
+/// What suspends a run, what lets it go on, and what tells of another size of the terminal.
+const TERMINAL_SIGNALS: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGCONT, Signal::SIGWINCH];
 
 /// What makes an engine stop at once, suspended or not: the second stop signal does. Two different ones, since equal
 /// signals that wait to be taken are one.
@@ -104,7 +104,7 @@ fn block_signals() -> Result<SigSet, Errno> {
     unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);
-    let forwarded = STOP_SIGNALS.into_iter().chain(PAUSE_SIGNALS);
+    let forwarded = STOP_SIGNALS.into_iter().chain(TERMINAL_SIGNALS);
     signals.extend(forwarded.filter(|&signal| !is_ignored(signal)));
     signals.thread_block()?;
     Ok(signals)

@@ -28,11 +28,16 @@ fn program(name: &str) -> Program {
 
 fn body(name: &str) -> Body {
     Body {
+        protocol: None,
         run: Some(program(name)),
         cwd: None,
         env: BTreeMap::new(),
         clear_env: false,
         user: None,
+        group: None,
+        limits: None,
+        cpus: Vec::new(),
+        tty: false,
         umask: None,
         nice: None,
         after: vec![],
@@ -91,6 +96,8 @@ fn workflow(bodies: Vec<Body>) -> Workflow {
         templates: vec![],
         groups: vec![],
         absent: vec![],
+        unused_params: vec![],
+        clear_secrets: vec![],
         unbuilt: vec![],
     }
 }

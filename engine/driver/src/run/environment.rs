@@ -11,6 +11,7 @@ use forkyard_core::plan::{Launch, Plan};
 use super::Options;
 use crate::directory;
 use crate::pipes::end_of;
+use crate::stdio::mask::Secrets;
 
 /// An item above this many bytes is not in `FORKYARD_ITEM`: the kernel refuses a single string of 128 KiB
 /// (`MAX_ARG_STRLEN`), and what is left is for the name. It is on stdin all the same.
@@ -34,6 +35,8 @@ pub struct Facts {
     pub tokens: Vec<String>,
     /// The limits of open files before the engine has raised its own; `None`: it has not.
     pub open_files: Option<(u64, u64)>,
+    /// What is masked wherever it is shown.
+    pub secrets: Option<Secrets>,
 }
 
 /// An environment in the making.
@@ -137,6 +140,7 @@ impl Facts {
             cpus: options.cpus,
             tokens,
             open_files: limits,
+            secrets: Secrets::of(plan).map_err(io::Error::other)?,
         })
     }
 }

@@ -7,7 +7,19 @@ use forkyard_core::machine::Exit;
 
 use super::lives::Tries;
 use super::wiring::Streams;
+use crate::exit::Usage;
 use crate::spawner::{Child, SpawnError};
+
+/// How much a process has read of a queue by its stdin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Read {
+    /// Items of which it has read something.
+    pub items: u64,
+    /// Bytes of its stdin.
+    pub bytes: u64,
+    /// Items that it has not touched, and that went back.
+    pub returned: u64,
+}
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -46,6 +58,8 @@ pub enum Happening {
         attempt: u32,
         /// How.
         exit: Exit,
+        /// What it has used.
+        usage: Usage,
         /// Who is left of its tree, in words; `None`: nobody.
         left: Option<Arc<str>>,
     },
@@ -60,6 +74,15 @@ pub enum Happening {
     Cut {
         /// Who.
         process: ProcessId,
+    },
+    /// A process reads no more of a queue by its stdin.
+    Read {
+        /// Who.
+        process: ProcessId,
+        /// From which queue.
+        queue: QueueId,
+        /// How much it had read.
+        read: Read,
     },
     /// A process wrote items that are too large for their queue.
     Oversized {

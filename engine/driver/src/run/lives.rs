@@ -13,9 +13,13 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::Happening;
-use crate::exit;
+use crate::deadlock::{self, Conduit};
+use crate::exit::{self, Usage};
+use crate::limits::Groups;
 use crate::spawner::Child;
+use crate::terminal::Screen;
 use crate::tree::Tree;
+use crate::yard::Commons;
 
 /// How often a tree that outlives its first process is looked at: the kernel tells the end of adopted orphans by
 /// SIGCHLD, but not that of everybody.
@@ -45,6 +49,12 @@ pub struct Life {
     pub state: State,
     /// The way of tasks to a persistent worker.
     pub feed: Option<mpsc::Sender<Vec<u8>>>,
+    /// The engine's ends of its streams.
+    pub streams: Vec<Conduit>,
+    /// The control groups that it is limited by.
+    pub groups: Option<Groups>,
+    /// Its terminal.
+    pub screen: Option<Screen>,
 }
 
 /// How far a life has come.
@@ -135,6 +145,19 @@ impl Lives {
     }
 
     /// A life has come to its end.
+    /// The engine's own terminal has another size: so have those of the processes.
+    pub(super) fn resize(&self) {
+        self.present
+            .values()
+            .filter_map(|life| life.screen.as_ref())
+            .for_each(Screen::resize);
+    }
+
+    /// Its control groups, if it has some.
+    pub(super) fn groups(&self, process: ProcessId) -> Option<&Groups> {
+        self.present.get(&process)?.groups.as_ref()
+    }
+
     pub(super) fn end(&mut self, process: ProcessId) {
         self.gone += 1;
         self.remove(process);
@@ -190,6 +213,16 @@ impl Lives {
     }
 }
 
+impl deadlock::Lives for Lives {
+    fn life(&self, process: ProcessId) -> Option<(&Tree, &[Conduit])> {
+        let life = self.present.get(&process)?;
+        match &life.state {
+            State::Starting => None,
+            State::Running(body) => Some((&body.tree, &life.streams)),
+        }
+    }
+}
+
 /// The watch over one life.
 pub struct Watch {
     pub process: ProcessId,
@@ -201,6 +234,7 @@ pub struct Watch {
     pub pumps: Vec<JoinHandle<()>>,
     /// Notified when a child has ended, direct or adopted.
     pub child_ended: Rc<Notify>,
+    pub commons: Commons,
     pub inbox: mpsc::Sender<Happening>,
 }
 
@@ -209,15 +243,17 @@ impl Watch {
     /// in, of that.
     pub(super) async fn over(mut self, child: Child) {
         let Self { process, attempt, .. } = self;
-        let exit = match exit::ended(child.pidfd).await {
-            Ok(exit) => exit,
+        let (exit, usage) = match exit::ended(child.pidfd).await {
+            Ok(ended) => ended,
             Err(error) => {
                 let reason = Arc::from(format!("the exit of pid {} cannot be seen: {error}", child.pid));
                 // Nobody listens when the run is over.
                 let _ = self.inbox.send(Happening::Fault { reason }).await;
-                Exit::Signal(libc::SIGKILL)
+                (Exit::Signal(libc::SIGKILL), Usage::default())
             }
         };
+        // Others may wait for what it had: they get it before anything is looked at that takes longer.
+        self.commons.look();
         let tree = &self.body.tree;
         let is_empty = tree.is_empty();
         let left = (!is_empty).then(|| named(&tree.members().unwrap_or_default()));
@@ -225,6 +261,7 @@ impl Watch {
             process,
             attempt,
             exit,
+            usage,
             left,
         };
         if self.inbox.send(ended).await.is_err() {

@@ -3,7 +3,10 @@
 use forkyard_core::id::{ProcessId, QueueId};
 use forkyard_core::machine::Input;
 
+use super::Read;
 use super::turn::Run;
+use crate::news::News;
+use crate::stdio::output::time_since;
 use crate::yard::{ItemId, Slot};
 
 /// What the driver knows of queues besides the yard.
@@ -69,6 +72,20 @@ impl Run {
             return;
         };
         self.kill(process, attempt);
+    }
+
+    /// Tells how far a process came with a queue, so that nobody has to guess where to go on when it has died.
+    pub(super) fn has_read(&mut self, process: ProcessId, queue: QueueId, read: Read) {
+        let at = time_since(self.start);
+        let Read { items, bytes, returned } = read;
+        self.herald.tell(News::StdinRead {
+            at,
+            process,
+            queue,
+            items,
+            bytes,
+            returned,
+        });
     }
 
     pub(super) fn acknowledge(&mut self, slot: Slot, queue: QueueId, items: &[ItemId]) {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use forkyard_core::id::{ProcessId, TaskId};
 use forkyard_core::machine::{AHEAD_MAX, Input};
-use forkyard_core::plan::{Framing, Launch, Program};
+use forkyard_core::plan::{Framing, Launch, Limits, Program};
 use tokio::sync::{mpsc, watch};
 
 use super::environment::Environment;
@@ -24,7 +24,7 @@ use super::{Happening, is_transient};
 use crate::guardian;
 use crate::news::Stream;
 use crate::preflight;
-use crate::spawner::{Child, Identity, Job, SpawnError};
+use crate::spawner::{Child, Confinement, Identity, Job, Rlimit, SpawnError};
 use crate::stdio::framing::Cutter;
 use crate::stdio::log::Log;
 use crate::stdio::output::{Origin, Output};
@@ -86,6 +86,9 @@ impl Run {
                 tasks: task.into_iter().collect(),
                 state: State::Starting,
                 feed: None,
+                streams: Vec::new(),
+                groups: None,
+                screen: None,
             },
         );
         match self.prepare(process, attempt, task) {
@@ -190,12 +193,26 @@ impl Run {
             fds,
             streams,
             connected,
+            terminal,
             ..
         } = wiring;
         for (pipe, number) in connected {
             environment.descriptor(&pipe, number);
         }
-        let job = self.job(launch, &launch.program, environment, fds)?;
+        let mut job = self.job(launch, &launch.program, environment, fds)?;
+        if let Some((terminal, number)) = terminal {
+            job.terminal = Some(number);
+            if let Some(life) = self.lives.get_mut(process) {
+                life.screen = Some(terminal.screen()?);
+            }
+        }
+        if launch.limits != Limits::default() {
+            let groups = self.limiter.get().groups(&launch.limits)?;
+            job.confinement.groups = groups.doors()?;
+            if let Some(life) = self.lives.get_mut(process) {
+                life.groups = Some(groups);
+            }
+        }
         Ok((job, streams))
     }
 
@@ -224,9 +241,29 @@ impl Run {
             fds,
             umask: launch.umask,
             nice: launch.nice,
-            open_files: self.facts.open_files,
-            identity: launch.user.as_deref().map(identity).transpose()?,
+            confinement: Confinement {
+                rlimits: self.rlimits(launch),
+                cpus: launch.cpus.clone(),
+                groups: Vec::new(),
+            },
+            terminal: None,
+            identity: identity(launch)?,
         })
+    }
+
+    /// The engine may have raised the limit of open files for itself: its processes have the one before.
+    fn rlimits(&self, launch: &Launch) -> Vec<Rlimit> {
+        let before = self.facts.open_files.map(|(soft, hard)| Rlimit {
+            resource: libc::RLIMIT_NOFILE,
+            soft,
+            hard,
+        });
+        let own = if launch.limits == Limits::default() {
+            Vec::new()
+        } else {
+            self.limiter.get().rlimits(&launch.limits)
+        };
+        before.into_iter().chain(own).collect()
     }
 
     /// Starts the watch over a life, and its pumps.
@@ -240,11 +277,18 @@ impl Run {
         let outside = guardian::pid_outside(child.pidfd.as_fd()).ok().flatten();
         self.pids[process.index()] = Some(outside.unwrap_or(child.pid));
         let (tree_gone, over) = watch::channel(false);
+        let (groups, screen) = self
+            .lives
+            .remove(process)
+            .map_or((None, None), |life| (life.groups, life.screen));
         let mut life = Life {
             attempt,
             tasks: task.into_iter().collect(),
             state: State::Running(Rc::clone(&body)),
             feed: None,
+            streams: streams.iter().filter_map(Connected::far).collect(),
+            groups,
+            screen,
         };
         let pumps = streams
             .into_iter()
@@ -256,6 +300,7 @@ impl Run {
             tree_gone,
             pumps: pumps.collect(),
             child_ended: Rc::clone(&self.child_ended),
+            commons: self.yard.clone(),
             inbox: self.inbox.clone(),
         };
         self.lives.insert(process, life);
@@ -348,7 +393,10 @@ impl Run {
             stream,
             start: self.start,
         };
-        Output::new(log, origin, self.herald.outlet(), self.inbox.clone())
+        let secrets = self.facts.secrets.clone();
+        let when_full = self.plan.launches[process.index()].when_full;
+        let outlet = self.herald.outlet().of_process(when_full);
+        Output::new(log, origin, outlet, self.inbox.clone(), secrets)
     }
 
     /// Runs the stop command of a process.
@@ -393,22 +441,8 @@ fn c_path(path: &Path) -> Result<CString, Failure> {
     CString::new(path.as_os_str().as_bytes()).map_err(|_| Failure::from("a path has a NUL byte".to_owned()))
 }
 
-/// A user by name or number, with the groups of the user.
-fn identity(user: &str) -> Result<Identity, Failure> {
-    use nix::unistd::{Uid, User, getgrouplist};
-    let found = match user.parse() {
-        Ok(uid) => User::from_uid(Uid::from_raw(uid)),
-        Err(_) => User::from_name(user),
-    };
-    let found = found
-        .map_err(|errno| format!("the user `{user}` cannot be looked up: {errno}"))?
-        .ok_or_else(|| format!("there is no user `{user}` on this machine"))?;
-    let name = CString::new(found.name).map_err(|_| "a user's name has a NUL byte".to_owned())?;
-    let groups =
-        getgrouplist(&name, found.gid).map_err(|errno| format!("the groups of `{user}` cannot be read: {errno}"))?;
-    Ok(Identity {
-        uid: found.uid.as_raw(),
-        gid: found.gid.as_raw(),
-        groups: groups.into_iter().map(nix::unistd::Gid::as_raw).collect(),
-    })
+/// Who it runs as; `None`: as the engine.
+fn identity(launch: &Launch) -> Result<Option<Identity>, Failure> {
+    let identity = Identity::of(launch.user.as_deref(), launch.group.as_deref());
+    identity.map_err(|unknown| unknown.to_string().into())
 }

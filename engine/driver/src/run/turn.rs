@@ -26,7 +26,10 @@ use super::queues::Queues;
 use super::{Happening, Options, RunError};
 use crate::alarm::Alarm;
 use crate::broker::{Broker, FromClient, Names};
+use crate::deadlock::Vigil;
 use crate::directory::RunDirectory;
+use crate::exit::Usage;
+use crate::limits::{Groups, LimiterCell};
 use crate::news::{self, News};
 use crate::pipes::Pipes;
 use crate::signals::{self, Heard};
@@ -35,6 +38,7 @@ use crate::stdio::output::time_since;
 use crate::table::Table;
 use crate::tasks::Pools;
 use crate::tree;
+use crate::why::Ledger;
 use crate::yard::{Change, Commons, Yard};
 
 /// How many happenings may wait; whoever has more waits too.
@@ -51,7 +55,7 @@ pub struct Run {
     pub(super) plan: Arc<Plan>,
     pub(super) options: Rc<Options>,
     pub(super) start: Instant,
-    machine: Machine,
+    pub(super) machine: Machine,
     pub(super) inputs: VecDeque<Input>,
     pub(super) wake: Option<Time>,
     pub(super) verdict: Option<Verdict>,
@@ -77,6 +81,10 @@ pub struct Run {
 
     pub(super) herald: Herald,
     table: Table,
+    pub(super) ledger: Ledger,
+    pub(super) vigil: Vigil,
+    /// When it is looked for deadlocks next.
+    pub(super) look_at: Option<Instant>,
     /// The pid each process has, or had last.
     pub(super) pids: Vec<Option<i32>>,
     /// What belongs to a record that is still to come: why a process did not start, or whom it left behind.
@@ -85,6 +93,10 @@ pub struct Run {
     pub(super) failures: BTreeMap<PoolId, Arc<str>>,
     /// How those ended whose holds are still to be let go.
     pub(super) exits: BTreeMap<ProcessId, Exit>,
+    /// Keeps `limits`.
+    pub(super) limiter: LimiterCell,
+    /// What those have used whose end has not been told.
+    usages: BTreeMap<ProcessId, Usage>,
 }
 
 /// What the run listens to.
@@ -154,10 +166,15 @@ impl Run {
             alarm,
             herald: Herald::new(Arc::clone(&plan), directory.id().to_owned(), records, news),
             table: Table::new(&plan),
+            ledger: Ledger::default(),
+            vigil: Vigil::default(),
+            look_at: None,
             pids: vec![None; plan.processes.len()],
             words: BTreeMap::new(),
             failures: BTreeMap::new(),
             exits: BTreeMap::new(),
+            usages: BTreeMap::new(),
+            limiter: LimiterCell::default(),
             options,
             plan,
         })
@@ -243,6 +260,7 @@ impl Run {
     async fn listen(&mut self, ears: &mut Ears) -> Result<(), RunError> {
         let wake = self.start + Duration::from_nanos(self.wake.unwrap_or_default().0);
         let is_busy = self.yard.with(|yard| yard.is_busy());
+        let look = self.next_look();
         tokio::select! {
             Some(happening) = ears.inbox.recv() => self.happened(happening),
             Some(from) = ears.clients.recv() => self.serve(from),
@@ -259,6 +277,7 @@ impl Run {
             }
             () = self.yard.stirred() => {}
             () = tokio::time::sleep(BUSY_PAUSE), if is_busy => self.yard.with(Yard::look),
+            () = tokio::time::sleep_until(look.unwrap_or(wake)), if look.is_some() => self.look_for_deadlocks(),
             () = self.alarm.rung() => return Err(RunError::Panicked),
         }
         for _ in 0..TURN_MAX {
@@ -274,11 +293,17 @@ impl Run {
 
     fn serve(&mut self, from: FromClient) {
         let (broker, names, table) = (&mut self.broker, &self.names, &self.table);
-        self.yard.with(|yard| {
-            if let Some(wanted) = broker.handle(yard, names, from) {
-                broker.reply_table(yard, wanted, table.to_json());
+        let asked = self.yard.with(|yard| {
+            let wanted = broker.handle(yard, names, from)?;
+            if wanted.why.is_some() {
+                return Some(wanted);
             }
+            broker.reply_table(yard, wanted, table.to_json());
+            None
         });
+        if let Some(wanted) = asked {
+            self.say_why(wanted);
+        }
     }
 
     fn heard(&mut self, heard: Heard) {
@@ -289,6 +314,7 @@ impl Run {
             }
             Heard::Stop(signal) => self.inputs.push_back(Input::Interrupt { signal }),
             Heard::Suspend => self.suspend(),
+            Heard::Resized => self.lives.resize(),
         }
     }
 
@@ -321,13 +347,19 @@ impl Run {
                 process,
                 attempt,
                 exit,
+                usage,
                 left,
-            } => self.ended(process, attempt, exit, left),
+            } => {
+                self.usages.insert(process, usage);
+                self.ended(process, attempt, exit, left);
+            }
             Happening::Gone { process, attempt } => {
+                self.explain_end(process);
                 self.lives.end(process);
                 self.inputs.push_back(Input::Gone { process, attempt });
             }
             Happening::Cut { process } => self.cut(process),
+            Happening::Read { process, queue, read } => self.has_read(process, queue, read),
             Happening::Oversized {
                 process,
                 queue,
@@ -340,6 +372,14 @@ impl Run {
                 lines,
             } => self.answered(process, attempt, lines),
             Happening::Fault { reason } => self.fault(reason),
+        }
+    }
+
+    /// What the exit itself does not say.
+    fn explain_end(&mut self, process: ProcessId) {
+        if self.lives.groups(process).is_some_and(Groups::ran_out_of_memory) {
+            let reason = "it ran out of the memory that its `limits` allow";
+            self.words.insert(process, Arc::from(reason));
         }
     }
 
@@ -384,17 +424,23 @@ impl Run {
         }
     }
 
+    fn without_secrets(&self, text: Arc<str>) -> Arc<str> {
+        match &self.facts.secrets {
+            None => text,
+            Some(secrets) => Arc::from(&*secrets.mask(&text)),
+        }
+    }
+
     fn tell(&mut self, at: Time, record: Record) {
         let (pid, reason) = match record {
-            Record::Started { process, .. } | Record::Exited { process, .. } | Record::Stopping { process, .. } => {
-                (self.pids[process.index()], None)
-            }
+            Record::Started { process, .. } | Record::Stopping { process, .. } => (self.pids[process.index()], None),
+            Record::Exited { process, .. } => (self.pids[process.index()], self.words.remove(&process)),
             Record::NotStarted { process, .. } | Record::LeftBehind { process } => (None, self.words.remove(&process)),
             Record::TaskFailed { pool, task, .. } => (None, self.task_shown(pool, task)),
             Record::PoolEnded { pool, .. } => (None, self.failures.remove(&pool)),
             Record::RunStopping { why: Stopped::Fault } => (None, self.fault.clone()),
             Record::RunStopping {
-                why: Stopped::Signal(_) | Stopped::Timeout | Stopped::Failure,
+                why: Stopped::Signal(_) | Stopped::Timeout | Stopped::Failure | Stopped::Deadlock,
             }
             | Record::RunStarted
             | Record::Skipped { .. }
@@ -406,17 +452,24 @@ impl Run {
             | Record::QueueBroken { .. }
             | Record::RunEnded { .. } => (None, None),
         };
+        let reason = reason.map(|reason| self.without_secrets(reason));
+        let usage = match record {
+            Record::Exited { process, .. } => self.usages.remove(&process),
+            _ => None,
+        };
         if let Record::Stopping { process, why } = record {
             self.lives.stopping(process, why);
         } else if let Record::RunStopping { .. } = record {
             self.lives.all_stopping();
         }
         self.table.note(at, &record, pid);
+        self.ledger.note(&record, reason.as_ref());
         self.herald.tell(News::Record {
             at,
             record,
             pid,
             reason,
+            usage,
         });
     }
 

@@ -10,13 +10,15 @@ use forkyard_core::plan::{Launch, Plan, Wire, WorkerKind};
 
 use super::files::Opener;
 use super::pools::framed_task;
+use crate::deadlock::{Conduit, End};
 use crate::directory::RunDirectory;
 use crate::news::Stream;
 use crate::pipes::{Pipes, resize};
 use crate::spawner::TARGET_MAX;
-use crate::stdio::log::Log;
+use crate::stdio::log::{Log, Rotating};
 use crate::stdio::memory;
 use crate::tasks::Pools;
+use crate::terminal::Terminal;
 
 /// The engine's ends of a process's streams.
 pub type Streams = Vec<Connected>;
@@ -50,6 +52,21 @@ pub enum Connected {
     Tasks(OwnedFd),
 }
 
+impl Connected {
+    /// Which pipe it is, and what the engine does there.
+    pub(super) fn far(&self) -> Option<Conduit> {
+        let (pipe, end) = match self {
+            Self::Output { pipe, .. } | Self::Result(pipe) | Self::Answers { pipe, .. } => (pipe, End::Sink),
+            Self::ToQueue(pipe, queue) => (pipe, End::Into(*queue)),
+            Self::FromQueue(pipe, queue) => (pipe, End::From(*queue)),
+            Self::Tasks(pipe) => (pipe, End::Tasks),
+        };
+        // Of a pipe that nobody knows the engine says nothing.
+        let pipe = nix::sys::stat::fstat(pipe).ok()?.st_ino;
+        Some(Conduit { pipe, end })
+    }
+}
+
 /// What a wiring is made with.
 pub struct Wirer<'a> {
     pub plan: &'a Plan,
@@ -69,6 +86,8 @@ pub struct Wiring {
     pub streams: Streams,
     /// Where it finds the pipes it `connects` to.
     pub connected: Vec<(String, RawFd)>,
+    /// Its terminal, and the first of its descriptors that is one.
+    pub terminal: Option<(Rc<Terminal>, RawFd)>,
     log: Option<Rc<Log>>,
 }
 
@@ -95,6 +114,9 @@ impl Wirer<'_> {
     }
 
     fn descriptor(&mut self, wiring: &mut Wiring, number: i32, wire: &Wire) -> io::Result<OwnedFd> {
+        if self.plan.launches[self.process.index()].tty && number <= 2 && matches!(wire, Wire::Null | Wire::Log) {
+            return self.terminal(wiring, number);
+        }
         match wire {
             Wire::Null => Ok(self.null.try_clone()?.into()),
             Wire::Inherit => inherited(number),
@@ -133,13 +155,37 @@ impl Wirer<'_> {
         output(wiring, |pipe| Connected::Output { pipe, log, stream })
     }
 
+    /// The process's side of a terminal; the engine's is read into the log.
+    fn terminal(&mut self, wiring: &mut Wiring, number: RawFd) -> io::Result<OwnedFd> {
+        if let Some((terminal, _)) = &wiring.terminal {
+            return terminal.process_side();
+        }
+        let log = Rc::new(self.open_log()?);
+        wiring.log = Some(Rc::clone(&log));
+        let terminal = Rc::new(Terminal::open()?);
+        wiring.streams.push(Connected::Output {
+            pipe: terminal.engine_side()?,
+            log,
+            stream: Stream::Stdout,
+        });
+        let side = terminal.process_side()?;
+        wiring.terminal = Some((terminal, number));
+        Ok(side)
+    }
+
     fn open_log(&mut self) -> io::Result<Log> {
         let name = &self.plan.processes[self.process.index()].name;
-        let also = match &self.plan.launches[self.process.index()].log_file {
-            Some(path) => Some(self.files.write(self.plan, self.process, path)?),
+        let launch = &self.plan.launches[self.process.index()];
+        let also = match &launch.log_file {
+            Some(path) => {
+                let file = self.files.write(self.plan, self.process, path)?;
+                Some(Rotating::new(file, self.files.folder().join(path), launch.rotate)?)
+            }
             None => None,
         };
-        Ok(Log::new(RunDirectory::append(&self.directory.log(name))?, also))
+        let path = self.directory.log(name);
+        let file = RunDirectory::append(&path)?;
+        Ok(Log::new(Rotating::new(file, path, launch.rotate)?, also))
     }
 
     fn queue_reader(&mut self, wiring: &mut Wiring, queue: QueueId) -> io::Result<OwnedFd> {

@@ -27,6 +27,10 @@ pub enum Step {
     Group,
     /// Its nice value.
     Nice,
+    /// Its limits.
+    Limits,
+    /// The CPUs it may run on.
+    Cpus,
     /// Its user and groups.
     Identity,
     /// Its working directory.
@@ -66,6 +70,10 @@ impl SpawnError {
             Step::Descriptors => format!("cannot give the process its descriptors: {reason}"),
             Step::Group => format!("cannot make a process group: {reason}"),
             Step::Nice => format!("cannot set `nice: {}`: {reason}", job.nice.unwrap_or_default()),
+            Step::Limits => {
+                format!("cannot set its `limits`: {reason} (only root may raise one above the engine's own)")
+            }
+            Step::Cpus => format!("cannot keep it on the CPUs of `cpus`: {reason} (this machine may have fewer)"),
             Step::Identity => format!("cannot change the user: {reason} (only root may run processes as others)"),
             Step::WorkingDirectory => {
                 let cwd = job.cwd.as_deref().unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 
 use nix::errno::Errno;
-use nix::unistd::{Gid, Uid, User, geteuid, getgrouplist};
+use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, getgrouplist};
 
 /// A user, by number. Only root may become somebody else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,29 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Who a process runs as whose workflow names a user, a group, or both; `None` when it names neither.
+    ///
+    /// # Errors
+    /// As [`Identity::of_user`]; likewise for a group.
+    pub fn of(user: Option<&str>, group: Option<&str>) -> Result<Option<Self>, UnknownUser> {
+        let identity = match user {
+            Some(user) => Some(Self::of_user(user)?),
+            None => group.map(|_| Self {
+                uid: geteuid().as_raw(),
+                gid: getegid().as_raw(),
+                groups: Vec::new(),
+            }),
+        };
+        let Some(mut identity) = identity else { return Ok(None) };
+        if let Some(group) = group {
+            identity.gid = number_of_group(group)?;
+            if !identity.groups.contains(&identity.gid) {
+                identity.groups.push(identity.gid);
+            }
+        }
+        Ok(Some(identity))
+    }
+
     /// Finds a user by name or number, with all groups. A number that belongs to nobody is taken with the group of
     /// the same number alone. Asks the system's databases, which may be slow: call it before anything runs.
     ///
@@ -24,7 +47,8 @@ impl Identity {
     /// With words for the user, when there is no such user or the databases cannot be read.
     pub fn of_user(user: &str) -> Result<Self, UnknownUser> {
         let unknown = |errno| UnknownUser {
-            user: user.to_owned(),
+            kind: "user",
+            name: user.to_owned(),
             errno,
         };
         let number = user.parse::<libc::uid_t>().ok();
@@ -60,11 +84,28 @@ impl Identity {
     }
 }
 
-/// There is no such user here.
+fn number_of_group(group: &str) -> Result<libc::gid_t, UnknownUser> {
+    let unknown = |errno| UnknownUser {
+        kind: "group",
+        name: group.to_owned(),
+        errno,
+    };
+    if let Ok(number) = group.parse() {
+        return Ok(number);
+    }
+    let found = Group::from_name(group).map_err(unknown)?;
+    found
+        .map(|group| group.gid.as_raw())
+        .ok_or_else(|| unknown(Errno::ENOENT))
+}
+
+/// There is no such user, or group, here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownUser {
+    /// `user` or `group`.
+    pub kind: &'static str,
     /// As written.
-    pub user: String,
+    pub name: String,
     /// ENOENT, or why the databases could not be read.
     pub errno: Errno,
 }
@@ -72,8 +113,8 @@ pub struct UnknownUser {
 impl std::fmt::Display for UnknownUser {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.errno {
-            Errno::ENOENT => write!(f, "this machine has no user `{}`", self.user),
-            errno => write!(f, "user `{}` cannot be looked up: {}", self.user, errno.desc()),
+            Errno::ENOENT => write!(f, "this machine has no {} `{}`", self.kind, self.name),
+            errno => write!(f, "{} `{}` cannot be looked up: {}", self.kind, self.name, errno.desc()),
         }
     }
 }

@@ -14,6 +14,7 @@ use std::ptr;
 
 use nix::errno::Errno;
 
+use super::confinement::{Confinement, CpuSet, confine, enter_groups};
 use super::error::{Failure, Step};
 use super::slots::{LOW, TARGET_MAX, slots};
 use super::{Child, Identity, Job, SpawnError};
@@ -158,7 +159,9 @@ struct Orders<'a> {
     gaps: Vec<(RawFd, RawFd)>,
     umask: Option<libc::mode_t>,
     nice: Option<c_int>,
-    open_files: Option<libc::rlimit>,
+    terminal: Option<RawFd>,
+    confinement: &'a Confinement,
+    cpus: Option<CpuSet>,
     identity: Option<&'a Identity>,
     /// Written by the new process when something fails.
     failure: Cell<Option<Failure>>,
@@ -178,10 +181,9 @@ impl<'a> Orders<'a> {
             wires: slots.iter().copied().zip(targets).collect(),
             umask: job.umask,
             nice: job.nice,
-            open_files: job.open_files.map(|(soft, hard)| libc::rlimit {
-                rlim_cur: soft,
-                rlim_max: hard,
-            }),
+            terminal: job.terminal,
+            confinement: &job.confinement,
+            cpus: (!job.confinement.cpus.is_empty()).then(|| CpuSet::of(&job.confinement.cpus)),
             identity: job.identity.as_ref().filter(|identity| !identity.is_engines_own()),
             failure: Cell::new(None),
         }
@@ -229,10 +231,13 @@ extern "C" fn child(orders: *mut c_void) -> c_int {
 unsafe fn carry_out(orders: &Orders<'_>) -> Step {
     // SAFETY: all are system calls on numbers, or on strings and lists that `orders` keeps alive.
     unsafe {
+        if let Err(step) = enter_groups(orders.confinement) {
+            return step;
+        }
         if wire(orders) != 0 {
             return Step::Descriptors;
         }
-        if libc::setpgid(0, 0) != 0 {
+        if lead(orders.terminal) != 0 {
             return Step::Group;
         }
         reset_signals();
@@ -244,10 +249,8 @@ unsafe fn carry_out(orders: &Orders<'_>) -> Step {
         {
             return Step::Nice;
         }
-        if let Some(open_files) = &orders.open_files
-            && libc::setrlimit(libc::RLIMIT_NOFILE, open_files) != 0
-        {
-            return Step::Descriptors;
+        if let Err(step) = confine(orders.confinement, orders.cpus.as_ref()) {
+            return step;
         }
         if let Some(identity) = orders.identity
             && become_user(identity) != 0
@@ -270,6 +273,21 @@ unsafe fn carry_out(orders: &Orders<'_>) -> Step {
         libc::execve(orders.program, orders.argv.as_ptr(), orders.envp.as_ptr());
     }
     Step::Exec
+}
+
+/// Makes the process the leader of a group, or, with a terminal, of a session, which costs more. Not 0 on failure.
+///
+/// # Safety
+/// As [`carry_out`].
+unsafe fn lead(terminal: Option<RawFd>) -> c_int {
+    // SAFETY: all are system calls on numbers.
+    unsafe {
+        match terminal {
+            None => libc::setpgid(0, 0),
+            Some(terminal) if libc::setsid() >= 0 => libc::ioctl(terminal, libc::TIOCSCTTY, 0),
+            Some(_) => -1,
+        }
+    }
 }
 
 /// Takes a table of descriptors of its own, with the declared ones alone. Not 0 on failure.

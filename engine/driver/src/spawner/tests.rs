@@ -30,7 +30,8 @@ fn job(argv: &[&str], stdout: OwnedFd) -> Job {
         fds: vec![(null(), 0), (stdout, 1), (null(), 2)],
         umask: None,
         nice: None,
-        open_files: None,
+        terminal: None,
+        confinement: Confinement::default(),
         identity: None,
     }
 }
@@ -49,7 +50,7 @@ fn run(script: &str, change: impl FnOnce(&mut Job)) -> Result<(Exit, String), Sp
         let child = Spawner::start().expect("the spawner starts").spawn(job).await?;
         let mut output = String::new();
         reader.read_to_string(&mut output).expect("the output is text");
-        Ok((ended(child.pidfd).await.expect("the child is ours"), output))
+        Ok((ended(child.pidfd).await.expect("the child is ours").0, output))
     })
 }
 
@@ -162,7 +163,7 @@ fn two_hundred_at_once_all_exit() {
         let mut exits = Vec::new();
         for start in starts {
             let child = start.await.expect("true starts");
-            exits.push(ended(child.pidfd).await.expect("the child is ours"));
+            exits.push(ended(child.pidfd).await.expect("the child is ours").0);
         }
         exits
     });

@@ -1,6 +1,7 @@
 //! Where one item ends and the next begins in a stream of bytes.
 
 use forkyard_core::plan::Framing;
+use memchr::memchr;
 
 /// Cuts a stream into items, however it arrives; an item larger than allowed is skipped and counted.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ impl Cutter {
         mut bytes: &'b [u8],
         whole: &mut impl FnMut(&[u8]),
     ) -> (State, &'b [u8]) {
-        while let Some(end) = bytes.iter().position(|&byte| byte == delimiter) {
+        while let Some(end) = memchr(delimiter, bytes) {
             let (piece, rest) = (&bytes[..end], &bytes[end + 1..]);
             bytes = rest;
             if !self.fits(held.len() + piece.len()) {
@@ -129,7 +130,7 @@ impl Cutter {
 }
 
 fn skip_to(delimiter: u8, bytes: &[u8]) -> (State, &[u8]) {
-    match bytes.iter().position(|&byte| byte == delimiter) {
+    match memchr(delimiter, bytes) {
         Some(end) => (
             State::Delimited {
                 delimiter,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use memchr::memchr;
+
 use crate::news::LINE_BYTES_MAX;
 
 /// A line, or a piece of one.
@@ -26,7 +28,7 @@ impl Lines {
             let room = LINE_BYTES_MAX - self.held.len();
             // A newline right behind a full piece still ends it: no empty piece follows.
             let window = &bytes[..bytes.len().min(room + 1)];
-            if let Some(end) = window.iter().position(|&byte| byte == b'\n') {
+            if let Some(end) = memchr(b'\n', window) {
                 self.held.extend_from_slice(&bytes[..end]);
                 lines.push(self.cut(true));
                 bytes = &bytes[end + 1..];

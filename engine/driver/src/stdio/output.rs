@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::lines::{Line, Lines};
 use super::log::Log;
+use super::mask::{Mask, Secrets};
 use super::outlet::Outlet;
 use super::tap::Tap;
 use crate::news::{News, Stream};
@@ -55,27 +56,45 @@ pub struct Output {
     outlet: Outlet,
     inbox: mpsc::Sender<Happening>,
     lines: Lines,
+    mask: Option<Mask>,
     /// When the log cannot be written, the engine is told once, and the rest is still read, so that the process can
     /// come to its end.
     writable: bool,
 }
 
 impl Output {
-    /// Into `log` and, line by line, to `outlet`; a fault goes to `inbox`.
+    /// Into `log` and, line by line, to `outlet`, without the `secrets`; a fault goes to `inbox`.
     #[must_use]
-    pub fn new(log: Rc<Log>, origin: Origin, outlet: Outlet, inbox: mpsc::Sender<Happening>) -> Self {
+    pub fn new(
+        log: Rc<Log>,
+        origin: Origin,
+        outlet: Outlet,
+        inbox: mpsc::Sender<Happening>,
+        secrets: Option<Secrets>,
+    ) -> Self {
         Self {
             log,
             origin,
             outlet,
             inbox,
             lines: Lines::default(),
+            mask: secrets.map(Mask::new),
             writable: true,
         }
     }
 
     /// Takes what was read.
     pub async fn take(&mut self, bytes: &[u8]) {
+        match &mut self.mask {
+            None => self.show(bytes).await,
+            Some(mask) => {
+                let shown = mask.take(bytes);
+                self.show(&shown).await;
+            }
+        }
+    }
+
+    async fn show(&mut self, bytes: &[u8]) {
         if self.writable
             && let Err(error) = self.log.append(bytes)
         {
@@ -93,6 +112,10 @@ impl Output {
 
     /// The stream has ended.
     pub async fn finish(mut self) {
+        if let Some(mask) = &mut self.mask {
+            let held = mask.finish();
+            self.show(&held).await;
+        }
         let last = self.lines.finish();
         self.outlet
             .send(last.into_iter().map(|line| self.origin.news(line)).collect())

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::framing::frame;
 use super::tap::unread_bytes;
-use crate::run::Happening;
+use crate::run::{Happening, Read};
 use crate::yard::{Commons, Handful, ItemId, Reply, Slot};
 
 /// How much is taken at once for the only reader of a queue, and what goes over it: a batch of the largest items would be a
@@ -60,6 +60,8 @@ pub struct Receiver {
     given: VecDeque<Given>,
     /// How many bytes of the stream have been written.
     written: u64,
+    /// What is known to have been read, and what went back.
+    read: Read,
     /// What is written next, kept to be used again.
     buffer: Vec<u8>,
 }
@@ -102,6 +104,7 @@ impl Receiver {
             inbox,
             given: VecDeque::new(),
             written: 0,
+            read: Read::default(),
             buffer: Vec::new(),
         }
     }
@@ -122,13 +125,13 @@ impl Receiver {
             match self.turn(&pipe, &mut over).await {
                 Flow::On => {}
                 Flow::Closed => return self.wait_until_read(pipe.into_inner(), over).await,
-                Flow::Over => return self.settle(pipe.get_ref()),
+                Flow::Over => return self.settle(pipe.get_ref()).await,
                 Flow::Cut => {
                     let cut = Happening::Cut { process: self.process };
                     // Nobody listens when the run is over.
                     let _ = self.inbox.send(cut).await;
                     let _ = over.wait_for(|over| *over).await;
-                    return self.settle(pipe.get_ref());
+                    return self.settle(pipe.get_ref()).await;
                 }
             }
         }
@@ -229,7 +232,7 @@ impl Receiver {
     async fn wait_until_read(mut self, pipe: OwnedFd, mut over: watch::Receiver<bool>) {
         // Opened anew for reading, the pipe can be looked at though its writing end is closed.
         let Ok(reader) = reopened(&pipe) else {
-            return self.settle(&pipe);
+            return self.settle(&pipe).await;
         };
         drop(pipe);
         let reader = OwnedFd::from(reader);
@@ -242,19 +245,25 @@ impl Receiver {
             }
             pause = LOOK_LAST.min(pause * 2);
         }
-        self.settle(&reader);
+        self.settle(&reader).await;
     }
 
     /// The end: an item of which nothing was read, or of which the process could not see the end, goes back.
-    fn settle(&mut self, pipe: &OwnedFd) {
+    async fn settle(mut self, pipe: &OwnedFd) {
         let read_to = self.written.saturating_sub(unread_bytes(pipe));
         let written = self.written;
         let read = self.drain_read(|given| given.start < read_to && given.end <= written);
         let unread: Vec<ItemId> = self.given.drain(..).map(|given| given.item).collect();
         self.tell(&read, &unread);
+        self.read.bytes = read_to;
+        let (process, queue, read) = (self.process, self.queue, self.read);
+        // Nobody listens when the run is over.
+        let _ = self.inbox.send(Happening::Read { process, queue, read }).await;
     }
 
-    fn tell(&self, read: &[ItemId], unread: &[ItemId]) {
+    fn tell(&mut self, read: &[ItemId], unread: &[ItemId]) {
+        self.read.items += read.len() as u64;
+        self.read.returned += unread.len() as u64;
         if self.commons.settle(self.slot(), self.queue.0, read, unread).is_err() {
             tracing::error!("an item of a queue was acknowledged, or given back, that was not taken");
         }

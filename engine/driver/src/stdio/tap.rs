@@ -1,6 +1,6 @@
 //! The engine's end of a pipe that a process writes to.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ impl Tap {
     /// Reads from `pipe`. Within a runtime.
     pub fn new(pipe: OwnedFd, tree_gone: watch::Receiver<bool>) -> io::Result<Self> {
         Ok(Self {
-            pipe: Receiver::from_owned_fd(pipe)?,
+            pipe: receiver(pipe)?,
             tree_gone,
             last: None,
             buffer: Vec::new(),
@@ -103,6 +103,15 @@ impl Tap {
             _ = self.pipe.readable() => {}
             _ = self.tree_gone.wait_for(|gone| *gone) => {}
         }
+    }
+}
+
+/// A terminal is read as a pipe is; it has been set not to wait when it was opened.
+fn receiver(pipe: OwnedFd) -> io::Result<Receiver> {
+    if pipe.is_terminal() {
+        Receiver::from_owned_fd_unchecked(pipe)
+    } else {
+        Receiver::from_owned_fd(pipe)
     }
 }
 

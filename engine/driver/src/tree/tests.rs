@@ -32,7 +32,8 @@ impl Shell {
             fds: vec![(null(), 0), (writer.into(), 1), (null(), 2)],
             umask: None,
             nice: None,
-            open_files: None,
+            terminal: None,
+            confinement: crate::spawner::Confinement::default(),
             identity: None,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build();

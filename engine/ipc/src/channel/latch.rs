@@ -30,6 +30,7 @@ const HOST_YIELDS: u32 = 50;
 #[derive(Debug)]
 pub struct Latched<'a> {
     channel: &'a Channel,
+    me: Slot,
     pub(super) errands: Cell<Errands>,
 }
 
@@ -46,6 +47,7 @@ pub(super) struct Errands {
 }
 
 impl Errands {
+    #[inline]
     pub(super) fn note(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self.any = true;
@@ -54,6 +56,7 @@ impl Errands {
 }
 
 impl Channel {
+    #[inline]
     fn latch_word(&self) -> Word32<'_> {
         self.u32(LATCH)
     }
@@ -70,7 +73,7 @@ impl Channel {
         if self.latch_word().exchange(0, me.word()).is_err() {
             self.latch_slowly(me)?;
         }
-        let latched = Latched::of(self);
+        let latched = Latched::of(self, me);
         if self.is_damaged() {
             return Err(Error::Damaged);
         }
@@ -139,7 +142,7 @@ impl Channel {
             let _ = self.latch_word().exchange(me.word() | CONTENDED, seen);
             return Ok(false);
         }
-        let latched = Latched::of(self);
+        let latched = Latched::of(self, me);
         (self.rules.mend)(self)?;
         self.bury_latched(&latched, owner)?;
         latched.keep();
@@ -149,11 +152,18 @@ impl Channel {
 
 impl<'a> Latched<'a> {
     #[inline]
-    fn of(channel: &'a Channel) -> Self {
+    fn of(channel: &'a Channel, me: Slot) -> Self {
         Self {
             channel,
+            me,
             errands: Cell::default(),
         }
+    }
+
+    /// Who has it: this process.
+    #[inline]
+    pub(crate) fn me(&self) -> Slot {
+        self.me
     }
 
     /// The latch stays with us, under another value.

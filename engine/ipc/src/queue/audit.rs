@@ -81,7 +81,7 @@ impl Table<'_> {
         let mut link = first;
         while let Some(index) = self.follow(link)? {
             walked.push(index);
-            if walked.len() > self.count as usize {
+            if walked.len() > self.count() as usize {
                 return Err(self.channel.damaged());
             }
             link = self.descriptor(index).next();

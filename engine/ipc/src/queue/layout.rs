@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::ItemId;
 use crate::channel::{Channel, Gate, OWN, Slot};
 use crate::error::Error;
-use crate::memory::{RECORD, Record, Word32, Word64};
+use crate::memory::{RECORD, Record, Records, Word32, Word64};
 
 /// The first of the ready items; links are an index and 1, 0 is none.
 pub(super) const HEAD: u64 = OWN;
@@ -154,20 +154,24 @@ impl Status {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Table<'a> {
     pub channel: &'a Channel,
-    at: u64,
-    /// How many descriptors there may be.
-    pub count: u32,
+    descriptors: Records<'a>,
 }
 
 impl<'a> Table<'a> {
     #[inline]
     pub fn of(channel: &'a Channel) -> Self {
         let shape = channel.shape();
+        let count = u32::try_from(shape.body / DESCRIPTOR).unwrap_or(u32::MAX);
         Self {
             channel,
-            at: shape.body_at(),
-            count: u32::try_from(shape.body / DESCRIPTOR).unwrap_or(u32::MAX),
+            descriptors: channel.memory().records(shape.body_at(), count),
         }
+    }
+
+    /// How many descriptors there may be.
+    #[inline]
+    pub fn count(self) -> u32 {
+        self.descriptors.count()
     }
 
     #[inline]
@@ -206,7 +210,7 @@ impl<'a> Table<'a> {
     pub fn descriptor(self, index: u32) -> Descriptor<'a> {
         Descriptor {
             channel: self.channel,
-            words: self.channel.memory().record(self.at + u64::from(index) * DESCRIPTOR),
+            words: self.descriptors.at(index),
         }
     }
 
@@ -215,7 +219,7 @@ impl<'a> Table<'a> {
     pub fn follow(self, link: u32) -> Result<Option<u32>, Error> {
         if link == 0 {
             Ok(None)
-        } else if link <= self.get(FRESH).min(self.count) {
+        } else if link <= self.get(FRESH).min(self.count()) {
             Ok(Some(link - 1))
         } else {
             Err(self.channel.damaged())
@@ -226,7 +230,7 @@ impl<'a> Table<'a> {
     pub fn provide(self, count: u32) -> Result<(), Error> {
         let from = self.get(PROVIDED);
         let bytes = u64::from(count.saturating_sub(from)) * DESCRIPTOR;
-        let at = self.at + u64::from(from) * DESCRIPTOR;
+        let at = self.channel.shape().body_at() + u64::from(from) * DESCRIPTOR;
         self.channel.memory().provide_fixed(at, bytes)?;
         self.u32(PROVIDED).commit(count);
         Ok(())
@@ -244,7 +248,7 @@ impl<'a> Table<'a> {
 
     /// The descriptors that have been used.
     pub fn used(self) -> impl Iterator<Item = (u32, Descriptor<'a>)> {
-        let fresh = self.get(FRESH).min(self.count);
+        let fresh = self.get(FRESH).min(self.count());
         (0..fresh).map(move |index| (index, self.descriptor(index)))
     }
 }
@@ -336,8 +340,13 @@ impl Descriptor<'_> {
     #[inline]
     pub fn place(self, length: u64) -> Result<ptr::NonNull<u8>, Error> {
         if length <= INLINE_BYTES {
-            return Ok(self.words.place(INLINE, 8));
+            Ok(self.words.place(INLINE, 8))
+        } else {
+            self.place_in_block(length)
         }
+    }
+
+    fn place_in_block(self, length: u64) -> Result<ptr::NonNull<u8>, Error> {
         let (offset, class) = self.block()?;
         // It may not be the block whose length was looked at before: others can write here at any time.
         if length > 1 << class {
@@ -363,10 +372,9 @@ impl Descriptor<'_> {
         Ok(())
     }
 
-    /// Appends the item to what the caller has.
+    /// Appends the item, whose length has been asked for, to what the caller has.
     #[inline]
-    pub fn read(self, into: &mut Vec<u8>) -> Result<(), Error> {
-        let length = self.length()?;
+    pub fn read(self, length: u64, into: &mut Vec<u8>) -> Result<(), Error> {
         let place = self.place(length)?;
         let length = usize::try_from(length).map_err(|_| self.channel.damaged())?;
         into.try_reserve(length).map_err(Error::memory)?;

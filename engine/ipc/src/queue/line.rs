@@ -56,7 +56,7 @@ impl Table<'_> {
             && self.descriptor(other).number() < number
         {
             steps += 1;
-            if steps > self.count {
+            if steps > self.count() {
                 return Err(self.channel.damaged());
             }
             before = after;
@@ -131,7 +131,7 @@ impl Table<'_> {
         while let Some(index) = self.follow(link)? {
             let descriptor = self.descriptor(index);
             all.push((index, descriptor.status()?));
-            if all.len() > self.count as usize {
+            if all.len() > self.count() as usize {
                 return Err(self.channel.damaged());
             }
             link = descriptor.next();
@@ -179,11 +179,11 @@ impl Table<'_> {
     #[cold]
     fn bare(self) -> Result<u32, Error> {
         let fresh = self.get(FRESH);
-        if fresh < self.count {
+        if fresh < self.count() {
             let provided = self.get(PROVIDED);
             if fresh >= provided {
                 let more = provided.clamp(PROVIDE_MIN, PROVIDE_MAX);
-                self.provide(provided.saturating_add(more).min(self.count))?;
+                self.provide(provided.saturating_add(more).min(self.count()))?;
             }
             self.u32(FRESH).commit(fresh + 1);
             return Ok(fresh);

@@ -14,7 +14,7 @@ use crate::error::Error;
 pub(super) fn mend(channel: &Channel) -> Result<(), Error> {
     let table = Table::of(channel);
     let fresh = table.get(FRESH);
-    if fresh > table.get(PROVIDED) || fresh > table.count {
+    if fresh > table.get(PROVIDED) || fresh > table.count() {
         return Err(channel.damaged());
     }
     table.finish_intent()?;

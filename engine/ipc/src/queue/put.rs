@@ -58,18 +58,38 @@ impl Queue {
     /// False when the queue is full and the patience at its end.
     #[inline]
     pub fn put_with(&self, item: &[u8], patience: Patience) -> Result<bool, Error> {
-        self.put_as(self.channel.me()?, item, patience)
+        self.check_length(item.len() as u64)?;
+        if self.is_put_at_once(item) {
+            self.put_at_once(item, patience)
+        } else {
+            self.put_in_two(self.channel.me()?, item, patience)
+        }
     }
 
     /// The same for a slot that this process speaks for.
     #[inline]
     pub fn put_as(&self, slot: Slot, item: &[u8], patience: Patience) -> Result<bool, Error> {
         self.check_length(item.len() as u64)?;
-        // A host that finds the channel busy between two steps could not take the first one back.
-        if item.len() <= SMALL_BYTES_MAX || self.channel.manner() == Manner::Host {
-            let put = self.when_there_is_room(patience, |table, latched| table.put(latched, item))?;
-            return Ok(put.is_some());
+        if self.is_put_at_once(item) {
+            self.put_at_once(item, patience)
+        } else {
+            self.put_in_two(slot, item, patience)
         }
+    }
+
+    /// A host that finds the channel busy between two steps could not take the first one back.
+    #[inline]
+    fn is_put_at_once(&self, item: &[u8]) -> bool {
+        item.len() <= SMALL_BYTES_MAX || self.channel.manner() == Manner::Host
+    }
+
+    #[inline]
+    fn put_at_once(&self, item: &[u8], patience: Patience) -> Result<bool, Error> {
+        let put = self.when_there_is_room(patience, |table, latched| table.put(latched, item))?;
+        Ok(put.is_some())
+    }
+
+    fn put_in_two(&self, slot: Slot, item: &[u8], patience: Patience) -> Result<bool, Error> {
         let Some(mut reservation) = self.reserve_as(slot, item.len(), patience)? else {
             return Ok(false);
         };
@@ -284,14 +304,14 @@ impl Table<'_> {
     pub(super) fn has_room(self, capacity: u64) -> bool {
         let held = self.get(READY).wrapping_add(self.get(RESERVED));
         // What is taken may come back, and must find its descriptor.
-        let fits = held.wrapping_add(self.get(TAKEN)) < self.count;
+        let fits = held.wrapping_add(self.get(TAKEN)) < self.count();
         fits && (capacity == 0 || u64::from(held) < capacity)
     }
 
     /// Whether all descriptors may have been in use before so many were freed.
     pub(super) fn has_been_full(self, freed: usize) -> bool {
         let held = u64::from(self.get(READY)) + u64::from(self.get(RESERVED)) + u64::from(self.get(TAKEN));
-        held + freed as u64 >= u64::from(self.count)
+        held + freed as u64 >= u64::from(self.count())
     }
 
     #[inline]

@@ -103,34 +103,37 @@ impl Queue {
     /// Copies a small item to the end of `buffer`; a large one is taken, so that it can be copied once to where it is wanted.
     #[inline]
     pub fn get_or_take(&self, buffer: &mut Vec<u8>, patience: Patience) -> Result<Option<Got<'_>>, Error> {
-        let me = self.channel.me()?;
-        self.when_there_is_one(me, patience, |table, latched, index, deliveries| {
+        self.when_there_is_one(None, patience, |table, latched, index, deliveries| {
             let descriptor = table.descriptor(index);
-            if descriptor.length()? <= SMALL_BYTES_MAX as u64 {
-                table.hand_over(descriptor, index, buffer)?;
+            let length = descriptor.length()?;
+            if length <= SMALL_BYTES_MAX as u64 {
+                table.hand_over(descriptor, index, length, buffer)?;
                 self.open_after_removal(table, latched);
                 return Ok(Got::Copied);
             }
-            self.take_one(table, latched, index, (me, deliveries)).map(Got::Taken)
+            self.take_one(table, latched, index, (latched.me(), deliveries))
+                .map(Got::Taken)
         })
     }
 
     /// Up to `max` items; waits for the first only.
     pub fn get_many(&self, max: usize, patience: Patience) -> Result<Vec<Vec<u8>>, Error> {
-        let me = self.channel.me()?;
         let mut items = Vec::new();
-        let large = self.when_there_is_one(me, patience, |table, latched, first, deliveries| {
+        let large = self.when_there_is_one(None, patience, |table, latched, first, deliveries| {
             let mut next = Some((first, deliveries));
             while let Some((index, deliveries)) = next {
                 let descriptor = table.descriptor(index);
-                if descriptor.length()? > SMALL_BYTES_MAX as u64 {
+                let length = descriptor.length()?;
+                if length > SMALL_BYTES_MAX as u64 {
                     if !items.is_empty() {
                         break;
                     }
-                    return self.take_one(table, latched, index, (me, deliveries)).map(Some);
+                    return self
+                        .take_one(table, latched, index, (latched.me(), deliveries))
+                        .map(Some);
                 }
                 let mut item = Vec::new();
-                table.hand_over(descriptor, index, &mut item)?;
+                table.hand_over(descriptor, index, length, &mut item)?;
                 items.push(item);
                 next = table.next_of_batch(items.len(), max)?;
             }
@@ -144,10 +147,11 @@ impl Queue {
         Ok(items)
     }
 
+    /// For a slot that this process speaks for, or for its own.
     #[inline]
     fn when_there_is_one<T>(
         &self,
-        slot: Slot,
+        slot: Option<Slot>,
         patience: Patience,
         mut get: impl FnMut(Table<'_>, &Latched<'_>, u32, u32) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
@@ -166,7 +170,7 @@ impl Queue {
                     }
                     return Ok(Attempt::Done(got));
                 }
-                if ending == Ending::Closed && !table.may_get_more(slot)? {
+                if ending == Ending::Closed && !table.may_get_more(slot.unwrap_or(latched.me()))? {
                     return Err(Error::Closed);
                 }
                 let on_somebody = table.get(TAKEN) > 0 || table.get(RESERVED) > 0;
@@ -242,9 +246,8 @@ impl Queue {
 
     /// `None` when there is none and the patience is at its end.
     pub fn take_with(&self, patience: Patience) -> Result<Option<Taken<'_>>, Error> {
-        let me = self.channel.me()?;
-        self.when_there_is_one(me, patience, |table, latched, index, deliveries| {
-            self.take_one(table, latched, index, (me, deliveries))
+        self.when_there_is_one(None, patience, |table, latched, index, deliveries| {
+            self.take_one(table, latched, index, (latched.me(), deliveries))
         })
     }
 
@@ -282,8 +285,8 @@ impl Queue {
         patience: Patience,
         mut each: impl FnMut(&Taken<'_>),
     ) -> Result<usize, Error> {
-        let mut taken: Vec<ManuallyDrop<Taken<'_>>> = Vec::new();
-        self.when_there_is_one(slot, patience, |table, latched, first, deliveries| {
+        let mut taken: Vec<ManuallyDrop<Taken<'_>>> = Vec::with_capacity(items_max.min(BATCH_ITEMS));
+        self.when_there_is_one(Some(slot), patience, |table, latched, first, deliveries| {
             let mut next = Some((first, deliveries));
             let mut bytes = 0;
             while let Some((index, deliveries)) = next {
@@ -516,8 +519,8 @@ impl Table<'_> {
 
     /// The first item of the line is gone, and a copy is the caller's.
     #[inline]
-    fn hand_over(self, descriptor: Descriptor<'_>, index: u32, buffer: &mut Vec<u8>) -> Result<(), Error> {
-        descriptor.read(buffer)?;
+    fn hand_over(self, descriptor: Descriptor<'_>, index: u32, length: u64, buffer: &mut Vec<u8>) -> Result<(), Error> {
+        descriptor.read(length, buffer)?;
         descriptor.commit(State::Free, 0);
         self.advance(index);
         self.push(index)
@@ -565,7 +568,7 @@ impl Table<'_> {
 impl<'a> Table<'a> {
     /// The descriptor of an item that the slot has taken.
     fn taken_by(self, slot: Slot, item: ItemId) -> Result<Descriptor<'a>, Error> {
-        if item.index >= self.get(FRESH).min(self.count) {
+        if item.index >= self.get(FRESH).min(self.count()) {
             return Err(Error::NotHeld);
         }
         let descriptor = self.descriptor(item.index);

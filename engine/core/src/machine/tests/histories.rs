@@ -71,7 +71,8 @@ fn meeting(machine: &Machine, input: Input) -> Option<(String, String)> {
         | Input::Delivered { .. }
         | Input::Wake
         | Input::Interrupt { .. }
-        | Input::Fault => return None,
+        | Input::Fault
+        | Input::Deadlocked => return None,
     };
     let first_word = |shown: String| shown.split([' ', '(']).next().unwrap_or_default().to_owned();
     Some((

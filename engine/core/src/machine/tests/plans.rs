@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::world::Random;
 use crate::id::{EventId, LockId, PoolId, ProcessId, QueueId, SemaphoreId};
 use crate::plan::{
-    Condition, Dependency, Dispatch, Event, Framing, Grant, Hold, Launch, Lock, OnFailure, Order, Otherwise, Party,
-    Pipe, Plan, Pool, Process, Program, Queue, Resource, Semaphore, TaskSource, Tasks, Wait, Work, WorkerKind,
+    Condition, Dependency, Dispatch, Event, Framing, Grant, Hold, Inside, Launch, Limits, Lock, OnDeadlock, OnFailure,
+    Order, Otherwise, Party, Pipe, Plan, Pool, Process, Program, Queue, Resource, Semaphore, TaskSource, Tasks, Wait,
+    Work, WorkerKind,
 };
 use crate::source::Span;
 
@@ -51,6 +52,10 @@ fn launch() -> Launch {
         env: BTreeMap::new(),
         clear_env: false,
         user: None,
+        group: None,
+        limits: Limits::default(),
+        cpus: Vec::new(),
+        tty: false,
         umask: None,
         nice: None,
         index: 0,
@@ -59,8 +64,11 @@ fn launch() -> Launch {
         fds: BTreeMap::new(),
         connects: Vec::new(),
         grants: Vec::new(),
+        inside: Inside::default(),
         log_file: None,
         prefix: None,
+        rotate: None,
+        when_full: crate::plan::WhenFull::Drop,
     }
 }
 
@@ -68,6 +76,7 @@ pub fn plan(processes: Vec<Process>) -> Plan {
     Plan {
         name: "test".to_owned(),
         timeout: None,
+        on_deadlock: OnDeadlock::Fail,
         pipefail: false,
         launches: processes.iter().map(|_| launch()).collect(),
         processes,

@@ -5,15 +5,10 @@ use std::ops::Range;
 use indexmap::IndexMap;
 
 use super::{Role, Side, Target};
-use crate::diagnostic::{Code, Diagnostic, Related, Severity};
+use crate::diagnostic::{Diagnostic, Related, Severity, codes};
 use crate::id::{EventId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
 use crate::source::Span;
 use crate::spec::{Declared, Reference, Workflow};
-
-/// A name that nothing in the workflow has.
-pub const UNKNOWN_REFERENCE: Code = Code(201);
-/// A name of something that the place does not take.
-pub const WRONG_KIND: Code = Code(202);
 
 /// All names of a workflow.
 #[derive(Debug)]
@@ -164,7 +159,7 @@ impl<'a> Names<'a> {
 
     fn unknown(&self, reference: &Reference) -> Diagnostic {
         let mut diagnostic = Diagnostic {
-            code: UNKNOWN_REFERENCE,
+            code: codes::UNKNOWN_REFERENCE,
             severity: Severity::Error,
             place: Some(reference.place),
             message: format!("there is no `{}` in this workflow", reference.name),
@@ -210,7 +205,7 @@ impl<'a> Names<'a> {
     fn wrong_kind(&self, role: Role, reference: &Reference, target: &Target) -> Diagnostic {
         let name = &reference.name;
         Diagnostic {
-            code: WRONG_KIND,
+            code: codes::WRONG_KIND,
             severity: Severity::Error,
             place: Some(reference.place),
             message: format!("`{name}` is {}; `{role}` takes {}", self.kind(target), role.takes()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::yard::{Layout, LockKind, QueueLimits, Slot, Yard};
 use forkyard_core::id::{EventId, LockId, QueueId, SemaphoreId};
 use forkyard_core::plan::{
-    Event, Framing, Grant, Launch, Lock, OnFailure, Plan, Process, Program, Queue, Resource, Semaphore,
+    Event, Framing, Grant, Inside, Launch, Limits, Lock, OnFailure, Plan, Process, Program, Queue, Resource, Semaphore,
 };
 use forkyard_core::source::Span;
 use forkyard_ipc::client::Client;
@@ -162,6 +162,7 @@ fn plan() -> Plan {
         name: name("world"),
         timeout: None,
         pipefail: false,
+        on_deadlock: forkyard_core::plan::OnDeadlock::Fail,
         processes: vec![process("write"), process("read.0")],
         launches: vec![
             launch(vec![Grant::Put(queue), Grant::Set(event), Grant::Acquire(lock)]),
@@ -223,6 +224,10 @@ fn launch(grants: Vec<Grant>) -> Launch {
         env: BTreeMap::new(),
         clear_env: false,
         user: None,
+        group: None,
+        limits: Limits::default(),
+        cpus: Vec::new(),
+        tty: false,
         umask: None,
         nice: None,
         index: 0,
@@ -231,7 +236,10 @@ fn launch(grants: Vec<Grant>) -> Launch {
         fds: BTreeMap::new(),
         connects: Vec::new(),
         grants,
+        inside: Inside::default(),
         log_file: None,
         prefix: None,
+        rotate: None,
+        when_full: forkyard_core::plan::WhenFull::Drop,
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use forkyard_core::id::{PoolId, ProcessId, QueueId};
 use forkyard_core::machine::{Record, Verdict};
 use forkyard_core::plan::{
-    Dispatch, Framing, Launch, OnFailure, Order, Party, Plan, Pool, Process, Program, Queue, TaskSource, Tasks, Wire,
-    Work, WorkerKind,
+    Dispatch, Framing, Inside, Launch, Limits, OnFailure, Order, Party, Plan, Pool, Process, Program, Queue,
+    TaskSource, Tasks, Wire, Work, WorkerKind,
 };
 use forkyard_core::source::Span;
 
@@ -39,6 +39,7 @@ impl World {
             name: "test".to_owned(),
             timeout: None,
             pipefail: false,
+            on_deadlock: forkyard_core::plan::OnDeadlock::Fail,
             processes: Vec::new(),
             launches: Vec::new(),
             pools: Vec::new(),
@@ -154,7 +155,7 @@ impl World {
     /// Runs a plan that the engine cannot cope with; returns why not, and what `run.json` says of its exit.
     pub fn fail(self) -> (RunError, Option<i32>) {
         let state = self.folder.path().join("state");
-        let directory = RunDirectory::create(&state, &self.plan.name).expect("a directory");
+        let directory = RunDirectory::create(&state, &self.plan.name, None).expect("a directory");
         let id = directory.id().to_owned();
         let options = Options {
             folder: self.folder.path().to_owned(),
@@ -170,7 +171,7 @@ impl World {
     /// Runs it to its end.
     pub fn run(self) -> Shown {
         let state = self.folder.path().join("state");
-        let directory = RunDirectory::create(&state, &self.plan.name).expect("a directory");
+        let directory = RunDirectory::create(&state, &self.plan.name, None).expect("a directory");
         let id = directory.id().to_owned();
         let options = Options {
             folder: self.folder.path().to_owned(),
@@ -223,7 +224,9 @@ impl Shown {
             News::Record { record, .. } => Some(*record),
             News::Output { .. }
             | News::Damaged { .. }
+            | News::Deadlock { .. }
             | News::OutputDropped { .. }
+            | News::StdinRead { .. }
             | News::QueueCounted { .. }
             | News::PoolCounted { .. } => None,
         };
@@ -281,6 +284,10 @@ fn launch(script: &str, fds: BTreeMap<i32, Wire>) -> Launch {
         env: BTreeMap::new(),
         clear_env: false,
         user: None,
+        group: None,
+        limits: Limits::default(),
+        cpus: Vec::new(),
+        tty: false,
         umask: None,
         nice: None,
         index: 0,
@@ -289,7 +296,10 @@ fn launch(script: &str, fds: BTreeMap<i32, Wire>) -> Launch {
         fds,
         connects: Vec::new(),
         grants: Vec::new(),
+        inside: Inside::default(),
         log_file: None,
         prefix: None,
+        rotate: None,
+        when_full: forkyard_core::plan::WhenFull::Drop,
     }
 }
