@@ -1,6 +1,6 @@
 //! Names: one name space for all kinds, so that a bare name always says what it means.
 
-use std::collections::HashMap;
+use indexmap::IndexMap;
 
 use crate::diagnostic::{Findings, codes};
 use crate::source::{Node, Span, excerpt};
@@ -26,7 +26,7 @@ pub(crate) const STREAM_WORDS: [&str; 4] = ["null", "inherit", "log", "stdout"];
 
 /// Checks all names of a workflow.
 pub(crate) fn check_all(root: &Node, findings: &mut Findings) {
-    let mut known: HashMap<&str, (&str, Span)> = HashMap::new();
+    let mut known: IndexMap<&str, (&str, Span)> = IndexMap::new();
     for (section, kind) in SECTIONS {
         let entries = root.get(section).map_or(&[][..], |section| section.entries());
         known.reserve(entries.len());
