@@ -86,7 +86,9 @@ fn an_event_is_set_downstream_of_its_waiter() {
         "{events: {e: {}}, processes: {a: {run: x, waits: e, protocol: wait e}, b: {run: x, sets: e, after: a}}}",
         true,
     );
-    is_proved("{events: {e: {}}, processes: {a: {run: x, waits: e, protocol: try wait e}, b: {run: x, sets: e, after: a}}}");
+    is_proved(
+        "{events: {e: {}}, processes: {a: {run: x, waits: e, protocol: try wait e}, b: {run: x, sets: e, after: a}}}",
+    );
     is_proved("{events: {e: {}}, processes: {a: {run: x, waits: e}, b: {run: x, sets: e, after: {a: started}}}}");
     is_proved("{events: {e: {}}, processes: {a: {run: x, after: {e: set}}, b: {run: x, sets: e}}}");
 }
@@ -117,8 +119,14 @@ fn a_lock_is_held_while_a_queue_fills() {
     let apart = ", protocol: {repeat: [put q, acquire log, release log]}";
     is_proved(&text([apart, ""]));
     let together = ", protocol: {repeat: [acquire log, put q, release log]}";
-    is_deadlock(&text([together, ", protocol: {repeat: [acquire log, get q, release log]}"]), true);
-    is_proved(&text([together, ", protocol: {repeat: [get q, acquire log, release log]}"]));
+    is_deadlock(
+        &text([together, ", protocol: {repeat: [acquire log, get q, release log]}"]),
+        true,
+    );
+    is_proved(&text([
+        together,
+        ", protocol: {repeat: [get q, acquire log, release log]}",
+    ]));
 }
 
 #[test]
