@@ -5,6 +5,7 @@ mod benchmarks;
 mod check;
 mod checkers;
 mod cli;
+mod deadlock;
 mod diagnostics;
 mod docs;
 mod faults;

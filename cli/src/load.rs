@@ -26,8 +26,8 @@ pub const STDIN: &str = "-";
 /// How standard input is called where its findings are shown.
 const STDIN_NAME: &str = "<stdin>";
 
-/// A workflow file may have so many bytes (64 MiB); the language page has the same limit.
-const FILE_BYTES_MAX: u64 = 64 << 20;
+/// A workflow file may have so many bytes (256 MiB); the language page has the same limit.
+const FILE_BYTES_MAX: u64 = 256 << 20;
 
 /// Which workflow, and with which params.
 #[derive(Clone, Debug, clap::Args)]

@@ -1,6 +1,7 @@
 //! Who waits for whom at one moment, put together from what the machine, the yard and the kernel know.
 
 mod inspect;
+mod look;
 mod needs;
 
 use std::collections::{BTreeMap, BTreeSet};

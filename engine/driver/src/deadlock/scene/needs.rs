@@ -26,7 +26,7 @@ impl Scene<'_> {
         Need { what, wakers }
     }
 
-    pub(super) fn is_left(&self, party: Party) -> bool {
+    pub(crate) fn is_left(&self, party: Party) -> bool {
         self.machine.standing(party) != Standing::Ended
     }
 
