@@ -157,7 +157,7 @@ define_codes! {
     /// An event is set only by those who start after whoever waits for it.
     EVENT_SET_DOWNSTREAM = 242, Error, "an event is set only after its waiter";
     /// An event is set only after a process that waits for it itself has ended.
-    EVENT_SET_TOO_LATE = 243, Error, "an event is set only after the end of its waiter";
+    EVENT_SET_TOO_LATE = 243, Warning, "an event is set only after the end of its waiter";
     /// More permits asked for than there are.
     TOO_MANY_PERMITS = 250, Error, "more permits than there are";
     /// A lock acquired by its owner.

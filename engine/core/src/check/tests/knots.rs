@@ -74,7 +74,7 @@ fn a_process_that_waits_itself_is_warned_of_a_setter_after_its_end() {
     };
     finds(
         &text("finished"),
-        "error FY243 1:50 `a` waits for the event `e`, which is set only after `a` has ended\n",
+        "warning FY243 1:50 `a` waits for the event `e`, which is set only after `a` has ended\n",
     );
     finds(&text("started"), "");
     finds(
@@ -181,5 +181,13 @@ fn peers_of_a_pipe_are_not_kept_apart_by_others() {
     finds(
         "{pipes: {p: {}}, processes: {a: {run: x, stdout: p}, b: {run: x, after: a}, c: {run: x, stdin: p, after: b}}}",
         "warning FY214 1:106 `c` starts after `a` has ended, but the pipe `p` is between them\n",
+    );
+}
+
+#[test]
+fn a_protocol_says_better_what_is_waited_for() {
+    finds(
+        "{events: {e: {}}, processes: {a: {run: x, waits: e, protocol: [try wait e]}, b: {run: x, after: a, sets: e}}}",
+        "",
     );
 }
