@@ -22,6 +22,10 @@ interleavings SCHEDULES="5000" SEED="1":
 wheel:
     python3 -m pip wheel --no-deps --wheel-dir target/wheels engine/ipc/python
 
+# Writes docs/forkyard.schema.json, the JSON Schema of the language, anew from the types that read it.
+schema:
+    FORKYARD_WRITE_SCHEMA=1 cargo test --package forkyard-core --lib schema::the_published_schema
+
 # Formats everything.
 format:
     cargo fmt --all

@@ -42,6 +42,7 @@ pub fn run(python: &PathBuf, script: &str, arguments: &[PathBuf]) -> String {
     let output = Command::new(python)
         .arg(repository("tests/checkers").join(script))
         .args(arguments)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .output()
         .expect("python can be started");
     let errors = String::from_utf8_lossy(&output.stderr);

@@ -24,7 +24,9 @@ processes:
     let logs = run.world().run_directory().join("logs");
     let count = |name: &str| {
         let entries = fs::read_dir(&logs).expect("a folder").flatten();
-        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(name)).count()
+        entries
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(name))
+            .count()
     };
     assert!(count("counts.log") >= 3, "{}", count("counts.log"));
     assert_eq!(count("few.log"), 2);

@@ -27,4 +27,5 @@ mod stop;
 mod tidy;
 mod tty;
 mod verbs;
+mod why;
 mod yard;

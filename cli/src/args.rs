@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    acquire, check, clear, doctor, explain, get, graph, lock, logs, ps, put, release, run, runs, set, wait, why,
+    acquire, check, clear, doctor, explain, get, graph, init, lock, logs, ps, put, release, run, runs, schema, set,
+    wait, why,
 };
 use crate::screen::When;
 
@@ -36,6 +37,7 @@ pub struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
+  forkyard init first.yaml                write a first workflow
   forkyard check workflow.yaml            is it sound?
   forkyard explain FY210                  what does this finding mean?
   forkyard graph workflow.yaml            what does it look like?
@@ -60,6 +62,10 @@ pub enum Command {
     Explain(explain::Args),
     /// Show a workflow as a graph
     Graph(graph::Args),
+    /// Write a first workflow
+    Init(init::Args),
+    /// Print the JSON Schema of the language, for editors
+    Schema(schema::Args),
     /// Show what the processes of a run have written
     Logs(logs::Args),
     /// List the runs of this user, the newest last
@@ -96,6 +102,8 @@ impl Command {
             Self::Check(_) => "check",
             Self::Explain(_) => "explain",
             Self::Graph(_) => "graph",
+            Self::Init(_) => "init",
+            Self::Schema(_) => "schema",
             Self::Logs(_) => "logs",
             Self::Runs(_) => "runs",
             Self::Doctor(_) => "doctor",

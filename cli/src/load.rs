@@ -18,9 +18,9 @@ use crate::report::{Colors, plural};
 use crate::screen::{self, When};
 
 /// The workflow to take when none is named.
-const FILE_DEFAULT: &str = "forkyard.yaml";
+pub const FILE_DEFAULT: &str = "forkyard.yaml";
 
-/// What is named for standard input.
+/// What is named for standard input, or output.
 pub const STDIN: &str = "-";
 
 /// How standard input is called where its findings are shown.

@@ -13,6 +13,7 @@ mod files;
 mod knots;
 mod order;
 mod pools;
+mod protocol;
 mod references;
 mod resources;
 mod steps;
@@ -70,6 +71,7 @@ const RULES_OF_ANY: &[Rule] = &[
 /// Rules about what is missing, and about what many touches together do. The whole workflow must be known: behind a
 /// reference that leads nowhere, all would seem to be missing.
 const RULES_OF_WHOLE: &[Rule] = &[
+    protocol::fits_its_process,
     channels::pipes_have_two_ends,
     channels::queues_have_both_sides,
     events::are_set_and_waited_for,

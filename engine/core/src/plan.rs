@@ -365,8 +365,10 @@ pub enum Op {
     Wait(EventId),
     /// `set`
     Set(EventId),
+    /// `try`: the same, but it goes on where it would have to wait.
+    Try(Box<Self>),
     /// `repeat`: any number of times; with a `get`, until the queue of the first one has ended.
-    Repeat(Vec<Op>),
+    Repeat(Vec<Self>),
 }
 
 /// One way for data.

@@ -30,6 +30,7 @@ mod params;
 mod partial;
 mod pool;
 mod process;
+mod protocol;
 mod resolve;
 mod resource;
 mod stream;
@@ -40,6 +41,7 @@ pub mod workflow;
 mod yaml;
 
 pub use partial::{Doubt, Partial};
+pub use protocol::{Protocol, ProtocolStep, ProtocolVerb};
 pub use values::{duration, duration_text};
 pub use workflow::*;
 

@@ -145,8 +145,9 @@ impl Teller<'_> {
             other => format!("{other} {name}"),
         };
         let ahead = match wait.ahead {
-            Some(ahead @ 1..) => format!XX,
             Some(0) | None => String::new(),
+            Some(1) => ", and one stands in line before it".to_owned(),
+            Some(ahead) => format!(", and {ahead} stand in line before it"),
         };
         let timeout = wait.timeout.map_or_else(String::new, |time| {
             format!(" (until {} after the start of the run)", duration::human(time))

@@ -194,6 +194,14 @@ define_codes! {
     EVENT_RING = 284, Error, "events and starts that wait for each other";
     /// Any other ring.
     OTHER_DEADLOCK = 285, Error, "processes that wait for each other";
+    /// A step of a `protocol` that is none.
+    PROTOCOL_STEP = 286, Error, "a step of a protocol that is none";
+    /// A step of a `protocol` with something that the process does not touch.
+    PROTOCOL_UNDECLARED = 287, Error, "a step of a protocol with what is not declared";
+    /// A step of a `protocol` that lets go of what is not held, or keeps it over a round.
+    PROTOCOL_NOT_HELD = 288, Error, "a protocol that releases what it does not hold";
+    /// Something declared that the `protocol` does not do.
+    PROTOCOL_INCOMPLETE = 289, Warning, "a declaration that the protocol leaves out";
 
     // The machine it is to run on: 300 to 399.
 

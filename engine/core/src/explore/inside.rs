@@ -38,6 +38,8 @@ pub(super) enum Step {
     Do(Act),
     /// Get an item; when the queue has ended, go on at `end`.
     Get { way: usize, end: usize },
+    /// Do it if that can be done at once, and go on.
+    Try(Act),
     /// Go on with the next step, or leave for this one.
     Maybe(usize),
     /// Go on at this step.
@@ -105,11 +107,20 @@ impl Program {
 }
 
 impl Step {
+    /// What it does, if anything.
     pub fn act(self) -> Option<Act> {
         match self {
-            Self::Do(act) => Some(act),
+            Self::Do(act) | Self::Try(act) => Some(act),
             Self::Get { way, .. } => Some(Act::Get(way)),
             Self::Maybe(_) | Self::Jump(_) | Self::End => None,
+        }
+    }
+
+    /// What it may have to wait for, as an act.
+    pub fn waits(self) -> Option<Act> {
+        match self {
+            Self::Try(_) => None,
+            Self::Do(_) | Self::Get { .. } | Self::Maybe(_) | Self::Jump(_) | Self::End => self.act(),
         }
     }
 }
@@ -163,8 +174,20 @@ impl Compiler<'_> {
                 Op::Set(event) => self.push(Step::Do(Act::Set(event.index()))),
                 Op::Get(channel) => self.get(*channel, open.as_deref_mut()),
                 Op::Repeat(ops) => self.repeat(ops),
+                Op::Try(op) => self.attempt(op),
             }
         }
+    }
+
+    fn attempt(&mut self, op: &Op) {
+        let act = match op {
+            Op::Put(channel) => Act::Put(way(self.plan, *channel)),
+            Op::Get(channel) => Act::Get(way(self.plan, *channel)),
+            Op::Wait(event) => Act::Wait(event.index()),
+            // The language has no such step.
+            Op::Acquire(_) | Op::Release(_) | Op::Set(_) | Op::Repeat(_) | Op::Try(_) => return,
+        };
+        self.push(Step::Try(act));
     }
 
     fn acquire(&mut self, hold: Hold) {
@@ -218,7 +241,7 @@ impl Compiler<'_> {
         let end = self.steps.len();
         match &mut self.steps[begin] {
             Step::Maybe(target) if !has_get => *target = end,
-            Step::Maybe(_) | Step::Do(_) | Step::Get { .. } | Step::Jump(_) | Step::End => {}
+            Step::Maybe(_) | Step::Do(_) | Step::Try(_) | Step::Get { .. } | Step::Jump(_) | Step::End => {}
         }
         for place in open {
             if let Step::Get { end: target, .. } = &mut self.steps[place] {

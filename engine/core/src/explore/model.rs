@@ -88,6 +88,18 @@ impl Model {
         }
     }
 
+    /// All who touch what this act touches.
+    pub fn touching(&self, act: Act) -> Vec<Actor> {
+        match act {
+            Act::Acquire { resource, .. } | Act::Release { resource, .. } => self.users[resource].clone(),
+            Act::Put(way) | Act::Get(way) => {
+                let way = &self.ways[way];
+                way.senders.iter().chain(&way.receivers).copied().collect()
+            }
+            Act::Wait(event) | Act::Set(event) => self.setters[event].clone(),
+        }
+    }
+
     pub fn new(plan: Arc<Plan>, programs: Vec<Program>) -> Self {
         let mut model = Self {
             ways: ways(&plan),
@@ -335,8 +347,9 @@ pub(super) fn touches(plan: &Plan, actor: Actor) -> Vec<Act> {
             Wire::FromQueue(queue) => acts.push(Act::Get(queue_way(*queue))),
             Wire::PipeWriter(pipe) => acts.push(Act::Put(pipe_way(plan, *pipe, Side::Left))),
             Wire::PipeReader(pipe) => acts.push(Act::Get(pipe_way(plan, *pipe, Side::Left))),
-            Wire::Duplex(pipe, side) => acts.extend(duplex(plan, *pipe, *side)),
-            Wire::Null
+            // What two programs say to each other over a duplex pipe is their own affair, unless a protocol tells.
+            Wire::Duplex(..)
+            | Wire::Null
             | Wire::Inherit
             | Wire::Log
             | Wire::Stdout
@@ -347,9 +360,6 @@ pub(super) fn touches(plan: &Plan, actor: Actor) -> Vec<Act> {
             | Wire::Tasks
             | Wire::Results => {}
         }
-    }
-    for (pipe, side) in &launch.connects {
-        acts.extend(duplex(plan, *pipe, *side));
     }
     for grant in &launch.grants {
         match grant {
@@ -363,15 +373,4 @@ pub(super) fn touches(plan: &Plan, actor: Actor) -> Vec<Act> {
     acts.sort_unstable();
     acts.dedup();
     acts
-}
-
-fn duplex(plan: &Plan, pipe: crate::id::PipeId, side: Side) -> [Act; 2] {
-    let other = match side {
-        Side::Left => Side::Right,
-        Side::Right => Side::Left,
-    };
-    [
-        Act::Put(pipe_way(plan, pipe, side)),
-        Act::Get(pipe_way(plan, pipe, other)),
-    ]
 }

@@ -122,7 +122,7 @@ impl World {
         match step {
             Step::Do(act) if !self.can(model, act) => return,
             Step::Get { way, .. } if !self.gives(way) => return,
-            Step::Do(_) | Step::Get { .. } => add(What::Do(at)),
+            Step::Do(_) | Step::Get { .. } | Step::Try(_) => add(What::Do(at)),
             Step::Maybe(_) => {
                 add(What::Do(at));
                 add(What::Leave);
@@ -152,7 +152,7 @@ impl World {
     }
 
     /// Whether an act need not wait.
-    fn can(&self, model: &Model, act: Act) -> bool {
+    pub fn can(&self, model: &Model, act: Act) -> bool {
         match act {
             Act::Acquire { resource, permits } => self.free[resource] >= permits,
             Act::Put(way) => self.has_room(model, way),
@@ -287,6 +287,12 @@ impl World {
                 if let Some(act) = act {
                     self.rivals_of_act(model, actor, act, rivals);
                 }
+                if let Program::Exact { steps, .. } = &model.programs[actor]
+                    && let Step::Try(act) = steps[number]
+                {
+                    // Whether it can be done at once is up to all who touch the same.
+                    rivals.extend(model.touching(act));
+                }
             }
             What::End | What::Fail => {
                 for way in model.ways.iter().filter(|way| way.is_awaited) {
@@ -372,7 +378,7 @@ pub(super) fn numbered(acquires: &[Act], acts: &[Act], life: Life, number: usize
 pub(super) fn act_at(program: &Program, life: Life) -> Option<Act> {
     match program {
         Program::Free { acquires, acts } => numbered(acquires, acts, life, life.turned.checked_sub(1)?),
-        Program::Exact { steps, .. } => steps[life.at].act(),
+        Program::Exact { steps, .. } => steps[life.at].waits(),
     }
 }
 

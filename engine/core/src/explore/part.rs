@@ -475,6 +475,7 @@ impl<'a> Selection<'a> {
                 None if end == at + 1 => Step::Jump(end),
                 None => Step::Maybe(end),
             },
+            Step::Try(act) => self.act(act).map_or(Step::Jump(at + 1), Step::Try),
             Step::Maybe(end) => Step::Maybe(end),
             Step::Jump(to) => Step::Jump(to),
             Step::End => Step::End,

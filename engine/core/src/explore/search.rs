@@ -45,8 +45,8 @@ pub(super) const STATES_MAX: usize = 2_000_000;
 /// As many situations are kept at once by a search in breadth.
 const FRONTIER_MAX: usize = 50_000;
 
-/// The budget is asked for after so many states.
-const STATES_A_LOOK: usize = 64;
+/// The budget is asked for after so many steps.
+const STEPS_A_LOOK: usize = 32;
 
 /// Prints are well mixed already.
 #[derive(Clone, Copy, Default)]
@@ -77,6 +77,7 @@ pub(super) struct Search<'a> {
     /// May it go on?
     budget: &'a mut dyn FnMut() -> bool,
     seen: Prints,
+    steps: usize,
 }
 
 /// A situation with what is to be tried in it.
@@ -100,6 +101,7 @@ impl<'a> Search<'a> {
             method,
             budget,
             seen: Prints::default(),
+            steps: 0,
         }
     }
 
@@ -147,13 +149,13 @@ impl<'a> Search<'a> {
         stack: &mut Vec<Frame>,
         found: &mut dyn FnMut(&World, &[Move]) -> bool,
     ) -> Option<Outcome> {
+        if self.is_spent() {
+            return Some(Outcome::Spent);
+        }
         let (print, stands_for) = self.print(&world);
         if !self.seen.insert(print) {
             path.pop();
             return None;
-        }
-        if self.is_spent() {
-            return Some(Outcome::Spent);
         }
         match self.look(&world, &stands_for) {
             Sight::Deadlock => {
@@ -207,8 +209,8 @@ impl<'a> Search<'a> {
     }
 
     fn is_spent(&mut self) -> bool {
-        let states = self.seen.len();
-        states > STATES_MAX || states.is_multiple_of(STATES_A_LOOK) && !(self.budget)()
+        self.steps += 1;
+        self.seen.len() > STATES_MAX || self.steps.is_multiple_of(STEPS_A_LOOK) && !(self.budget)()
     }
 
     fn look(&self, world: &World, stands_for: &[Actor]) -> Sight {

@@ -462,7 +462,7 @@ fn exact_needs(
     held_over: &mut Vec<(usize, std::ops::Range<usize>)>,
 ) {
     for (step, held) in steps.iter().zip(held) {
-        let Some(need) = step.act().and_then(|act| layout.act(act)) else {
+        let Some(need) = step.waits().and_then(|act| layout.act(act)) else {
             continue;
         };
         for (resource, _) in held {

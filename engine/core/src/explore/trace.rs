@@ -241,7 +241,8 @@ fn is_certain(model: &Model, world: &World, ring: &[(Actor, Need)], actor: Actor
     let by_itself = match need {
         Need::Permits { .. } | Need::After(_) | Need::Slot(_) | Need::Task(_) => true,
         Need::Room(_) | Need::Item(_) => !is_free,
-        Need::Event(_) => !is_free || world.lives[actor].at == 0 && model.plan.processes[actor].holds.is_empty(),
+        // It may wait with a time-out of its own.
+        Need::Event(_) => !is_free,
         Need::Work(pool) => model.plan.pools[pool.index()].work.is_none(),
     };
     // Another of them hopes for what this one could have done before.

@@ -245,6 +245,12 @@ impl World {
                         }
                         self.go_to(model, actor, if has_ended { end } else { at + 1 });
                     }
+                    Step::Try(act) => {
+                        if self.can(model, act) {
+                            self.perform(model, act);
+                        }
+                        self.go_to(model, actor, at + 1);
+                    }
                     Step::Maybe(_) => self.go_to(model, actor, at + 1),
                     Step::Jump(_) | Step::End => {}
                 }
@@ -272,7 +278,7 @@ impl World {
                     self.free[resource] += permits;
                     to = at + 1;
                 }
-                Step::Do(_) | Step::Get { .. } | Step::Maybe(_) | Step::End => break,
+                Step::Do(_) | Step::Try(_) | Step::Get { .. } | Step::Maybe(_) | Step::End => break,
             }
         }
         self.lives[actor].at = at;

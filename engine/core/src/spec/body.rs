@@ -73,6 +73,8 @@ pub(crate) fn body(
         acquires: edge::holds(fields.acquires.as_ref()),
         sets: edge::references(fields.sets.as_ref()),
         waits: edge::references(fields.waits.as_ref()),
+        // It is read from its node.
+        protocol: None,
         daemon: fields.daemon.unwrap_or(false),
         ready: fields.ready.is_some(),
         timeout: fields.timeout.as_ref().map(|timeout| (timeout.value.0, timeout.place)),

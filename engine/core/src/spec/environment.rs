@@ -18,7 +18,9 @@ pub(crate) type EnvFields = Keyed<TextOr<ValueFields>>;
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ValueFields {
+    /// Its value.
     value: Option<Text>,
+    /// Whether it is shown as `***` wherever a process prints it.
     #[serde(default)]
     secret: bool,
 }
@@ -30,7 +32,9 @@ pub(crate) type EnvFiles = Many<Spanned<TextOr<FileFields>>>;
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct FileFields {
+    /// Where the file is.
     path: Option<Text>,
+    /// Whether all its values are shown as `***` wherever a process prints one.
     #[serde(default)]
     secret: bool,
 }

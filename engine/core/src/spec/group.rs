@@ -12,12 +12,17 @@ use super::{Group, edge};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct GroupFields {
+    /// What it is for, for people.
     description: Option<String>,
+    /// The processes that belong to it.
     members: Option<Many<Spanned<Text>>>,
+    /// Who is restarted with a member that failed.
     #[serde(rename = "strategy")]
     _strategy: Option<Strategy>,
+    /// How often at most.
     #[serde(rename = "max_restarts")]
     _max_restarts: Option<Whole<0, 1_000_000>>,
+    /// In how long a time.
     #[serde(rename = "within")]
     _within: Option<Period>,
 }
@@ -27,8 +32,11 @@ pub(crate) struct GroupFields {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum Strategy {
+    /// Nobody else.
     OneForOne,
+    /// All members.
     OneForAll,
+    /// The members after it.
     RestForOne,
 }
 

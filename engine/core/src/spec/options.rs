@@ -11,10 +11,15 @@ use super::{Isolation, OnDeadlock, OnFailure, Options};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct OptionFields {
+    /// How long the whole run may take.
     timeout: Option<Spanned<Period>>,
+    /// What the failure of a process does, where the process does not say so itself.
     on_failure: OnFailure,
+    /// What is done when processes wait for each other for ever.
     on_deadlock: OnDeadlock,
+    /// What sees to it that nothing of the run outlives it.
     isolation: Isolation,
+    /// Whether a sender fails that dies when its receivers have ended.
     pipefail: bool,
 }
 

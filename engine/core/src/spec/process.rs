@@ -7,6 +7,7 @@ use super::decode::decode;
 use super::expand::Layers;
 use super::expression::Scope;
 use super::fields::{Fields, POOL_KEYS};
+use super::protocol::protocol;
 use super::resolve::Resolver;
 use super::{Body, Process, edge, template};
 use crate::diagnostic::{codes, nearest};
@@ -80,7 +81,8 @@ impl Resolver<'_> {
         let fields: Fields = decode(&merged, self.findings)?;
         check_restart(&fields, self.findings);
         self.note_unbuilt(entry, "process", &merged, &fields);
-        let body = body(&fields, &self.env, &mut self.environments, self.findings);
+        let mut body = body(&fields, &self.env, &mut self.environments, self.findings);
+        body.protocol = protocol(merged.get("protocol"), self.findings);
         Some(Instance { body, fields })
     }
 

@@ -12,7 +12,9 @@ use crate::diagnostic::{Findings, codes};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct LockFields {
+    /// What it is for, for people.
     description: Option<String>,
+    /// Whether its holder may acquire it again.
     reentrant: bool,
 }
 
@@ -29,7 +31,9 @@ pub(crate) fn lock(named: Named, fields: LockFields) -> Lock {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct SemaphoreFields {
+    /// What it is for, for people.
     description: Option<String>,
+    /// How many may hold it at once.
     permits: Option<Whole<1, 1_000_000>>,
 }
 
@@ -56,7 +60,9 @@ pub(crate) fn semaphore(named: Named, fields: SemaphoreFields) -> Semaphore {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct EventFields {
+    /// What it is for, for people.
     description: Option<String>,
+    /// Whether it is set from the start.
     set: bool,
 }
 

@@ -9,6 +9,7 @@ mod expanded;
 mod files;
 mod hostile;
 mod refused;
+mod schema;
 
 /// Files that exist only here.
 struct Memory<'a>(&'a [(&'a str, &'a [u8])]);

@@ -206,6 +206,8 @@ pub struct Body {
     pub sets: Vec<Reference>,
     /// `waits`.
     pub waits: Vec<Reference>,
+    /// `protocol`.
+    pub protocol: Option<super::Protocol>,
     /// `daemon`.
     pub daemon: bool,
     /// Whether it has `ready`: its readiness can be waited for, though how to see it is not built yet.
@@ -398,6 +400,7 @@ pub struct Rotate {
 
 /// `when_full` of `log`: what happens to lines on their way to a screen that takes none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum WhenFull {
     /// After a second they are left out there, and counted; the log has them.

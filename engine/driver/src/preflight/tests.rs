@@ -81,6 +81,8 @@ fn workflow(bodies: Vec<Body>) -> Workflow {
         pool: None,
     };
     Workflow {
+        clear_secrets: Vec::new(),
+        unused_params: Vec::new(),
         name: "test".into(),
         description: None,
         options: Options::default(),

@@ -46,6 +46,12 @@ fn a_slot_is_held_while_its_child_needs_one() {
     is_deadlock(
         "{pools: {slots: {size: 1}}, events: {done: {}}, processes: {
             parent: {run: x, pool: slots, waits: done}, child: {run: x, pool: slots, sets: done, after: {parent: started}}}}",
+        false,
+    );
+    is_deadlock(
+        "{pools: {slots: {size: 1}}, events: {done: {}}, processes: {
+            parent: {run: x, pool: slots, waits: done, protocol: [wait done]},
+            child: {run: x, pool: slots, sets: done, after: {parent: started}}}}",
         true,
     );
     is_proved(
@@ -74,7 +80,14 @@ fn a_consumer_starts_after_its_bounded_producer() {
 fn an_event_is_set_downstream_of_its_waiter() {
     is_deadlock(
         "{events: {e: {}}, processes: {a: {run: x, waits: e}, b: {run: x, sets: e, after: a}}}",
+        false,
+    );
+    is_deadlock(
+        "{events: {e: {}}, processes: {a: {run: x, waits: e, protocol: wait e}, b: {run: x, sets: e, after: a}}}",
         true,
+    );
+    is_proved(
+        "{events: {e: {}}, processes: {a: {run: x, waits: e, protocol: try wait e}, b: {run: x, sets: e, after: a}}}",
     );
     is_proved("{events: {e: {}}, processes: {a: {run: x, waits: e}, b: {run: x, sets: e, after: {a: started}}}}");
     is_proved("{events: {e: {}}, processes: {a: {run: x, after: {e: set}}, b: {run: x, sets: e}}}");
@@ -90,6 +103,30 @@ fn permits_are_held_while_more_are_wanted() {
     };
     is_deadlock(&text(2), true);
     is_proved(&text(3));
+}
+
+/// A worker that holds the lock while it writes keeps its reader from it.
+#[test]
+fn a_lock_is_held_while_a_queue_fills() {
+    let text = |protocols: [&str; 2]| {
+        let [a, c] = protocols;
+        format!(
+            "{{locks: {{log: {{}}}}, queues: {{q: {{}}}}, processes: {{a: {{run: x, replicas: 3, stdout: q, acquires: log{a}}},
+                c: {{run: x, stdin: q, acquires: log{c}}}}}}}"
+        )
+    };
+    is_deadlock(&text(["", ""]), false);
+    let apart = ", protocol: {repeat: [put q, acquire log, release log]}";
+    is_proved(&text([apart, ""]));
+    let together = ", protocol: {repeat: [acquire log, put q, release log]}";
+    is_deadlock(
+        &text([together, ", protocol: {repeat: [acquire log, get q, release log]}"]),
+        true,
+    );
+    is_proved(&text([
+        together,
+        ", protocol: {repeat: [get q, acquire log, release log]}",
+    ]));
 }
 
 #[test]
@@ -147,7 +184,6 @@ fn what_people_write_is_proved() {
         "{queues: {q: {capacity: 2}, r: {capacity: 2}}, pools: {p: {size: 8, run: x, stdin: q, stdout: r}},
             processes: {a: {run: x, stdout: q}, c: {run: x, stdin: r}}}",
         "{queues: {r: {}}, pools: {p: {size: 4, tasks: {range: [0, 9]}, run: x, stdout: r, worker: persistent}}, processes: {c: {run: x, stdin: r}}}",
-        "{locks: {log: {}}, queues: {q: {}}, processes: {a: {run: x, replicas: 3, stdout: q, acquires: log}, c: {run: x, stdin: q, acquires: log}}}",
         "{semaphores: {s: {permits: 2}}, pools: {p: {size: 4, tasks: [a, b, c], run: x, holds: s}}, processes: {c: {run: x, after: p, holds: s}}}",
         "{events: {e: {}}, processes: {a: {run: x, sets: e}, b: {run: x, waits: e}, c: {run: x, waits: e, after: b}}}",
         "{pools: {slots: {size: 1}}, processes: {a: {run: x, pool: slots}, b: {run: x, pool: slots, after: a}, c: {run: x, pool: slots}}}",
