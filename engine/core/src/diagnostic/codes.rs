@@ -153,7 +153,7 @@ define_codes! {
     /// An event is set only by those who start after whoever waits for it.
     EVENT_SET_DOWNSTREAM = 242, Error, "an event is set only after its waiter";
     /// An event is set only after a process that waits for it itself has ended.
-    EVENT_SET_TOO_LATE = 243, Warning, "an event is set only after the end of its waiter";
+    EVENT_SET_TOO_LATE = 243, Error, "an event is set only after the end of its waiter";
     /// More permits asked for than there are.
     TOO_MANY_PERMITS = 250, Error, "more permits than there are";
     /// A lock acquired by its owner.
@@ -223,6 +223,10 @@ define_codes! {
     NOT_ROOT = 307, Error, "only root can become another user";
     /// A file to be read is missing, or cannot be read.
     NO_FILE = 308, Error, "a file to be read is missing";
+    /// A file that an interpreter is to execute is not there.
+    NO_SCRIPT = 309, Error, "a script is not there";
+    /// There may not be so many processes, or so many descriptors of the engine, at once.
+    TOO_MUCH_AT_ONCE = 310, Warning, "more at once than the machine allows";
     /// A limit cannot be kept.
     LIMIT_NOT_KEPT = 330, Error, "a limit that cannot be kept";
 }

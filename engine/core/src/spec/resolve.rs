@@ -321,9 +321,9 @@ impl Resolver<'_> {
     }
 
     /// The entries of a section, which is a map.
-    fn section(&mut self, root: &Node, section: &str) -> Vec<Entry> {
+    fn section<'n>(&mut self, root: &'n Node, section: &str) -> &'n [Entry] {
         let Some(node) = root.get(section) else {
-            return Vec::new();
+            return &[];
         };
         if !matches!(node.kind, Kind::Mapping(_)) {
             let code = if node.is_null() {
@@ -334,16 +334,16 @@ impl Resolver<'_> {
             let message = format!("expected {section} by their names; found {}", node.describe());
             self.findings.error(code, node.span, message);
         }
-        node.entries().to_vec()
+        node.entries()
     }
 
     fn work(&mut self, root: &Node) {
         self.section(root, "templates");
         for entry in self.section(root, "processes") {
-            self.of_declaration(entry.key.text(), |resolver| resolver.process(&entry));
+            self.of_declaration(entry.key.text(), |resolver| resolver.process(entry));
         }
         for entry in self.section(root, "pools") {
-            self.of_declaration(entry.key.text(), |resolver| resolver.pool(&entry));
+            self.of_declaration(entry.key.text(), |resolver| resolver.pool(entry));
         }
         for (named, fields) in self.declarations(root, "groups") {
             self.workflow.unbuilt.push(Unbuilt {

@@ -63,7 +63,9 @@ impl Scene<'_> {
             Resource::Lock(lock) => Held::Lock(lock.0),
             Resource::Semaphore(semaphore) => Held::Semaphore(semaphore.0),
         };
-        let asked = self.parked_of(slot).find(|parked| parked.place == Place::Acquire(wanted));
+        let asked = self
+            .parked_of(slot)
+            .find(|parked| parked.place == Place::Acquire(wanted));
         match asked {
             Some(parked) => self.held(wanted, self.ahead_of(parked)),
             // It has just been granted.
