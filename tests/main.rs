@@ -29,4 +29,5 @@ mod stop;
 mod tidy;
 mod tty;
 mod verbs;
+mod why;
 mod yard;

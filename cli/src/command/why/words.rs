@@ -48,10 +48,7 @@ impl Teller<'_> {
             State::Running if node.kind == Kind::Pool => self.pool(node),
             State::Running => {
                 let runs = self.runs(node);
-                match node.waits.is_empty() {
-                    true => runs,
-                    false => format!("{runs}, and {}", self.waits(node)),
-                }
+                if node.waits.is_empty() { runs } else { format!("{runs}, and {}", self.waits(node)) }
             }
             State::Stopping => format!("is being stopped{}", stopped(node)),
             State::Leaving => "has ended; others of its processes, or some of its output, are left".to_owned(),
@@ -91,10 +88,7 @@ impl Teller<'_> {
             )
         };
         let waits: Vec<&Wait> = node.waits.iter().filter(|wait| wait.r#for != "worker").collect();
-        match waits.is_empty() {
-            true => format!("goes on: {busy}"),
-            false => format!("goes on, and {}: {busy}", self.waits_for(&waits)),
-        }
+        if waits.is_empty() { format!("goes on: {busy}") } else { format!("goes on, and {}: {busy}", self.waits_for(&waits)) }
     }
 
     fn waits(&self, node: &Node) -> String {
@@ -103,10 +97,7 @@ impl Teller<'_> {
 
     fn waits_for(&self, waits: &[&Wait]) -> String {
         let waits: Vec<String> = waits.iter().map(|wait| self.wait(wait)).collect();
-        match waits.is_empty() {
-            true => "is about to go on".to_owned(),
-            false => format!("waits for {}", waits.join(", and for ")),
-        }
+        if waits.is_empty() { "is about to go on".to_owned() } else { format!("waits for {}", waits.join(", and for ")) }
     }
 
     fn wait(&self, wait: &Wait) -> String {
@@ -123,10 +114,7 @@ impl Teller<'_> {
                 } else {
                     "permits of the semaphore"
                 };
-                match wait.from.is_empty() {
-                    true => format!("{what} {name}"),
-                    false => format!("{what} {name}, held by {}", from()),
-                }
+                if wait.from.is_empty() { format!("{what} {name}") } else { format!("{what} {name}, held by {}", from()) }
             }
             "room" => format!(
                 "room in the queue {name}, from which {} {}",
@@ -145,8 +133,9 @@ impl Teller<'_> {
             other => format!("{other} {name}"),
         };
         let ahead = match wait.ahead {
-            Some(ahead @ 1..) => format!(", with {ahead} ahead of it"),
             Some(0) | None => String::new(),
+            Some(1) => ", and one stands in line before it".to_owned(),
+            Some(ahead) => format!(", and {ahead} stand in line before it"),
         };
         let timeout = wait.timeout.map_or_else(String::new, |time| {
             format!(" (until {} after the start of the run)", duration::human(time))
@@ -182,13 +171,10 @@ impl Teller<'_> {
             Outcome::Restarts => format!("is to be started again: {how}"),
             Outcome::Stopped => format!("{how}{}", stopped(node)),
         };
-        match node.waits.is_empty() {
-            true => told,
-            false => format!(
+        if node.waits.is_empty() { told } else { format!(
                 "{told}; before that it was part of a deadlock: it waited for {}",
                 self.waits(node).trim_start_matches("waits for ")
-            ),
-        }
+            ) }
     }
 
     /// Of a run that is over.
@@ -201,19 +187,13 @@ impl Teller<'_> {
     }
 
     fn lock(&self, node: &Node, name: &str) -> String {
-        let holder = match node.holders.is_empty() {
-            true => format!("{name} is free"),
-            false => format!("{name} is held by {}", self.with_pids(&node.holders, "and")),
-        };
+        let holder = if node.holders.is_empty() { format!("{name} is free") } else { format!("{name} is held by {}", self.with_pids(&node.holders, "and")) };
         format!("{holder}{}", waited_for(node))
     }
 
     fn semaphore(&self, node: &Node, name: &str) -> String {
         let free = node.left.unwrap_or_default();
-        let holders = match node.holders.is_empty() {
-            true => String::new(),
-            false => format!("; permits are held by {}", self.with_pids(&node.holders, "and")),
-        };
+        let holders = if node.holders.is_empty() { String::new() } else { format!("; permits are held by {}", self.with_pids(&node.holders, "and")) };
         let is = if free == 1 { "permit is" } else { "permits are" };
         format!("of {name}, {free} {is} free{holders}{}", waited_for(node))
     }
@@ -243,14 +223,11 @@ fn queue(node: &Node, name: &str) -> String {
 }
 
 fn waited_for(node: &Node) -> String {
-    match node.waiting.is_empty() {
-        true => String::new(),
-        false => format!(
+    if node.waiting.is_empty() { String::new() } else { format!(
             "; {} {} for it",
             quoted(&node.waiting, "and"),
             verb(&node.waiting, "waits", "wait")
-        ),
-    }
+        ) }
 }
 
 fn condition(wait: &Wait, name: &str) -> String {
