@@ -163,7 +163,11 @@ impl World {
         let mut print = Print::default();
         print.add(self.engine.rest);
         for content in &self.contents {
-            print.add(u64::from(content.items) << 2 | u64::from(content.is_closed) << 1 | u64::from(content.is_broken));
+            // Where nobody is left to receive, it is of no interest whether anybody is left to send.
+            print.add(match content {
+                Content { is_broken: true, .. } => u64::MAX,
+                Content { items, is_closed, .. } => u64::from(*items) << 1 | u64::from(*is_closed),
+            });
         }
         for (set, forgiven) in self.set.iter().zip(&self.forgiven) {
             print.add(u64::from(*set) << 1 | u64::from(*forgiven));
