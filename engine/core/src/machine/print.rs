@@ -5,8 +5,8 @@
 
 use super::process::State;
 use super::{Machine, Outbox, Pool, Run};
-use crate::id::{PoolId, ProcessId};
-use crate::plan::{Condition, Order, Party, Wait};
+use crate::id::{PoolId, ProcessId, QueueId};
+use crate::plan::{Condition, Dependency, Order, Party, Wait};
 
 /// Makes a fingerprint of 64 bits out of words, the same in every run.
 ///
@@ -160,8 +160,12 @@ impl Machine {
                 Pool::Crew(crew) => crew.print(self.order(PoolId(id)), &mut print),
             }
         }
-        for queue in &self.queues {
-            print.add(queue.state as u64);
+        for (queue, id) in self.queues.iter().zip(0..) {
+            // How it ended is of interest only to who waits for it.
+            let on = Dependency::Queue(QueueId(id));
+            if self.waits.dependents(on).next().is_some() {
+                print.add(queue.state as u64);
+            }
         }
         for event in &self.events {
             print.add(u64::from(event.seen));
