@@ -8,7 +8,7 @@ use super::environment::Environments;
 use super::fields::{Fields, LogFields, RestartPolicy, StopFields};
 use super::stream::{Standard, descriptors};
 use super::{Body, EnvValue, Log, Program, Stop, edge, limits};
-use crate::diagnostic::{Findings, codes, nearest};
+use crate::diagnostic::{Findings, codes, meant, nearest};
 use crate::source::{Node, Span, excerpt};
 
 /// How long a process has to stop before it is killed, where it does not say so itself.
@@ -168,7 +168,7 @@ fn interpreter(shell: Option<&Spanned<Command>>, findings: &mut Findings) -> Opt
     }
     let names = SHELLS.map(|(shell, _)| shell);
     let help = match nearest(name, names) {
-        Some(near) => format!("did you mean `{near}`?"),
+        Some(near) => meant(name, near),
         None => format!(
             "known are {}; any other is written as a list, such as `[lua, -e]`",
             listed(&names)
@@ -230,7 +230,7 @@ pub(crate) fn check_restart(fields: &Fields, findings: &mut Findings) {
         let message = format!("expected one of {}; found `{}`", listed(&POLICIES), excerpt(policy));
         let finding = findings.error(codes::BAD_VALUE, restart.place, message);
         if let Some(near) = nearest(policy, POLICIES) {
-            finding.help(format!("did you mean `{near}`?"));
+            finding.help(meant(policy, near));
         }
     }
 }
