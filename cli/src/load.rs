@@ -5,9 +5,11 @@ use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use forkyard_core::check;
-use forkyard_core::diagnostic::{self, Allowed, Diagnostic, Policy, Style};
+use forkyard_core::check::{self, DeadlockVerdict, Deadlocks};
+use forkyard_core::diagnostic::{self, Allowed, Diagnostic, Policy, Severity, Style};
+use forkyard_core::plan;
 use forkyard_core::source::Files;
 use forkyard_core::spec::{self, Loader, Request, Workflow};
 
@@ -24,8 +26,8 @@ pub const STDIN: &str = "-";
 /// How standard input is called where its findings are shown.
 const STDIN_NAME: &str = "<stdin>";
 
-/// A workflow file may have so many bytes (64 MiB); the language page has the same limit.
-const FILE_BYTES_MAX: u64 = 64 << 20;
+/// A workflow file may have so many bytes (256 MiB); the language page has the same limit.
+const FILE_BYTES_MAX: u64 = 256 << 20;
 
 /// Which workflow, and with which params.
 #[derive(Clone, Debug, clap::Args)]
@@ -60,6 +62,8 @@ pub struct Loaded {
     pub allowed: Vec<Allowed>,
     /// Whether every file could be read, and was YAML.
     pub readable: bool,
+    /// What is known about its deadlocks; `None` when there are errors.
+    pub deadlocks: Option<DeadlockVerdict>,
 }
 
 impl Overrides {
@@ -80,13 +84,20 @@ impl Overrides {
         Ok(paths)
     }
 
-    /// Reads and checks the workflow that `paths` make up.
-    pub fn load(&self, paths: &[String]) -> Loaded {
-        self.load_by(&Policy::default(), paths)
+    /// Reads and checks the workflow that `paths` make up. Deadlocks are looked for as long as `explore` at most.
+    pub fn load(&self, paths: &[String], explore: Duration) -> Loaded {
+        self.load_by(&Policy::default(), paths, explore, |_, _| Vec::new())
     }
 
-    /// The same, with what who asks wants of the findings.
-    pub fn load_by(&self, policy: &Policy, paths: &[String]) -> Loaded {
+    /// The same, with what who asks wants of the findings, and what it has to say itself of a workflow without an error
+    /// and its folder.
+    pub fn load_by(
+        &self,
+        policy: &Policy,
+        paths: &[String],
+        explore: Duration,
+        more: impl FnOnce(&Workflow, &Path) -> Vec<Diagnostic>,
+    ) -> Loaded {
         let environment: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .collect();
@@ -107,6 +118,15 @@ impl Overrides {
             (None, Some(partial)) => check::check_partial(partial),
             (None, None) => Vec::new(),
         });
+        let deadlocks = read
+            .workflow
+            .as_ref()
+            .and_then(|workflow| look_for_deadlocks(workflow, &read.diagnostics, explore));
+        let (verdict, found) = deadlocks.map(|found| (found.verdict, found.findings)).unzip();
+        read.diagnostics.extend(found.unwrap_or_default());
+        if let Some(workflow) = read.workflow.as_ref().filter(|_| is_sound(&read.diagnostics)) {
+            read.diagnostics.extend(more(workflow, &folder_of(&names)));
+        }
         let judgement = diagnostic::judge(read.diagnostics, &read.files, policy, is_whole(read.workflow.as_ref()));
         Loaded {
             path: names.first().cloned().unwrap_or_default(),
@@ -115,8 +135,21 @@ impl Overrides {
             diagnostics: judgement.findings,
             allowed: judgement.allowed,
             readable: read.readable,
+            deadlocks: verdict,
         }
     }
+}
+
+/// What deadlocks a workflow without errors can come to, by a search of `explore` at most.
+fn look_for_deadlocks(workflow: &Workflow, found: &[Diagnostic], explore: Duration) -> Option<Deadlocks> {
+    if found.iter().any(|found| found.severity == Severity::Error) {
+        return None;
+    }
+    let plan = plan::build(workflow).ok()?;
+    let begin = Instant::now();
+    Some(check::deadlocks(workflow, &plan, found, &mut || {
+        begin.elapsed() < explore
+    }))
 }
 
 /// Whether all that can be found in it is found: of what is not there, since its `if` is false, nothing is.
@@ -124,16 +157,26 @@ fn is_whole(workflow: Option<&Workflow>) -> bool {
     workflow.is_some_and(|workflow| workflow.absent.is_empty())
 }
 
+fn is_sound(found: &[Diagnostic]) -> bool {
+    found.iter().all(|found| found.severity != Severity::Error)
+}
+
+/// The folder that relative paths start from in a workflow of these files.
+fn folder_of(paths: &[String]) -> PathBuf {
+    let first = paths.first().map_or("", String::as_str);
+    let parent = Path::new(first).parent().unwrap_or(Path::new(""));
+    let parent = if parent.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        parent
+    };
+    fs::canonicalize(parent).unwrap_or_else(|_| parent.to_owned())
+}
+
 impl Loaded {
     /// The folder that relative paths in the workflow start from.
     pub fn folder(&self) -> PathBuf {
-        let parent = Path::new(&self.path).parent().unwrap_or(Path::new(""));
-        let parent = if parent.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            parent
-        };
-        fs::canonicalize(parent).unwrap_or_else(|_| parent.to_owned())
+        folder_of(std::slice::from_ref(&self.path))
     }
 
     /// All findings as text for `stream`.

@@ -3,14 +3,17 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::ValueEnum;
+use forkyard_core::check::DeadlockVerdict;
 use forkyard_core::diagnostic::{
     self, Allowed, Code, Diagnostic, Policy, Report, Severity, can_be_allowed, codes, rule_of,
 };
 use forkyard_core::source::Files;
-use forkyard_core::spec::Workflow;
+use forkyard_core::spec::{self, Workflow};
+use forkyard_driver::preflight;
 
 use crate::exit;
 use crate::failure::Failure;
@@ -41,6 +44,10 @@ pub struct Args {
     /// Leave out the findings of a code
     #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = allowed)]
     allow: Vec<Code>,
+
+    /// How long to look for deadlocks in each workflow; 0: by the structure of its graph alone
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
+    explore: Duration,
 }
 
 const EXAMPLES: &str = "\
@@ -74,6 +81,13 @@ enum Format {
 enum Denied {
     Warnings,
     One(Code),
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    spec::duration(text).ok_or_else(|| "a duration is written as 250ms, 3s, 2m or 1h30m".to_owned())
 }
 
 fn denied(word: &str) -> Result<Denied, String> {
@@ -114,7 +128,12 @@ impl Args {
         let policy = self.policy()?;
         if self.workflows.is_empty() {
             let paths = self.overrides.paths(None)?;
-            return Ok(vec![Checked::of(self.overrides.load_by(&policy, &paths))]);
+            return Ok(vec![Checked::of(self.overrides.load_by(
+                &policy,
+                &paths,
+                self.explore,
+                on_this_machine,
+            ))]);
         }
         let mut checked = Vec::new();
         let mut included = BTreeSet::new();
@@ -123,7 +142,7 @@ impl Args {
                 Input::Nothing { named, message } => checked.push((false, Checked::nothing(named, message))),
                 Input::File { path, found } => {
                     let paths = self.overrides.paths(Some(&path))?;
-                    let loaded = self.overrides.load_by(&policy, &paths);
+                    let loaded = self.overrides.load_by(&policy, &paths, self.explore, on_this_machine);
                     included.extend(included_by(&loaded, paths.len()));
                     checked.push((found, Checked::of(loaded)));
                 }
@@ -156,6 +175,11 @@ impl Args {
     }
 }
 
+/// What this machine lacks for a workflow, which may be run on another.
+fn on_this_machine(workflow: &Workflow, folder: &Path) -> Vec<Diagnostic> {
+    preflight::look(workflow, folder, std::env::var_os("PATH").as_deref())
+}
+
 /// The files that a workflow of `named` files includes.
 fn included_by(loaded: &Loaded, named: usize) -> Vec<PathBuf> {
     let included = loaded.files.all().iter();
@@ -172,6 +196,8 @@ struct Checked {
     readable: bool,
     /// What there is in it; `None` when it could not be understood.
     contents: Option<String>,
+    /// What is known about its deadlocks; `None` when there are errors.
+    deadlocks: Option<DeadlockVerdict>,
 }
 
 impl Checked {
@@ -183,6 +209,7 @@ impl Checked {
             findings: loaded.diagnostics,
             allowed: loaded.allowed,
             readable: loaded.readable,
+            deadlocks: loaded.deadlocks,
         }
     }
 
@@ -201,6 +228,7 @@ impl Checked {
             allowed: Vec::new(),
             readable: false,
             contents: None,
+            deadlocks: None,
         }
     }
 
@@ -230,6 +258,9 @@ fn text(checked: &[Checked], color: When) -> String {
         if let Some(contents) = one.contents.as_ref().filter(|_| one.count(Severity::Error) == 0) {
             let path = diagnostic::shown(&one.path);
             text.push_str(&format!("{path}: ok, {contents}\n"));
+            if let Some(deadlocks) = one.deadlocks {
+                text.push_str(&format!("{path}: {deadlocks}\n"));
+            }
         }
     }
     let sum = |severity| checked.iter().map(|one| one.count(severity)).sum();

@@ -1,6 +1,7 @@
 //! `forkyard graph`: the typed graph of a workflow, to look at or to work on.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use clap::ValueEnum;
 use forkyard_core::graph::Graph;
@@ -49,7 +50,7 @@ enum Format {
 /// at it may be how to understand them.
 pub fn run(args: &Args, color: When) -> Result<u8, Failure> {
     let paths = args.overrides.paths(args.workflow.as_deref())?;
-    let loaded = args.overrides.load(&paths);
+    let loaded = args.overrides.load(&paths, Duration::ZERO);
     let Some(workflow) = &loaded.workflow else {
         screen::complain(loaded.render(&io::stderr(), color).trim_end());
         return Ok(exit::INVALID);

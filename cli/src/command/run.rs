@@ -62,10 +62,13 @@ Exit codes:
   128+n  stopped by signal n: 130 for Ctrl-C, 143 for SIGTERM
   141    nobody reads the output any more, and all succeeded";
 
+/// So long deadlocks are looked for before a run; `forkyard check` has more time.
+const EXPLORE: Duration = Duration::from_millis(250);
+
 /// Runs the workflow to its end; the exit code is the one of its verdict.
 pub fn run(args: &Args, color: When) -> Result<u8, Failure> {
     let paths = args.overrides.paths(args.workflow.as_deref())?;
-    let loaded = args.overrides.load(&paths);
+    let loaded = args.overrides.load(&paths, EXPLORE);
     let Some(plan) = prepare(&loaded, color) else {
         return Ok(exit::INVALID);
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use forkyard_core::id::{PoolId, ProcessId, QueueId, TaskId};
 use forkyard_core::machine::{Exit, Outcome, Record};
 use forkyard_core::plan::{
-    Condition, Dependency, Dispatch, Framing, Launch, Limits, OnFailure, Order, Otherwise, Plan, Pool, Process,
+    Condition, Dependency, Dispatch, Framing, Inside, Launch, Limits, OnFailure, Order, Otherwise, Plan, Pool, Process,
     Program, Queue, TaskSource, Tasks, Wait, Work, WorkerKind,
 };
 use forkyard_core::source::Span;
@@ -104,8 +104,11 @@ pub fn launch(name: &str) -> Launch {
         fds: BTreeMap::new(),
         connects: Vec::new(),
         grants: Vec::new(),
+        inside: Inside::default(),
         log_file: None,
         prefix: None,
+        rotate: None,
+        when_full: forkyard_core::plan::WhenFull::Drop,
     }
 }
 

@@ -7,17 +7,21 @@ mod channels;
 mod conditions;
 mod cycles;
 mod daemons;
+mod deadlock;
 mod events;
 mod files;
 mod knots;
 mod order;
 mod pools;
+mod protocol;
 mod references;
 mod resources;
 mod steps;
 mod together;
 mod unused;
+mod written;
 
+pub use self::deadlock::{DeadlockVerdict, Deadlocks, deadlocks};
 use self::order::{Facts, Order, Party};
 use crate::diagnostic::{Code, Diagnostic, Related, Severity, codes, in_order};
 use crate::graph::{Graph, Resolved, Touches};
@@ -67,6 +71,7 @@ const RULES_OF_ANY: &[Rule] = &[
 /// Rules about what is missing, and about what many touches together do. The whole workflow must be known: behind a
 /// reference that leads nowhere, all would seem to be missing.
 const RULES_OF_WHOLE: &[Rule] = &[
+    protocol::fits_its_process,
     channels::pipes_have_two_ends,
     channels::queues_have_both_sides,
     events::are_set_and_waited_for,
@@ -78,6 +83,8 @@ const RULES_OF_WHOLE: &[Rule] = &[
     daemons::are_not_waited_for_by_mistake,
     daemons::take_all_that_is_sent,
     unused::declarations,
+    written::no_secret_in_clear,
+    written::parts_end_before_the_run,
     unused::there_is_work,
 ];
 

@@ -8,6 +8,7 @@
 
 pub mod check;
 pub mod diagnostic;
+pub mod explore;
 pub mod graph;
 pub mod id;
 pub mod knot;

@@ -15,6 +15,7 @@
 mod crew;
 mod invariant;
 mod message;
+mod print;
 mod process;
 mod queue;
 mod run;
@@ -25,6 +26,7 @@ mod timer;
 mod touch;
 mod verdict;
 mod wait;
+mod why;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -35,6 +37,7 @@ use crate::time::Time;
 pub use crew::AHEAD_MAX;
 use crew::Crew;
 pub use message::*;
+pub use print::{Print, Stand};
 use process::Process;
 use queue::Queue;
 use run::Run;
@@ -42,6 +45,7 @@ use slots::Slots;
 use timer::Timers;
 use touch::Touches;
 use wait::Waits;
+pub use why::Standing;
 
 /// The state of a run, and the rules by which it changes.
 #[derive(Clone, Debug)]
@@ -54,7 +58,8 @@ pub struct Machine {
     queues: Vec<Queue>,
     events: Vec<Event>,
     waits: Waits,
-    touches: Touches,
+    /// What never changes; copies of a machine share it.
+    touches: Arc<Touches>,
     timers: Timers,
     /// Processes and pools that are no daemons and have not ended: while there is one, the run goes on.
     needed: usize,
@@ -118,7 +123,7 @@ impl Machine {
             queues,
             events: touches.events(&plan),
             waits: Waits::new(&plan),
-            touches,
+            touches: Arc::new(touches),
             timers: Timers::default(),
             needed: own + crews,
             unended: plan

@@ -12,7 +12,8 @@ use std::time::Duration;
 use crate::id::{EventId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
 pub use crate::spec::target::Side;
 pub use crate::spec::{
-    Condition, Dispatch, EnvValue, Framing, Limits, OnDeadlock, OnFailure, Order, Otherwise, Program, Tasks, WorkerKind,
+    Condition, Dispatch, EnvValue, Framing, Limits, OnDeadlock, OnFailure, Order, Otherwise, Program, Rotate, Tasks,
+    WhenFull, WorkerKind,
 };
 
 pub use build::build;
@@ -278,10 +279,16 @@ pub struct Launch {
     pub connects: Vec<(PipeId, Side)>,
     /// What its clients may touch.
     pub grants: Vec<Grant>,
+    /// What it does by itself, as far as the file says.
+    pub inside: Inside,
     /// `log.file`.
     pub log_file: Option<String>,
     /// `log.prefix`.
     pub prefix: Option<String>,
+    /// `log.rotate`.
+    pub rotate: Option<Rotate>,
+    /// `log.when_full`.
+    pub when_full: WhenFull,
 }
 
 /// What a descriptor is wired to.
@@ -332,4 +339,43 @@ pub enum Grant {
     Set(EventId),
     /// `waits`
     Wait(EventId),
+}
+
+/// What a process does by itself, as far as the file says: the explorer goes by it, the run does not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inside {
+    /// `acquires`, nested in this order.
+    pub acquires: Vec<Hold>,
+    /// `protocol`: all that it does, in this order; `None` when nothing is said.
+    pub protocol: Option<Vec<Op>>,
+}
+
+/// One step of a `protocol`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// `acquire`
+    Acquire(Hold),
+    /// `release`
+    Release(Hold),
+    /// `put`, or a write to a pipe.
+    Put(Channel),
+    /// `get`, or a read from a pipe.
+    Get(Channel),
+    /// `wait`
+    Wait(EventId),
+    /// `set`
+    Set(EventId),
+    /// `try`: the same, but it goes on where it would have to wait.
+    Try(Box<Self>),
+    /// `repeat`: any number of times; with a `get`, until the queue of the first one has ended.
+    Repeat(Vec<Self>),
+}
+
+/// One way for data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Channel {
+    /// Through a queue.
+    Queue(QueueId),
+    /// Through a pipe, from the end at this side; only a duplex pipe has the other way too.
+    Pipe(PipeId, Side),
 }

@@ -22,6 +22,7 @@ mod fields;
 mod group;
 mod limits;
 mod load;
+mod mention;
 mod merge;
 mod name;
 mod options;
@@ -29,6 +30,7 @@ mod params;
 mod partial;
 mod pool;
 mod process;
+mod protocol;
 mod resolve;
 mod resource;
 mod stream;
@@ -39,7 +41,8 @@ pub mod workflow;
 mod yaml;
 
 pub use partial::{Doubt, Partial};
-pub use values::duration;
+pub use protocol::{Protocol, ProtocolStep, ProtocolVerb};
+pub use values::{duration, duration_text};
 pub use workflow::*;
 
 /// Reads the files of a workflow: the core itself reads none.

@@ -23,6 +23,7 @@ mod pools;
 mod queues;
 mod spawn;
 mod turn;
+mod vigil;
 mod wiring;
 
 use std::io;

@@ -153,7 +153,7 @@ define_codes! {
     /// An event is set only by those who start after whoever waits for it.
     EVENT_SET_DOWNSTREAM = 242, Error, "an event is set only after its waiter";
     /// An event is set only after a process that waits for it itself has ended.
-    EVENT_SET_TOO_LATE = 243, Warning, "an event is set only after the end of its waiter";
+    EVENT_SET_TOO_LATE = 243, Error, "an event is set only after the end of its waiter";
     /// More permits asked for than there are.
     TOO_MANY_PERMITS = 250, Error, "more permits than there are";
     /// A lock acquired by its owner.
@@ -176,6 +176,32 @@ define_codes! {
     ONLY_DAEMONS = 272, Warning, "every process is a daemon";
     /// A daemon that is stopped before it has taken what is sent to it.
     DAEMON_NOT_KEPT = 273, Warning, "a daemon that nothing keeps until it has taken all";
+    /// The attempts at a task may take longer than the run has.
+    RETRIES_BEYOND_THE_RUN = 274, Warning, "retries of a task that outlast the run";
+    /// A time-out that the one of the run forestalls.
+    TIMEOUT_BEYOND_THE_RUN = 275, Warning, "a time-out that outlasts the run";
+    /// A secret is written out in the file.
+    SECRET_IN_CLEAR = 276, Warning, "a secret in clear";
+    /// Locks that are taken in different orders.
+    LOCK_ORDER = 280, Error, "locks taken in different orders";
+    /// Something is held by one who waits for the next of a ring.
+    HOLD_AND_WAIT = 281, Error, "something is held while waiting, in a ring";
+    /// Queues or pipes that wait for each other.
+    QUEUE_CYCLE = 282, Warning, "queues or pipes that wait for each other";
+    /// One end of a channel starts only after the other, which cannot end without it.
+    LATE_PEER = 283, Warning, "a sender and a receiver of which one waits for the other's end";
+    /// Events and starts that wait for each other.
+    EVENT_RING = 284, Error, "events and starts that wait for each other";
+    /// Any other ring.
+    OTHER_DEADLOCK = 285, Error, "processes that wait for each other";
+    /// A step of a `protocol` that is none.
+    PROTOCOL_STEP = 286, Error, "a step of a protocol that is none";
+    /// A step of a `protocol` with something that the process does not touch.
+    PROTOCOL_UNDECLARED = 287, Error, "a step of a protocol with what is not declared";
+    /// A step of a `protocol` that lets go of what is not held, or keeps it over a round.
+    PROTOCOL_NOT_HELD = 288, Error, "a protocol that releases what it does not hold";
+    /// Something declared that the `protocol` does not do.
+    PROTOCOL_INCOMPLETE = 289, Warning, "a declaration that the protocol leaves out";
 
     // The machine it is to run on: 300 to 399.
 
@@ -197,6 +223,10 @@ define_codes! {
     NOT_ROOT = 307, Error, "only root can become another user";
     /// A file to be read is missing, or cannot be read.
     NO_FILE = 308, Error, "a file to be read is missing";
+    /// A file that an interpreter is to execute is not there.
+    NO_SCRIPT = 309, Error, "a script is not there";
+    /// There may not be so many processes, or so many descriptors of the engine, at once.
+    TOO_MUCH_AT_ONCE = 310, Warning, "more at once than the machine allows";
     /// A limit cannot be kept.
     LIMIT_NOT_KEPT = 330, Error, "a limit that cannot be kept";
 }

@@ -6,6 +6,7 @@
 //! ```
 
 mod pace;
+mod print;
 mod task;
 mod worker;
 
@@ -122,6 +123,11 @@ impl Crew {
 
     pub(super) fn is_ended(&self) -> bool {
         matches!(self.phase, Phase::Ended(_))
+    }
+
+    /// A task is tried again after a pause.
+    pub(super) fn is_backing_off(&self) -> bool {
+        self.backing_off > 0
     }
 
     pub(super) fn judge(&self, is: Condition) -> Judgement {

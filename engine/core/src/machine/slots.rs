@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::print::Print;
 use super::process::{End, State};
 use super::wait::{Judgement, judge_outcome};
 use super::{Because, Machine, Pool, PoolOutcome};
@@ -42,6 +43,22 @@ impl Slots {
 
     pub(super) fn is_waiting(&self) -> bool {
         self.phase == Phase::Waiting
+    }
+
+    /// All but the line, which is told of by those who stand in it.
+    pub(super) fn print(&self, print: &mut Print) {
+        print.add(match self.phase {
+            Phase::Waiting => 0,
+            Phase::Open => 1,
+            Phase::Ended(outcome) => 2 + outcome as u64,
+        });
+        print.add(u64::from(self.free));
+        print.add(self.members_left as u64);
+        print.add(u64::from(self.member_failed) << 1 | u64::from(self.member_started));
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended(_))
     }
 
     pub(super) fn judge(&self, is: Condition) -> Judgement {

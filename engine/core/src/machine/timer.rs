@@ -95,7 +95,7 @@ impl Machine {
         }
     }
 
-    fn waited_too_long(&mut self, wait: usize) {
+    pub(super) fn waited_too_long(&mut self, wait: usize) {
         let Some((party, declared)) = self.waits.still_open(wait) else {
             return;
         };

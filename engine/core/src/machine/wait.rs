@@ -1,6 +1,7 @@
 //! Waits: who waits for what, and what has come so far.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::process::{End, State};
 use super::queue::QueueState;
@@ -11,19 +12,20 @@ use crate::plan::{Condition, Dependency, Party, Plan, Wait};
 /// All waits of all parties, those of one party standing together.
 #[derive(Clone, Debug)]
 pub(super) struct Waits {
-    all: Vec<Entry>,
-    /// By party: where its waits begin, with one more entry for the end.
-    first: Vec<usize>,
+    /// What never changes; copies of a machine share it.
+    declared: Arc<Declared>,
+    /// By place: whether it has come.
+    met: Vec<bool>,
     /// By party: how many have not come.
     open: Vec<u32>,
-    dependents: BTreeMap<Dependency, Vec<usize>>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    party: Party,
-    wait: Wait,
-    met: bool,
+#[derive(Debug)]
+struct Declared {
+    all: Vec<(Party, Wait)>,
+    /// By party: where its waits begin, with one more entry for the end.
+    first: Vec<usize>,
+    dependents: BTreeMap<Dependency, Vec<usize>>,
 }
 
 /// Whether a wait's condition has come.
@@ -40,10 +42,10 @@ pub(super) enum Judgement {
 impl Waits {
     pub(super) fn new(plan: &Plan) -> Self {
         let parties = plan.processes.len() + plan.pools.len();
-        let mut waits = Self {
+        let mut open = Vec::with_capacity(parties);
+        let mut waits = Declared {
             all: Vec::new(),
             first: vec![0],
-            open: Vec::with_capacity(parties),
             dependents: BTreeMap::new(),
         };
         for index in 0..parties {
@@ -54,32 +56,27 @@ impl Waits {
             };
             for wait in declared {
                 waits.dependents.entry(wait.on).or_default().push(waits.all.len());
-                waits.all.push(Entry {
-                    party,
-                    wait: *wait,
-                    met: false,
-                });
+                waits.all.push((party, *wait));
             }
             waits.first.push(waits.all.len());
-            waits
-                .open
-                .push(u32::try_from(declared.len()).expect("a party has fewer than 2^32 waits"));
+            open.push(u32::try_from(declared.len()).expect("a party has fewer than 2^32 waits"));
         }
-        waits
+        Self {
+            met: vec![false; waits.all.len()],
+            declared: Arc::new(waits),
+            open,
+        }
     }
 
     /// Every wait with a time-out, by its place.
     pub(super) fn with_timeout(&self) -> impl Iterator<Item = (usize, std::time::Duration)> + '_ {
-        self.all
-            .iter()
-            .enumerate()
-            .filter_map(|(place, entry)| Some((place, entry.wait.timeout?)))
+        let all = self.declared.all.iter().enumerate();
+        all.filter_map(|(place, (_, wait))| Some((place, wait.timeout?)))
     }
 
     /// The wait, if its condition has not come.
     pub(super) fn still_open(&self, place: usize) -> Option<(Party, Wait)> {
-        let entry = &self.all[place];
-        (!entry.met).then_some((entry.party, entry.wait))
+        (!self.met[place]).then_some(self.declared.all[place])
     }
 
     /// How many conditions of this party have not come.
@@ -89,30 +86,29 @@ impl Waits {
 
     /// What this party waits for.
     pub(super) fn of(&self, plan: &Plan, party: Party) -> impl Iterator<Item = Wait> + '_ {
-        let index = party_index(plan, party);
-        self.all[self.first[index]..self.first[index + 1]]
+        self.declared.all[self.places(plan, party)]
             .iter()
-            .map(|entry| entry.wait)
+            .map(|(_, wait)| *wait)
     }
 
     /// The places of the waits of this party.
     pub(super) fn places(&self, plan: &Plan, party: Party) -> std::ops::Range<usize> {
         let index = party_index(plan, party);
-        self.first[index]..self.first[index + 1]
+        self.declared.first[index]..self.declared.first[index + 1]
     }
 
     /// Those who wait for this.
     pub(super) fn dependents(&self, on: Dependency) -> impl Iterator<Item = Party> + '_ {
-        self.places_on(on).iter().map(|place| self.all[*place].party)
+        self.places_on(on).iter().map(|place| self.declared.all[*place].0)
     }
 
     fn places_on(&self, on: Dependency) -> &[usize] {
-        self.dependents.get(&on).map_or(&[], Vec::as_slice)
+        self.declared.dependents.get(&on).map_or(&[], Vec::as_slice)
     }
 
     /// How many of a party's waits are open, counted anew.
     pub(super) fn count_open(&self, plan: &Plan, party: Party) -> usize {
-        self.places(plan, party).filter(|place| !self.all[*place].met).count()
+        self.places(plan, party).filter(|place| !self.met[*place]).count()
     }
 }
 
@@ -141,9 +137,8 @@ impl Machine {
 
     /// The condition has come, or is no longer waited for; the last one lets its party begin.
     pub(super) fn wait_met(&mut self, place: usize) {
-        let entry = &mut self.waits.all[place];
-        entry.met = true;
-        let party = entry.party;
+        self.waits.met[place] = true;
+        let (party, _) = self.waits.declared.all[place];
         let open = &mut self.waits.open[party_index(&self.plan, party)];
         *open -= 1;
         if *open == 0 && self.is_waiting(party) {

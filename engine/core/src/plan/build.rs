@@ -55,7 +55,7 @@ impl<'a> Builder<'a> {
             problems: Vec::new(),
             plan: Plan {
                 name: workflow.name.clone(),
-                timeout: workflow.options.timeout,
+                timeout: workflow.options.timeout.map(|(timeout, _)| timeout),
                 on_deadlock: workflow.options.on_deadlock,
                 pipefail: workflow.options.pipefail,
                 processes: Vec::new(),
@@ -133,7 +133,7 @@ impl<'a> Builder<'a> {
             holds: self.holds(&body.holds),
             slot_in: None,
             daemon: body.daemon,
-            timeout: body.timeout,
+            timeout: body.timeout.map(|(timeout, _)| timeout),
             grace: body.stop.grace,
             success: body.success.clone(),
             on_failure: body.on_failure.unwrap_or(self.workflow.options.on_failure),

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::decode::{Command, Spanned, TextOr, listed};
 use super::environment::Environments;
-use super::fields::{Fields, LogFields, RestartPolicy, StopFields};
+use super::fields::{Fields, LogFields, RestartPolicy, RotateFields, StopFields};
 use super::stream::{Standard, descriptors};
-use super::{Body, EnvValue, Log, Program, Stop, edge, limits};
+use super::values::Whole;
+use super::{Body, EnvValue, Log, Program, Rotate, Stop, edge, limits};
 use crate::diagnostic::{Findings, codes, meant, nearest};
 use crate::source::{Node, Span, excerpt};
 
@@ -72,9 +73,11 @@ pub(crate) fn body(
         acquires: edge::holds(fields.acquires.as_ref()),
         sets: edge::references(fields.sets.as_ref()),
         waits: edge::references(fields.waits.as_ref()),
+        // It is read from its node.
+        protocol: None,
         daemon: fields.daemon.unwrap_or(false),
         ready: fields.ready.is_some(),
-        timeout: fields.timeout.as_ref().map(|timeout| timeout.0),
+        timeout: fields.timeout.as_ref().map(|timeout| (timeout.value.0, timeout.place)),
         stop: stop(fields.stop.as_ref(), findings),
         success: success(fields),
         on_failure: fields.on_failure,
@@ -95,6 +98,19 @@ fn log(fields: Option<&LogFields>) -> Log {
     Log {
         file: file.map(|file| (file.value.0.clone(), file.place)),
         prefix: prefix.map(|prefix| prefix.0.clone()),
+        rotate: fields.and_then(|fields| fields.rotate.as_ref()).map(rotate),
+        when_full: fields.and_then(|fields| fields.when_full).unwrap_or_default(),
+    }
+}
+
+/// How many old files are kept, where it is not said.
+const KEEP_DEFAULT: u32 = 5;
+
+fn rotate(fields: &RotateFields) -> Rotate {
+    Rotate {
+        size: fields.size.as_ref().map(|size| size.0),
+        age: fields.age.as_ref().map(|age| age.0),
+        keep: fields.keep.map_or(KEEP_DEFAULT, Whole::get),
     }
 }
 
@@ -211,9 +227,6 @@ pub(crate) fn unbuilt(node: &Node, fields: &Fields) -> Vec<(&'static str, Span)>
         if !never {
             asked.push(("restart", restart.place));
         }
-    }
-    if let Some(rotate) = fields.log.as_ref().and_then(|log| log.rotate.as_ref()) {
-        asked.push(("log.rotate", rotate.place));
     }
     asked
 }

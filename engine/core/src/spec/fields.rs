@@ -6,7 +6,7 @@ use super::decode::{Any, Command, Keyed, Many, Nullable, Spanned, TextOr};
 use super::environment::{EnvFields, EnvFiles};
 use super::limits::LimitFields;
 use super::values::{Bytes, Cpus, Factor, Period, Signal, Size, Text, Umask, Whole};
-use super::{Condition, Dispatch, OnFailure, Order, Otherwise, WorkerKind};
+use super::{Condition, Dispatch, OnFailure, Order, Otherwise, WhenFull, WorkerKind};
 
 /// Fields that only a process has.
 pub(crate) const PROCESS_KEYS: [&str; 3] = ["replicas", "each", "pool"];
@@ -76,7 +76,7 @@ pub(crate) struct Fields {
     /// When it is started again after its end.
     pub restart: Option<Spanned<TextOr<RestartFields>>>,
     /// It fails when it takes longer; in a pool, each task does.
-    pub timeout: Option<Period>,
+    pub timeout: Option<Spanned<Period>>,
     /// How it is stopped: SIGTERM, and SIGKILL 10 seconds later, by default.
     pub stop: Option<StopFields>,
     /// How its readiness is seen.
@@ -113,6 +113,8 @@ pub(crate) struct Fields {
     pub sets: Option<Names>,
     /// Events that it waits for itself.
     pub waits: Option<Names>,
+    /// What it does by itself, step by step.
+    pub protocol: Option<Any>,
     /// The pool in whose slots it runs.
     pub pool: Option<Spanned<Text>>,
     /// How many workers, or slots, there are; by default as many as CPUs.
@@ -198,9 +200,24 @@ pub(crate) struct LogFields {
     /// A further file for its output.
     pub file: Option<Spanned<Text>>,
     /// When a new file is begun.
-    pub rotate: Option<Spanned<RotateFields>>,
+    pub rotate: Option<RotateFields>,
+    /// What happens when nobody takes its lines from the engine.
+    pub when_full: Option<WhenFull>,
     /// Shown instead of its name before each line.
     pub prefix: Option<Bytes>,
+}
+
+/// `log.rotate`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub(crate) struct RotateFields {
+    /// A new file is begun when the old one has so many bytes.
+    pub size: Option<Size>,
+    /// And when it is so old.
+    pub age: Option<Period>,
+    /// So many old files are kept.
+    pub keep: Option<Whole<0, 10_000>>,
 }
 
 /// `retry` of a pool.
@@ -228,14 +245,6 @@ macro_rules! define_forms {
 }
 
 define_forms! {
-    /// `log.rotate`.
-    RotateFields {
-        /// The size at which a new file is begun.
-        size: Size,
-        /// How many old files are kept.
-        keep: Whole<0, 10_000>,
-    }
-
     /// `backoff` of `restart`.
     BackoffFields {
         /// The first pause.

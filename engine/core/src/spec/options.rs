@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::decode::Spanned;
 use super::values::Period;
 use super::{Isolation, OnDeadlock, OnFailure, Options};
 
@@ -11,7 +12,7 @@ use super::{Isolation, OnDeadlock, OnFailure, Options};
 #[serde(default)]
 pub(crate) struct OptionFields {
     /// How long the whole run may take.
-    timeout: Option<Period>,
+    timeout: Option<Spanned<Period>>,
     /// What the failure of a process does, where the process does not say so itself.
     on_failure: OnFailure,
     /// What is done when processes wait for each other for ever.
@@ -25,7 +26,7 @@ pub(crate) struct OptionFields {
 /// The options as they are asked for.
 pub(crate) fn options(fields: &OptionFields) -> Options {
     Options {
-        timeout: fields.timeout.as_ref().map(|timeout| timeout.0),
+        timeout: fields.timeout.as_ref().map(|timeout| (timeout.value.0, timeout.place)),
         on_failure: fields.on_failure,
         on_deadlock: fields.on_deadlock,
         pipefail: fields.pipefail,

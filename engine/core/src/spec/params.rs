@@ -9,6 +9,7 @@ use crate::diagnostic::{Findings, codes, meant, nearest};
 use crate::source::{Entry, Kind, Node, Plain, Span, Style, excerpt};
 
 use super::expression::{from_json, from_node};
+use super::{Declared, mention};
 
 /// What `params` of a workflow or a template declares, expressions evaluated.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +32,11 @@ impl Params {
         }
         let declared = node.entries().to_vec();
         Self { declared }
+    }
+
+    /// Those that nothing in `user` mentions.
+    pub fn unmentioned(&self, user: &Node) -> Vec<Declared> {
+        mention::unmentioned(&self.declared, user)
     }
 
     /// The names.

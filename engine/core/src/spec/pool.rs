@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::body::{body, check_restart};
 use super::decode::{Many, decode};
 use super::fields::{Fields, PROCESS_KEYS, SLOT_KEYS};
+use super::protocol::protocol;
 use super::resolve::Resolver;
 use super::stream::Standard;
 use super::values::Text;
@@ -60,7 +61,8 @@ impl Resolver<'_> {
         let size = fields
             .size
             .map_or(self.cpus.clamp(1, 100_000), super::values::Whole::get);
-        let body = body(&fields, &self.env, &mut self.environments, self.findings);
+        let mut body = body(&fields, &self.env, &mut self.environments, self.findings);
+        body.protocol = protocol(merged.get("protocol"), self.findings);
         self.workflow.pools.push(Pool {
             declared: template::declared(entry, fields.description.map(|text| text.0)),
             size,

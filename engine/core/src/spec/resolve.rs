@@ -10,6 +10,7 @@ use super::decode::{decode, listed};
 use super::environment::{EnvFields, Environments};
 use super::expression::{Evaluator, Scope, to_node};
 use super::load::keys_help;
+use super::mention;
 use super::options::OptionFields;
 use super::params::Params;
 use super::partial::{Written, section_names};
@@ -161,6 +162,8 @@ fn empty(name: &str) -> Workflow {
         templates: Vec::new(),
         groups: Vec::new(),
         absent: Vec::new(),
+        unused_params: Vec::new(),
+        clear_secrets: Vec::new(),
         unbuilt: Vec::new(),
     }
 }
@@ -318,9 +321,9 @@ impl Resolver<'_> {
     }
 
     /// The entries of a section, which is a map.
-    fn section(&mut self, root: &Node, section: &str) -> Vec<Entry> {
+    fn section<'n>(&mut self, root: &'n Node, section: &str) -> &'n [Entry] {
         let Some(node) = root.get(section) else {
-            return Vec::new();
+            return &[];
         };
         if !matches!(node.kind, Kind::Mapping(_)) {
             let code = if node.is_null() {
@@ -331,16 +334,16 @@ impl Resolver<'_> {
             let message = format!("expected {section} by their names; found {}", node.describe());
             self.findings.error(code, node.span, message);
         }
-        node.entries().to_vec()
+        node.entries()
     }
 
     fn work(&mut self, root: &Node) {
         self.section(root, "templates");
         for entry in self.section(root, "processes") {
-            self.of_declaration(entry.key.text(), |resolver| resolver.process(&entry));
+            self.of_declaration(entry.key.text(), |resolver| resolver.process(entry));
         }
         for entry in self.section(root, "pools") {
-            self.of_declaration(entry.key.text(), |resolver| resolver.pool(&entry));
+            self.of_declaration(entry.key.text(), |resolver| resolver.pool(entry));
         }
         for (named, fields) in self.declarations(root, "groups") {
             self.workflow.unbuilt.push(Unbuilt {
@@ -349,6 +352,10 @@ impl Resolver<'_> {
             });
             self.workflow.groups.push(group::group(named, fields));
         }
+        let params = root.get("params").map_or(&[][..], |params| params.entries());
+        self.workflow.unused_params = mention::unmentioned(params, root);
+        self.workflow.unused_params.extend(self.templates.unused_params());
+        self.workflow.clear_secrets = mention::secrets_in_clear(root);
         self.workflow.templates = std::mem::take(&mut self.templates).finish();
         let something = ["processes", "pools"].iter().any(|section| {
             root.get(section)

@@ -75,6 +75,13 @@ impl Templates {
         Some(source)
     }
 
+    /// The params of those that are used which their fields do not mention.
+    pub fn unused_params(&self) -> Vec<Declared> {
+        let used = self.sources.values().filter(|source| source.used);
+        used.flat_map(|source| source.params.unmentioned(&source.body))
+            .collect()
+    }
+
     /// What is left of them in the workflow: who used them.
     pub fn finish(self) -> Vec<Template> {
         let mut sources: Vec<_> = self.sources.into_values().collect();

@@ -8,8 +8,8 @@ use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
 
 mod quantity;
 
-pub use quantity::duration;
 use quantity::size;
+pub use quantity::{duration, duration_text};
 
 /// Defines a value that is made from the text of a scalar: its type, what is wanted in words, and how it is read.
 macro_rules! define_texts {

@@ -48,6 +48,10 @@ pub struct Workflow {
     /// Processes whose `if` was false, and processes with `each: []` or `replicas: 0`: declared, but no instance
     /// runs. A wait for one is satisfied at once; its touches do not count.
     pub absent: Vec<Declared>,
+    /// Params of the workflow, and of templates that are used, that nothing mentions.
+    pub unused_params: Vec<Declared>,
+    /// Variables of `env` that hold a secret, written out in a file.
+    pub clear_secrets: Vec<Declared>,
     /// Keys that are understood but whose behaviour is not built yet; `run` refuses them.
     pub unbuilt: Vec<Unbuilt>,
 }
@@ -76,7 +80,7 @@ pub struct Unbuilt {
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// `timeout` of the whole run.
-    pub timeout: Option<Duration>,
+    pub timeout: Option<(Duration, Span)>,
     /// What a failure does where the process does not say so itself.
     pub on_failure: OnFailure,
     /// `on_deadlock`: what becomes of the run when some wait for each other for ever.
@@ -202,12 +206,14 @@ pub struct Body {
     pub sets: Vec<Reference>,
     /// `waits`.
     pub waits: Vec<Reference>,
+    /// `protocol`.
+    pub protocol: Option<super::Protocol>,
     /// `daemon`.
     pub daemon: bool,
     /// Whether it has `ready`: its readiness can be waited for, though how to see it is not built yet.
     pub ready: bool,
     /// `timeout`; of a pool: of each task.
-    pub timeout: Option<Duration>,
+    pub timeout: Option<(Duration, Span)>,
     /// `stop`.
     pub stop: Stop,
     /// `success`: the exit codes that mean success.
@@ -375,6 +381,33 @@ pub struct Log {
     pub file: Option<(String, Span)>,
     /// `prefix`: shown before each line instead of the name; may be empty.
     pub prefix: Option<String>,
+    /// `rotate`: when a new file is begun.
+    pub rotate: Option<Rotate>,
+    /// `when_full`: what happens when nobody takes its lines from the engine.
+    pub when_full: WhenFull,
+}
+
+/// `rotate` of `log`: when a new file is begun, and how many old ones are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotate {
+    /// When the file has so many bytes.
+    pub size: Option<u64>,
+    /// When the file is so old.
+    pub age: Option<Duration>,
+    /// So many old files are kept, beside the one that is written.
+    pub keep: u32,
+}
+
+/// `when_full` of `log`: what happens to lines on their way to a screen that takes none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum WhenFull {
+    /// After a second they are left out there, and counted; the log has them.
+    #[default]
+    Drop,
+    /// The process waits, as long as it takes.
+    Block,
 }
 
 /// A pool.

@@ -16,6 +16,7 @@ struct From {
     connection: ConnectionId,
     request: u64,
     slot: Slot,
+    is_timed: bool,
 }
 
 /// What to do with a request that is understood and allowed.
@@ -30,8 +31,8 @@ enum Step {
     },
     /// The channel is handed out.
     HandOut(Kind, Handed),
-    /// The caller knows the table.
-    Table,
+    /// The caller knows the table, or why that one does not get on.
+    Table(Option<String>),
     /// No answer is due.
     Nothing,
 }
@@ -53,17 +54,21 @@ impl Broker {
             ask,
             cut,
             kind,
+            is_timed,
         } = asked;
         match speaker {
             Speaker::Unknown => {
                 self.greet(yard, names, id, request, ask);
                 None
             }
-            Speaker::Nobody if ask == Ask::Ps => Some(TableWanted {
-                connection: id,
-                request,
-            }),
             Speaker::Nobody => {
+                if let Some(why) = table(&ask) {
+                    return Some(TableWanted {
+                        why,
+                        connection: id,
+                        request,
+                    });
+                }
                 let message = "this client speaks for no process of the run".to_owned();
                 self.send(
                     yard,
@@ -81,6 +86,7 @@ impl Broker {
                     connection: id,
                     request,
                     slot,
+                    is_timed,
                 };
                 let step = names
                     .expect(kind, &ask)
@@ -171,7 +177,8 @@ impl Broker {
                 self.cancel(yard, from.connection, request);
                 Ok(Step::Nothing)
             }
-            Ask::Ps => Ok(Step::Table),
+            Ask::Ps => Ok(Step::Table(None)),
+            Ask::Why { name } => Ok(Step::Table(Some(name))),
             Ask::Attach { name, touch } => hand_out(yard, slot, names.station(slot, &name, touch)?),
             Ask::Hello { .. } => Err((Why::Protocol, "a client says hello once".to_owned())),
         }
@@ -182,6 +189,7 @@ impl Broker {
             connection,
             request: number,
             slot,
+            is_timed,
         } = from;
         match step {
             Ok(Step::Answer(answer)) => {
@@ -193,11 +201,13 @@ impl Broker {
                     request: number,
                     slot,
                     wanted,
+                    is_timed,
                 };
                 self.ask(yard, asked, request, block);
             }
-            Ok(Step::Table) => {
+            Ok(Step::Table(why)) => {
                 return Some(TableWanted {
+                    why,
                     connection,
                     request: number,
                 });
@@ -300,6 +310,26 @@ impl Broker {
             self.parked.remove(&ticket);
             self.send(yard, id, request, Answer::WouldBlock);
         }
+    }
+}
+
+/// What anybody may ask for, whoever he is.
+fn table(ask: &Ask) -> Option<Option<String>> {
+    match ask {
+        Ask::Ps => Some(None),
+        Ask::Why { name } => Some(Some(name.clone())),
+        Ask::Hello { .. }
+        | Ask::Put { .. }
+        | Ask::Get { .. }
+        | Ask::Ack { .. }
+        | Ask::Nack { .. }
+        | Ask::Acquire { .. }
+        | Ask::Release { .. }
+        | Ask::Wait { .. }
+        | Ask::Set { .. }
+        | Ask::Clear { .. }
+        | Ask::Cancel { .. }
+        | Ask::Attach { .. } => None,
     }
 }
 

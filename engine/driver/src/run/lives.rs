@@ -13,11 +13,13 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::Happening;
+use crate::deadlock::{self, Conduit};
 use crate::exit::{self, Usage};
 use crate::limits::Groups;
 use crate::spawner::Child;
 use crate::terminal::Screen;
 use crate::tree::Tree;
+use crate::yard::Commons;
 
 /// How often a tree that outlives its first process is looked at: the kernel tells the end of adopted orphans by
 /// SIGCHLD, but not that of everybody.
@@ -47,6 +49,8 @@ pub struct Life {
     pub state: State,
     /// The way of tasks to a persistent worker.
     pub feed: Option<mpsc::Sender<Vec<u8>>>,
+    /// The engine's ends of its streams.
+    pub streams: Vec<Conduit>,
     /// The control groups that it is limited by.
     pub groups: Option<Groups>,
     /// Its terminal.
@@ -209,6 +213,16 @@ impl Lives {
     }
 }
 
+impl deadlock::Lives for Lives {
+    fn life(&self, process: ProcessId) -> Option<(&Tree, &[Conduit])> {
+        let life = self.present.get(&process)?;
+        match &life.state {
+            State::Starting => None,
+            State::Running(body) => Some((&body.tree, &life.streams)),
+        }
+    }
+}
+
 /// The watch over one life.
 pub struct Watch {
     pub process: ProcessId,
@@ -220,6 +234,7 @@ pub struct Watch {
     pub pumps: Vec<JoinHandle<()>>,
     /// Notified when a child has ended, direct or adopted.
     pub child_ended: Rc<Notify>,
+    pub commons: Commons,
     pub inbox: mpsc::Sender<Happening>,
 }
 
@@ -237,6 +252,8 @@ impl Watch {
                 (Exit::Signal(libc::SIGKILL), Usage::default())
             }
         };
+        // Others may wait for what it had: they get it before anything is looked at that takes longer.
+        self.commons.look();
         let tree = &self.body.tree;
         let is_empty = tree.is_empty();
         let left = (!is_empty).then(|| named(&tree.members().unwrap_or_default()));

@@ -86,6 +86,7 @@ impl Run {
                 tasks: task.into_iter().collect(),
                 state: State::Starting,
                 feed: None,
+                streams: Vec::new(),
                 groups: None,
                 screen: None,
             },
@@ -285,6 +286,7 @@ impl Run {
             tasks: task.into_iter().collect(),
             state: State::Running(Rc::clone(&body)),
             feed: None,
+            streams: streams.iter().filter_map(Connected::far).collect(),
             groups,
             screen,
         };
@@ -298,6 +300,7 @@ impl Run {
             tree_gone,
             pumps: pumps.collect(),
             child_ended: Rc::clone(&self.child_ended),
+            commons: self.yard.clone(),
             inbox: self.inbox.clone(),
         };
         self.lives.insert(process, life);
@@ -391,7 +394,9 @@ impl Run {
             start: self.start,
         };
         let secrets = self.facts.secrets.clone();
-        Output::new(log, origin, self.herald.outlet(), self.inbox.clone(), secrets)
+        let when_full = self.plan.launches[process.index()].when_full;
+        let outlet = self.herald.outlet().of_process(when_full);
+        Output::new(log, origin, outlet, self.inbox.clone(), secrets)
     }
 
     /// Runs the stop command of a process.

@@ -26,6 +26,7 @@ use super::queues::Queues;
 use super::{Happening, Options, RunError};
 use crate::alarm::Alarm;
 use crate::broker::{Broker, FromClient, Names};
+use crate::deadlock::Vigil;
 use crate::directory::RunDirectory;
 use crate::exit::Usage;
 use crate::limits::{Groups, LimiterCell};
@@ -37,6 +38,7 @@ use crate::stdio::output::time_since;
 use crate::table::Table;
 use crate::tasks::Pools;
 use crate::tree;
+use crate::why::Ledger;
 use crate::yard::{Change, Commons, Yard};
 
 /// How many happenings may wait; whoever has more waits too.
@@ -53,7 +55,7 @@ pub struct Run {
     pub(super) plan: Arc<Plan>,
     pub(super) options: Rc<Options>,
     pub(super) start: Instant,
-    machine: Machine,
+    pub(super) machine: Machine,
     pub(super) inputs: VecDeque<Input>,
     pub(super) wake: Option<Time>,
     pub(super) verdict: Option<Verdict>,
@@ -79,6 +81,10 @@ pub struct Run {
 
     pub(super) herald: Herald,
     table: Table,
+    pub(super) ledger: Ledger,
+    pub(super) vigil: Vigil,
+    /// When it is looked for deadlocks next.
+    pub(super) look_at: Option<Instant>,
     /// The pid each process has, or had last.
     pub(super) pids: Vec<Option<i32>>,
     /// What belongs to a record that is still to come: why a process did not start, or whom it left behind.
@@ -160,6 +166,9 @@ impl Run {
             alarm,
             herald: Herald::new(Arc::clone(&plan), directory.id().to_owned(), records, news),
             table: Table::new(&plan),
+            ledger: Ledger::default(),
+            vigil: Vigil::default(),
+            look_at: None,
             pids: vec![None; plan.processes.len()],
             words: BTreeMap::new(),
             failures: BTreeMap::new(),
@@ -251,6 +260,7 @@ impl Run {
     async fn listen(&mut self, ears: &mut Ears) -> Result<(), RunError> {
         let wake = self.start + Duration::from_nanos(self.wake.unwrap_or_default().0);
         let is_busy = self.yard.with(|yard| yard.is_busy());
+        let look = self.next_look();
         tokio::select! {
             Some(happening) = ears.inbox.recv() => self.happened(happening),
             Some(from) = ears.clients.recv() => self.serve(from),
@@ -267,6 +277,7 @@ impl Run {
             }
             () = self.yard.stirred() => {}
             () = tokio::time::sleep(BUSY_PAUSE), if is_busy => self.yard.with(Yard::look),
+            () = tokio::time::sleep_until(look.unwrap_or(wake)), if look.is_some() => self.look_for_deadlocks(),
             () = self.alarm.rung() => return Err(RunError::Panicked),
         }
         for _ in 0..TURN_MAX {
@@ -282,11 +293,17 @@ impl Run {
 
     fn serve(&mut self, from: FromClient) {
         let (broker, names, table) = (&mut self.broker, &self.names, &self.table);
-        self.yard.with(|yard| {
-            if let Some(wanted) = broker.handle(yard, names, from) {
-                broker.reply_table(yard, wanted, table.to_json());
+        let asked = self.yard.with(|yard| {
+            let wanted = broker.handle(yard, names, from)?;
+            if wanted.why.is_some() {
+                return Some(wanted);
             }
+            broker.reply_table(yard, wanted, table.to_json());
+            None
         });
+        if let Some(wanted) = asked {
+            self.say_why(wanted);
+        }
     }
 
     fn heard(&mut self, heard: Heard) {
@@ -446,6 +463,7 @@ impl Run {
             self.lives.all_stopping();
         }
         self.table.note(at, &record, pid);
+        self.ledger.note(&record, reason.as_ref());
         self.herald.tell(News::Record {
             at,
             record,

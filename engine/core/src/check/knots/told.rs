@@ -189,7 +189,7 @@ impl Ring<'_> {
         };
         let (waiter, event) = (self.name(step), self.name(self.step(at + 1)));
         let message = format!("`{waiter}` waits for the event `{event}`, which is set only after `{waiter}` has ended");
-        let finding = findings.warning(codes::EVENT_SET_TOO_LATE, place, message);
+        let finding = findings.error(codes::EVENT_SET_TOO_LATE, place, message);
         finding.help = Some(format!(
             "let a process set `{event}` that does not wait for the end of `{waiter}`; a wait with a time-out of its own is sound"
         ));

@@ -74,7 +74,7 @@ fn a_process_that_waits_itself_is_warned_of_a_setter_after_its_end() {
     };
     finds(
         &text("finished"),
-        "warning FY243 1:50 `a` waits for the event `e`, which is set only after `a` has ended\n",
+        "error FY243 1:50 `a` waits for the event `e`, which is set only after `a` has ended\n",
     );
     finds(&text("started"), "");
     finds(

@@ -22,6 +22,13 @@ pub(in crate::machine) struct Task {
     deaths: u32,
 }
 
+impl Task {
+    /// All of it in one word.
+    pub(super) fn word(&self) -> u64 {
+        u64::from(self.failures) << 32 | u64::from(self.deaths) << 8 | self.state as u64
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::machine) enum TaskState {
     /// It waits for a worker.

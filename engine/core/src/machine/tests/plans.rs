@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::world::Random;
 use crate::id::{EventId, LockId, PoolId, ProcessId, QueueId, SemaphoreId};
 use crate::plan::{
-    Condition, Dependency, Dispatch, Event, Framing, Grant, Hold, Launch, Limits, Lock, OnDeadlock, OnFailure, Order,
-    Otherwise, Party, Pipe, Plan, Pool, Process, Program, Queue, Resource, Semaphore, TaskSource, Tasks, Wait, Work,
-    WorkerKind,
+    Condition, Dependency, Dispatch, Event, Framing, Grant, Hold, Inside, Launch, Limits, Lock, OnDeadlock, OnFailure,
+    Order, Otherwise, Party, Pipe, Plan, Pool, Process, Program, Queue, Resource, Semaphore, TaskSource, Tasks, Wait,
+    Work, WorkerKind,
 };
 use crate::source::Span;
 
@@ -64,8 +64,11 @@ fn launch() -> Launch {
         fds: BTreeMap::new(),
         connects: Vec::new(),
         grants: Vec::new(),
+        inside: Inside::default(),
         log_file: None,
         prefix: None,
+        rotate: None,
+        when_full: crate::plan::WhenFull::Drop,
     }
 }
 

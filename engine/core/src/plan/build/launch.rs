@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Builder, Owner, sort_once};
 use crate::id::{PipeId, QueueId};
-use crate::plan::{Grant, Launch, Program, Side, Wire};
+use crate::plan::{Channel, Grant, Hold, Inside, Launch, Op, Program, Resource, Side, Wire};
 use crate::spec::target::{Role, Target};
-use crate::spec::{Body, Descriptor, Reference, Stream};
+use crate::spec::{Body, Descriptor, ProtocolStep, ProtocolVerb, Reference, Stream};
 
 /// Whose standard streams they are.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,8 +44,11 @@ impl Builder<'_> {
             fds: self.descriptors(owner, body, streams),
             connects: self.connects(owner, body),
             grants: self.grants(owner, body),
+            inside: self.inside(body),
             log_file: path(body.log.file.as_ref()),
             prefix: body.log.prefix.clone(),
+            rotate: body.log.rotate,
+            when_full: body.log.when_full,
         }
     }
 
@@ -151,6 +154,92 @@ impl Builder<'_> {
             Side::Right => pipe.receivers.push(owner.process),
         }
         Some((id, side))
+    }
+
+    fn inside(&mut self, body: &Body) -> Inside {
+        let acquires = body.acquires.iter();
+        let acquires = acquires.filter_map(|hold| {
+            let resource = self.resource(Role::Acquires, &hold.on)?;
+            let permits = match resource {
+                Resource::Lock(_) => 1,
+                Resource::Semaphore(_) => hold.permits,
+            };
+            Some(Hold { resource, permits })
+        });
+        Inside {
+            acquires: acquires.collect(),
+            protocol: body.protocol.as_ref().map(|protocol| self.ops(body, &protocol.steps)),
+        }
+    }
+
+    /// Steps whose names do not resolve are left out: the rules have told of them.
+    fn ops(&mut self, body: &Body, steps: &[ProtocolStep]) -> Vec<Op> {
+        let mut ops = Vec::new();
+        for step in steps {
+            match step {
+                ProtocolStep::Repeat(inner) => ops.push(Op::Repeat(self.ops(body, inner))),
+                ProtocolStep::Do {
+                    verb,
+                    on,
+                    permits,
+                    is_try,
+                } => {
+                    let op = self.op(body, *verb, on, *permits);
+                    ops.extend(op.map(|op| if *is_try { Op::Try(Box::new(op)) } else { op }));
+                }
+            }
+        }
+        ops
+    }
+
+    fn op(&mut self, body: &Body, verb: ProtocolVerb, on: &Reference, permits: u32) -> Option<Op> {
+        let target = self.names.look_up(&on.name)?;
+        let resource = target.lock().map(Resource::Lock);
+        let resource = resource.or_else(|| target.semaphore().map(Resource::Semaphore));
+        let hold = resource.map(|resource| Hold {
+            resource,
+            permits: if target.lock().is_some() { 1 } else { permits },
+        });
+        match verb {
+            ProtocolVerb::Acquire => hold.map(Op::Acquire),
+            ProtocolVerb::Release => hold.map(Op::Release),
+            ProtocolVerb::Put => self.channel_of(body, &target, Way::Out).map(Op::Put),
+            ProtocolVerb::Get => self.channel_of(body, &target, Way::In).map(Op::Get),
+            ProtocolVerb::Wait => target.event().map(Op::Wait),
+            ProtocolVerb::Set => target.event().map(Op::Set),
+        }
+    }
+
+    /// The way through a queue or a pipe; of a duplex pipe that is named as a whole, from or to the end that the process has.
+    fn channel_of(&self, body: &Body, target: &Target, way: Way) -> Option<Channel> {
+        if let Some(queue) = target.queue() {
+            return Some(Channel::Queue(queue));
+        }
+        let pipe = target.pipe()?;
+        let own = match target {
+            Target::End(_, side) => Some(*side),
+            _ => self.end_of(body, pipe),
+        };
+        let from = match (own, way) {
+            (None, _) => Side::Left,
+            (Some(side), Way::Out) => side,
+            (Some(Side::Left), Way::In) => Side::Right,
+            (Some(Side::Right), Way::In) => Side::Left,
+        };
+        Some(Channel::Pipe(pipe, from))
+    }
+
+    /// Which end of this duplex pipe the process has.
+    fn end_of(&self, body: &Body, pipe: PipeId) -> Option<Side> {
+        let in_fds = body.fds.values().filter_map(|descriptor| match descriptor {
+            Descriptor::End(end) => Some(end),
+            Descriptor::Send(_) | Descriptor::Receive(_) | Descriptor::Stream(_) => None,
+        });
+        let mut ends = body.connects.iter().chain(in_fds);
+        ends.find_map(|end| match self.names.look_up(&end.name)? {
+            Target::End(found, side) if found == pipe => Some(side),
+            _ => None,
+        })
     }
 
     fn grants(&mut self, owner: Owner, body: &Body) -> Vec<Grant> {

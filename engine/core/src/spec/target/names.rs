@@ -1,23 +1,27 @@
 //! One table of all names of a workflow.
 
-use std::collections::BTreeMap;
+use std::collections::{HashMap, hash_map};
 use std::ops::Range;
 
 use super::{Role, Side, Target};
 use crate::diagnostic::{Diagnostic, Related, Severity, codes, seeming};
 use crate::id::{EventId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
-use crate::source::Span;
+use crate::source::{Span, saturating_u32};
 use crate::spec::{Declared, Reference, Workflow};
 
 /// All names of a workflow.
 #[derive(Debug)]
 pub struct Names<'a> {
     workflow: &'a Workflow,
-    table: BTreeMap<&'a str, Entry>,
+    /// Which of `entries` each name has. Nothing goes through it in its order, which differs from run to run.
+    table: HashMap<&'a str, u32>,
+    /// In the order of the sections, and in each of the file.
+    entries: Vec<Entry<'a>>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Entry<'a> {
+    name: &'a str,
     target: Target,
     place: Span,
 }
@@ -28,7 +32,8 @@ impl<'a> Names<'a> {
     pub fn of(workflow: &'a Workflow) -> Self {
         let mut names = Self {
             workflow,
-            table: BTreeMap::new(),
+            table: HashMap::with_capacity(workflow.processes.len()),
+            entries: Vec::with_capacity(workflow.processes.len()),
         };
         names.enter_processes();
         let w = workflow;
@@ -61,31 +66,40 @@ impl<'a> Names<'a> {
     fn enter_processes(&mut self) {
         for (index, process) in self.workflow.processes.iter().enumerate() {
             let at = ProcessId::at(index).0;
-            let entry = self.table.entry(&process.declared.name).or_insert_with(|| Entry {
-                target: Target::Processes(at..at),
-                place: process.declared.place,
-            });
-            if let Target::Processes(range) = &mut entry.target
-                && range.end == at
+            // Instances of one process stand together.
+            if let Some(Entry { name, target, .. }) = self.entries.last_mut()
+                && *name == process.declared.name
+                && let Target::Processes(range) = target
             {
                 range.end += 1;
+            } else {
+                self.enter_one(&process.declared, Target::Processes(at..at + 1));
             }
         }
     }
 
     fn enter(&mut self, declared: impl IntoIterator<Item = &'a Declared>, target: impl Fn(usize) -> Target) {
         for (index, declared) in declared.into_iter().enumerate() {
-            self.table.entry(&declared.name).or_insert_with(|| Entry {
-                target: target(index),
-                place: declared.place,
-            });
+            self.enter_one(declared, target(index));
+        }
+    }
+
+    fn enter_one(&mut self, declared: &'a Declared, target: Target) {
+        let (name, place) = (declared.name.as_str(), declared.place);
+        if let hash_map::Entry::Vacant(vacant) = self.table.entry(name) {
+            vacant.insert(saturating_u32(self.entries.len()));
+            self.entries.push(Entry { name, target, place });
         }
     }
 
     /// How many names there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.table.len()
+        self.entries.len()
+    }
+
+    fn entry(&self, name: &str) -> Option<&Entry<'a>> {
+        self.table.get(name).map(|at| &self.entries[*at as usize])
     }
 
     /// What `reference` stands for at a place that takes what `role` says, or what is wrong with it.
@@ -113,9 +127,9 @@ impl<'a> Names<'a> {
     #[must_use]
     pub fn look_up(&self, name: &str) -> Option<Target> {
         let Some((base, part)) = name.split_once('.') else {
-            return self.table.get(name).map(|entry| entry.target.clone());
+            return self.entry(name).map(|entry| entry.target.clone());
         };
-        match &self.table.get(base)?.target {
+        match &self.entry(base)?.target {
             Target::Processes(range) => self.instance(range, part),
             Target::Absent => index_of(part).map(|_| Target::Absent),
             Target::Pipe(pipe) if self.workflow.pipes[pipe.index()].duplex => match part {
@@ -150,7 +164,7 @@ impl<'a> Names<'a> {
     #[must_use]
     pub fn place(&self, name: &str) -> Option<Span> {
         let base = name.split_once('.').map_or(name, |(base, _)| base);
-        self.table.get(base).map(|entry| entry.place)
+        self.entry(base).map(|entry| entry.place)
     }
 
     fn unknown(&self, reference: &Reference) -> Diagnostic {
@@ -163,7 +177,7 @@ impl<'a> Names<'a> {
             related: Vec::new(),
         };
         if let Some((base, part)) = reference.name.split_once('.')
-            && let Some(entry) = self.table.get(base)
+            && let Some(entry) = self.entry(base)
         {
             diagnostic.message = format!("`{base}` is {} and has no part `{part}`", entry.target.kind());
             diagnostic.help = Some(self.parts_of(base, &entry.target));
@@ -282,13 +296,13 @@ impl<'a> Names<'a> {
         let seeming = seeming(name);
         let name = seeming.as_deref().unwrap_or(name);
         let most = 1 + name.len() / 4;
-        self.table
+        self.entries
             .iter()
-            .filter(|(known, _)| known.len().abs_diff(name.len()) <= most)
-            .map(|(known, entry)| (strsim::damerau_levenshtein(name, known), known, entry))
-            .filter(|(distance, ..)| *distance <= most)
-            .min_by_key(|(distance, ..)| *distance)
-            .map(|(_, known, entry)| (*known, entry.target.noun()))
+            .filter(|entry| entry.name.len().abs_diff(name.len()) <= most)
+            .map(|entry| (strsim::damerau_levenshtein(name, entry.name), entry))
+            .filter(|(distance, _)| *distance <= most)
+            .min_by_key(|(distance, entry)| (*distance, entry.name))
+            .map(|(_, entry)| (entry.name, entry.target.noun()))
     }
 }
 

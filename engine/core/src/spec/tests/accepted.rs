@@ -64,7 +64,7 @@ fn every_field_of_a_process() {
     assert!(body.clear_env && body.daemon);
     assert_eq!(body.umask, Some(0o22));
     assert_eq!(body.nice, Some(-5));
-    assert_eq!(body.timeout, Some(Duration::from_mins(90)));
+    assert_eq!(body.timeout.map(|(timeout, _)| timeout), Some(Duration::from_mins(90)));
     assert_eq!(body.stop.signal, 2);
     assert_eq!(body.stop.grace, Duration::from_millis(250));
     assert_eq!(body.stop.command.as_ref().unwrap().argv, ["kill", "-9"]);
@@ -84,7 +84,10 @@ fn every_field_of_a_process() {
     assert_eq!(body.after[4].is, Some(Condition::Set));
     assert_eq!(body.after[4].timeout, Some(Duration::from_secs(2)));
     assert_eq!(body.after[4].otherwise, Otherwise::Start);
-    assert_eq!(workflow.options.timeout, Some(Duration::from_mins(1)));
+    assert_eq!(
+        workflow.options.timeout.map(|(timeout, _)| timeout),
+        Some(Duration::from_mins(1))
+    );
     assert!(workflow.options.pipefail);
     let unbuilt: Vec<_> = workflow.unbuilt.iter().map(|unbuilt| unbuilt.what.as_str()).collect();
     assert!(
@@ -159,7 +162,6 @@ fn what_is_not_built_is_noted_and_not_refused() {
             "`durable` of queue `q`",
             "`ready` of process `db`",
             "`restart` of process `db`",
-            "`log.rotate` of process `db`",
             "the group `g`",
         ]
     );

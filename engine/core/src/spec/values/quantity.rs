@@ -53,6 +53,21 @@ pub fn duration(text: &str) -> Option<Duration> {
     (!text.is_empty() && duration <= DURATION_MAX).then_some(duration)
 }
 
+/// The duration as it is written in a workflow: `1h30m`.
+#[must_use]
+pub fn duration_text(duration: Duration) -> String {
+    let mut left = duration.as_nanos();
+    let mut text = String::new();
+    for (unit, scale) in TIMES {
+        let count = left / scale;
+        left %= scale;
+        if count > 0 {
+            text.push_str(&format!("{count}{unit}"));
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
 /// A size: one number with or without a unit, such as `64KiB` or `512`.
 pub(super) fn size(text: &str) -> Option<u64> {
     let (number, unit) = decimal(text)?;

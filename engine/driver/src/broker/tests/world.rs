@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::yard::{Layout, LockKind, QueueLimits, Slot, Yard};
 use forkyard_core::id::{EventId, LockId, QueueId, SemaphoreId};
 use forkyard_core::plan::{
-    Event, Framing, Grant, Launch, Limits, Lock, OnFailure, Plan, Process, Program, Queue, Resource, Semaphore,
+    Event, Framing, Grant, Inside, Launch, Limits, Lock, OnFailure, Plan, Process, Program, Queue, Resource, Semaphore,
 };
 use forkyard_core::source::Span;
 use forkyard_ipc::client::Client;
@@ -236,7 +236,10 @@ fn launch(grants: Vec<Grant>) -> Launch {
         fds: BTreeMap::new(),
         connects: Vec::new(),
         grants,
+        inside: Inside::default(),
         log_file: None,
         prefix: None,
+        rotate: None,
+        when_full: forkyard_core::plan::WhenFull::Drop,
     }
 }

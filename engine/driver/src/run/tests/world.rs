@@ -9,8 +9,8 @@ use std::time::Duration;
 use forkyard_core::id::{PoolId, ProcessId, QueueId};
 use forkyard_core::machine::{Record, Verdict};
 use forkyard_core::plan::{
-    Dispatch, Framing, Launch, Limits, OnFailure, Order, Party, Plan, Pool, Process, Program, Queue, TaskSource, Tasks,
-    Wire, Work, WorkerKind,
+    Dispatch, Framing, Inside, Launch, Limits, OnFailure, Order, Party, Plan, Pool, Process, Program, Queue,
+    TaskSource, Tasks, Wire, Work, WorkerKind,
 };
 use forkyard_core::source::Span;
 
@@ -224,6 +224,7 @@ impl Shown {
             News::Record { record, .. } => Some(*record),
             News::Output { .. }
             | News::Damaged { .. }
+            | News::Deadlock { .. }
             | News::OutputDropped { .. }
             | News::StdinRead { .. }
             | News::QueueCounted { .. }
@@ -295,7 +296,10 @@ fn launch(script: &str, fds: BTreeMap<i32, Wire>) -> Launch {
         fds,
         connects: Vec::new(),
         grants: Vec::new(),
+        inside: Inside::default(),
         log_file: None,
         prefix: None,
+        rotate: None,
+        when_full: forkyard_core::plan::WhenFull::Drop,
     }
 }

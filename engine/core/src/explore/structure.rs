@@ -1,0 +1,493 @@
+//! The structural proof: who may wait for whom at all, whatever the order of things, in time linear in the size of the plan.
+//!
+//! The nodes of the graph are *needs*: a lock, room in a queue, an item in it, an event, the end of a process. An edge leads from a need
+//! to each need that somebody who could meet the first may be kept by. In a deadlock everybody who waits has a helper who waits too,
+//! so there is a way through this graph without an end, and that is a cycle. Where there is no cycle, there is no deadlock.
+//!
+//! A queue is not full and empty at once: from "room in `q`" a way leads to the receivers of `q`, and on to all that these may wait
+//! for but items of `q` itself. So no way goes back where it came from, and any tree of queues is free of cycles.
+//! A lock that is held over nothing else that waits has no way out of it.
+
+use std::collections::BTreeSet;
+
+use petgraph::algo::kosaraju_scc;
+use petgraph::graph::{DiGraph, NodeIndex};
+
+use super::inside::{Act, Program, Step};
+use super::model::{Actor, pool_actor, resource_index};
+use crate::id::{PoolId, QueueId};
+use crate::plan::{Condition, Dependency, Dispatch, Party, Plan, TaskSource, Wait, WorkerKind};
+
+/// A node of the graph.
+pub(super) type Node = u32;
+
+/// No process.
+const NOBODY: u32 = u32::MAX;
+
+/// Where the nodes of each kind begin.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    ways: u32,
+    events: u32,
+    drained: u32,
+    slots: u32,
+    begun: u32,
+    over: u32,
+    end: u32,
+}
+
+impl Layout {
+    pub fn of(plan: &Plan) -> Self {
+        let count = |count: usize| u32::try_from(count).expect("tables hold fewer than 2^32 entries");
+        let ways = count(plan.locks.len() + plan.semaphores.len());
+        let events = ways + 2 * count(plan.queues.len() + 2 * plan.pipes.len());
+        let drained = events + count(plan.events.len());
+        let slots = drained + count(plan.queues.len());
+        let begun = slots + count(plan.pools.len());
+        let parties = count(plan.processes.len() + plan.pools.len());
+        Self {
+            ways,
+            events,
+            drained,
+            slots,
+            begun,
+            over: begun + parties,
+            end: begun + 2 * parties,
+        }
+    }
+
+    pub fn resource(self, resource: usize) -> Node {
+        node(0, resource)
+    }
+
+    pub fn room(self, way: usize) -> Node {
+        node(self.ways, 2 * way)
+    }
+
+    pub fn item(self, way: usize) -> Node {
+        node(self.ways, 2 * way + 1)
+    }
+
+    pub fn event(self, event: usize) -> Node {
+        node(self.events, event)
+    }
+
+    pub fn slot(self, pool: PoolId) -> Node {
+        node(self.slots, pool.index())
+    }
+
+    pub fn drained(self, queue: QueueId) -> Node {
+        node(self.drained, queue.index())
+    }
+
+    fn begun(self, actor: Actor) -> Node {
+        node(self.begun, actor)
+    }
+
+    fn over(self, actor: Actor) -> Node {
+        node(self.over, actor)
+    }
+
+    /// The node of a wait of `after`.
+    pub fn wait(self, plan: &Plan, wait: Wait) -> Node {
+        let party = |actor| {
+            if wait.is == Condition::Started {
+                self.begun(actor)
+            } else {
+                self.over(actor)
+            }
+        };
+        match wait.on {
+            Dependency::Process(process) => party(process.index()),
+            Dependency::Pool(pool) => party(pool_actor(plan, pool)),
+            Dependency::Event(event) => self.event(event.index()),
+            Dependency::Queue(queue) => self.drained(queue),
+        }
+    }
+
+    /// The node of an act that may have to wait.
+    pub fn act(self, act: Act) -> Option<Node> {
+        match act {
+            Act::Acquire { resource, .. } => Some(self.resource(resource)),
+            Act::Put(way) => Some(self.room(way)),
+            Act::Get(way) => Some(self.item(way)),
+            Act::Wait(event) => Some(self.event(event)),
+            Act::Release { .. } | Act::Set(_) => None,
+        }
+    }
+}
+
+fn node(first: u32, place: usize) -> Node {
+    first + u32::try_from(place).expect("tables hold fewer than 2^32 entries")
+}
+
+/// The graph of needs.
+pub(super) struct Structure {
+    pub layout: Layout,
+    /// By node: whose list of needs it is a part of.
+    owner: Vec<u32>,
+    edges: Vec<(Node, Node)>,
+    /// By actor: all that it may wait for.
+    all: Vec<Option<Node>>,
+    /// By node: whether a cycle can be reached from it.
+    core: Vec<bool>,
+}
+
+/// The needs of one actor as two chains: from each place all that follow, and all that come before.
+struct Chain {
+    after: Node,
+    before: Node,
+    needs: Vec<Node>,
+}
+
+impl Chain {
+    /// From this place on.
+    fn from(&self, place: usize) -> Option<Node> {
+        (place < self.needs.len()).then(|| node(self.after, place))
+    }
+
+    /// Up to this place, exclusive.
+    fn until(&self, place: usize) -> Option<Node> {
+        place.checked_sub(1).map(|last| node(self.before, last))
+    }
+}
+
+impl Structure {
+    pub fn of(plan: &Plan, programs: &[Program]) -> Self {
+        let layout = Layout::of(plan);
+        let mut structure = Self {
+            layout,
+            owner: vec![NOBODY; layout.end as usize],
+            edges: Vec::new(),
+            all: vec![None; plan.processes.len() + plan.pools.len()],
+            core: Vec::new(),
+        };
+        for (actor, program) in programs.iter().enumerate() {
+            structure.enter_process(plan, actor, program);
+        }
+        let members = members_by_pool(plan);
+        for (index, members) in members.iter().enumerate() {
+            structure.enter_pool(plan, PoolId::at(index), members);
+        }
+        structure.enter_drained(plan);
+        structure.core = structure.find_core();
+        structure
+    }
+
+    /// Whether there is no cycle at all.
+    pub fn is_free_of_cycles(&self) -> bool {
+        !self.core.contains(&true)
+    }
+
+    fn chain(&mut self, actor: Actor, needs: Vec<Node>) -> Chain {
+        let first = node(0, self.owner.len());
+        let owner = node(0, actor);
+        self.owner.resize(self.owner.len() + 2 * needs.len(), owner);
+        let before = node(first, needs.len());
+        for (place, need) in needs.iter().enumerate() {
+            self.edges.push((node(first, place), *need));
+            self.edges.push((node(before, place), *need));
+            if place > 0 {
+                self.edges.push((node(first, place - 1), node(first, place)));
+                self.edges.push((node(before, place), node(before, place - 1)));
+            }
+        }
+        self.all[actor] = (!needs.is_empty()).then_some(first);
+        Chain {
+            after: first,
+            before,
+            needs,
+        }
+    }
+
+    fn lead(&mut self, from: Node, to: Option<Node>) {
+        self.edges.extend(to.map(|to| (from, to)));
+    }
+
+    /// From `need` to all that the actor of `chain` may be kept by but `without`.
+    fn lead_to_all_but(&mut self, need: Node, chain: &Chain, without: Node) {
+        let mut places = chain.needs.iter().enumerate().filter(|(_, known)| **known == without);
+        match (places.next(), places.next()) {
+            (None, _) => self.lead(need, chain.from(0)),
+            (Some(_), Some(_)) => {
+                for other in chain.needs.iter().filter(|known| **known != without) {
+                    self.lead_by_step(need, chain, *other);
+                }
+            }
+            (Some((place, _)), None) => {
+                self.lead(need, chain.until(place));
+                self.lead(need, chain.from(place + 1));
+            }
+        }
+    }
+
+    /// By a node of its own, so that it is known whose need it is.
+    fn lead_by_step(&mut self, from: Node, chain: &Chain, to: Node) {
+        let step = node(0, self.owner.len());
+        self.owner.push(self.owner[chain.after as usize]);
+        self.edges.push((from, step));
+        self.edges.push((step, to));
+    }
+
+    fn enter_process(&mut self, plan: &Plan, actor: Actor, program: &Program) {
+        let layout = self.layout;
+        let process = &plan.processes[actor];
+        let mut needs: Vec<Node> = waits(plan, layout, &process.after);
+        needs.extend(process.slot_in.map(|pool| layout.slot(pool)));
+        let lent = needs.len();
+        let holds = process
+            .holds
+            .iter()
+            .map(|hold| layout.resource(resource_index(plan, hold.resource)));
+        needs.extend(holds);
+        let begun = needs.len();
+        let mut held_over: Vec<(usize, std::ops::Range<usize>)> = Vec::new();
+        match program {
+            Program::Free { acquires, acts } => {
+                needs.extend(acquires.iter().chain(acts).filter_map(|act| layout.act(*act)));
+                for (place, act) in acquires.iter().enumerate() {
+                    let (resource, _) = act.demand().expect("it acquires something");
+                    held_over.push((resource, begun + place + 1..needs.len()));
+                }
+            }
+            Program::Exact { steps, held } => exact_needs(layout, steps, held, &mut needs, &mut held_over),
+        }
+        if let Some(pool) = process.worker_of
+            && is_kept_by_its_pool(plan, pool)
+        {
+            needs.push(layout.over(pool_actor(plan, pool)));
+        }
+        let chain = self.chain(actor, needs);
+        self.lead(layout.over(actor), chain.from(0));
+        self.lead(layout.begun(actor), chain.until(begun));
+        if let Some(pool) = process.slot_in {
+            self.lead(layout.slot(pool), chain.from(lent));
+        }
+        for (place, hold) in process.holds.iter().enumerate() {
+            let resource = layout.resource(resource_index(plan, hold.resource));
+            self.lead(resource, chain.from(lent + place + 1));
+        }
+        self.lead_held(&chain, program, &held_over);
+        self.lead_touched(&chain, program.acts());
+        for grant in &plan.launches[actor].grants {
+            if let crate::plan::Grant::Set(event) = grant {
+                self.lead(layout.event(event.index()), chain.from(0));
+            }
+        }
+    }
+
+    fn lead_held(&mut self, chain: &Chain, program: &Program, held_over: &[(usize, std::ops::Range<usize>)]) {
+        for (resource, range) in held_over {
+            let resource = self.layout.resource(*resource);
+            if program.is_free() {
+                self.lead(resource, chain.from(range.start));
+            } else {
+                for need in chain.needs.get(range.clone()).unwrap_or_default() {
+                    self.lead_by_step(resource, chain, *need);
+                }
+            }
+        }
+    }
+
+    fn lead_touched(&mut self, chain: &Chain, acts: Vec<Act>) {
+        let layout = self.layout;
+        for act in acts {
+            match act {
+                Act::Put(way) => self.lead_to_all_but(layout.item(way), chain, layout.room(way)),
+                Act::Get(way) => self.lead_to_all_but(layout.room(way), chain, layout.item(way)),
+                Act::Acquire { .. } | Act::Release { .. } | Act::Wait(_) | Act::Set(_) => {}
+            }
+        }
+    }
+
+    /// A queue is drained when its senders have ended and its receivers have got all.
+    fn enter_drained(&mut self, plan: &Plan) {
+        for queue in queues_awaited(plan) {
+            let touches = &plan.queues[queue.index()];
+            for party in touches.senders.iter().chain(&touches.receivers) {
+                let actor = match party {
+                    Party::Process(process) => process.index(),
+                    Party::Pool(pool) => pool_actor(plan, *pool),
+                };
+                self.edges.push((self.layout.drained(queue), self.layout.over(actor)));
+            }
+        }
+    }
+
+    fn enter_pool(&mut self, plan: &Plan, pool: PoolId, members: &[Actor]) {
+        let layout = self.layout;
+        let actor = pool_actor(plan, pool);
+        let entry = &plan.pools[pool.index()];
+        let mut needs = waits(plan, layout, &entry.after);
+        let begun = needs.len();
+        let source = entry.work.as_ref().and_then(|work| match work.source {
+            TaskSource::Queue(queue) => Some(queue.index()),
+            TaskSource::Tasks(_) => None,
+        });
+        let results = entry.work.as_ref().and_then(|work| work.results).map(QueueId::index);
+        needs.extend(source.map(|way| layout.item(way)));
+        needs.extend(results.map(|way| layout.room(way)));
+        // All workers are alike.
+        let shown = if entry.work.is_some() { 1 } else { members.len() };
+        needs.extend(members.iter().take(shown).filter_map(|member| self.all[*member]));
+        let chain = self.chain(actor, needs);
+        self.lead(layout.over(actor), chain.from(0));
+        self.lead(layout.begun(actor), chain.until(begun));
+        // Who waits for a slot may wait for the pool to open.
+        if entry.work.is_none() {
+            self.lead(layout.slot(pool), chain.until(begun));
+        }
+        let mut acts: Vec<Act> = source.map(Act::Get).into_iter().collect();
+        acts.extend(results.map(Act::Put));
+        self.lead_touched(&chain, acts);
+    }
+
+    /// The nodes from which a cycle can be reached: what is left when those that lead nowhere are taken away, and then those that
+    /// lead only to such, and so on.
+    fn find_core(&self) -> Vec<bool> {
+        let nodes = self.owner.len();
+        let mut out = vec![0_u32; nodes];
+        let mut first = vec![0_u32; nodes + 1];
+        for (from, to) in &self.edges {
+            out[*from as usize] += 1;
+            first[*to as usize + 1] += 1;
+        }
+        for place in 0..nodes {
+            first[place + 1] += first[place];
+        }
+        let mut back = vec![0_u32; self.edges.len()];
+        let mut fill = first.clone();
+        for (from, to) in &self.edges {
+            back[fill[*to as usize] as usize] = *from;
+            fill[*to as usize] += 1;
+        }
+        let mut core = vec![true; nodes];
+        let mut ends: Vec<Node> = (0..node(0, nodes)).filter(|place| out[*place as usize] == 0).collect();
+        while let Some(end) = ends.pop() {
+            core[end as usize] = false;
+            let from = first[end as usize] as usize..first[end as usize + 1] as usize;
+            for before in &back[from] {
+                out[*before as usize] -= 1;
+                if out[*before as usize] == 0 {
+                    ends.push(*before);
+                }
+            }
+        }
+        core
+    }
+
+    /// Each strongly connected part of the graph that has a cycle, with all that its processes may wait for and from which a cycle can
+    /// be reached.
+    pub fn knots(&self) -> Vec<Knot> {
+        let places: Vec<usize> = (0..self.core.len()).filter(|place| self.core[*place]).collect();
+        let mut number = vec![0_u32; self.core.len()];
+        for (at, place) in places.iter().enumerate() {
+            number[*place] = node(0, at);
+        }
+        let inside = |place: Node| self.core[place as usize];
+        let edges: Vec<(u32, u32)> = (self.edges.iter())
+            .filter(|(from, to)| inside(*from) && inside(*to))
+            .map(|(from, to)| (number[*from as usize], number[*to as usize]))
+            .collect();
+        let mut graph: DiGraph<(), (), u32> = DiGraph::with_capacity(places.len(), edges.len());
+        for _ in &places {
+            graph.add_node(());
+        }
+        graph.extend_with_edges(edges);
+        let components = kosaraju_scc(&graph);
+        let cyclic = components.into_iter().filter(|nodes| nodes.len() > 1);
+        cyclic
+            .map(|nodes| self.knot(&graph, &places, &number, &nodes))
+            .collect()
+    }
+
+    fn knot(
+        &self,
+        graph: &DiGraph<(), (), u32>,
+        places: &[usize],
+        number: &[u32],
+        component: &[NodeIndex<u32>],
+    ) -> Knot {
+        let mut knot = Knot::default();
+        let mut todo: Vec<NodeIndex<u32>> = component.to_vec();
+        while let Some(at) = todo.pop() {
+            let place = places[at.index()];
+            if !knot.needs.insert(node(0, place)) {
+                continue;
+            }
+            todo.extend(graph.neighbors(at));
+            let owner = self.owner[place];
+            if owner != NOBODY && knot.actors.insert(owner as usize) {
+                // All that it may wait for counts, from its beginning on.
+                let all = self.all[owner as usize].filter(|all| self.core[*all as usize]);
+                todo.extend(all.map(|all| NodeIndex::new(number[all as usize] as usize)));
+            }
+        }
+        knot
+    }
+}
+
+/// What is explored together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Knot {
+    /// Those who may be a part of a deadlock, or gate it.
+    pub actors: BTreeSet<Actor>,
+    /// What they may wait for.
+    pub needs: BTreeSet<Node>,
+}
+
+/// The waits of `after`; one with a time-out does not last.
+fn waits(plan: &Plan, layout: Layout, after: &[Wait]) -> Vec<Node> {
+    let lasting = after.iter().filter(|wait| wait.timeout.is_none());
+    lasting.map(|wait| layout.wait(plan, *wait)).collect()
+}
+
+/// A persistent worker keeps what it holds while it waits for a task.
+fn is_kept_by_its_pool(plan: &Plan, pool: PoolId) -> bool {
+    let pool = &plan.pools[pool.index()];
+    let holds = pool
+        .worker_ids()
+        .next()
+        .is_some_and(|worker| !plan.processes[worker.index()].holds.is_empty());
+    let work = pool.work.as_ref();
+    holds && work.is_some_and(|work| work.worker == WorkerKind::Persistent || work.dispatch == Dispatch::Sync)
+}
+
+/// The needs of an exact program, and over which of them each resource is held.
+fn exact_needs(
+    layout: Layout,
+    steps: &[Step],
+    held: &[Vec<(usize, u32)>],
+    needs: &mut Vec<Node>,
+    held_over: &mut Vec<(usize, std::ops::Range<usize>)>,
+) {
+    for (step, held) in steps.iter().zip(held) {
+        let Some(need) = step.waits().and_then(|act| layout.act(act)) else {
+            continue;
+        };
+        for (resource, _) in held {
+            held_over.push((*resource, needs.len()..needs.len() + 1));
+        }
+        needs.push(need);
+    }
+}
+
+/// The workers or lodgers of each pool.
+pub(super) fn members_by_pool(plan: &Plan) -> Vec<Vec<Actor>> {
+    let mut members = vec![Vec::new(); plan.pools.len()];
+    for (actor, process) in plan.processes.iter().enumerate() {
+        for pool in process.worker_of.iter().chain(&process.slot_in) {
+            members[pool.index()].push(actor);
+        }
+    }
+    members
+}
+
+pub(super) fn queues_awaited(plan: &Plan) -> impl Iterator<Item = QueueId> + '_ {
+    let of_processes = plan.processes.iter().flat_map(|process| &process.after);
+    let waits = of_processes.chain(plan.pools.iter().flat_map(|pool| &pool.after));
+    waits.filter_map(|wait| match wait.on {
+        Dependency::Queue(queue) => Some(queue),
+        Dependency::Process(_) | Dependency::Pool(_) | Dependency::Event(_) => None,
+    })
+}
