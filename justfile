@@ -26,6 +26,10 @@ wheel:
 schema:
     FORKYARD_WRITE_SCHEMA=1 cargo test --package forkyard-core --lib schema::the_published_schema
 
+# Installs what some tests read the output of `check` and `schema` with; without it they are skipped.
+checkers:
+    tests/checkers/install.sh
+
 # Formats everything.
 format:
     cargo fmt --all

@@ -4,6 +4,7 @@ mod bad_input;
 mod benchmarks;
 mod check;
 mod checkers;
+mod ci;
 mod cli;
 mod deadlock;
 mod diagnostics;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Findings, Subject, codes, related};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, meant_as};
 use crate::spec::target::Role;
 use crate::spec::{After, Condition, Doubt, Reference};
 
@@ -31,7 +31,7 @@ pub(super) fn resolve(subject: &Subject, findings: &mut Findings) {
         let unknown = diagnostic.code == codes::UNKNOWN_REFERENCE && diagnostic.help.is_none();
         if unknown && (suggestions.len() < suggestions_max || suggestions.contains_key(name)) {
             let suggestion = suggestions.entry(name).or_insert_with(|| subject.names.nearest(name));
-            diagnostic.help = suggestion.map(|(known, kind)| format!("did you mean the {kind} `{known}`?"));
+            diagnostic.help = suggestion.map(|(known, kind)| meant_as(name, kind, known));
         }
         findings.list.push(diagnostic);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::inside::{Act, Program, Step};
 use super::model::{Actor, Model, resource_index};
 use crate::id::{PoolId, ProcessId, QueueId, TaskId};
-use crate::machine::{Action, Because, Exit, Input, Machine, Outbox, Print, Record};
+use crate::machine::{Action, Because, Exit, Input, Machine, Outbox, Outcome, Print, Record};
 use crate::plan::{Dependency, Hold, TaskSource, Tasks, WorkerKind};
 use crate::time::Time;
 

@@ -9,7 +9,7 @@ use super::fields::{Fields, LogFields, RotateFields, StopFields};
 use super::stream::{Standard, descriptors};
 use super::values::Whole;
 use super::{Body, Endings, EnvValue, Log, Program, Rotate, Stop, edge, limits, ready, restart, sockets};
-use crate::diagnostic::{Findings, codes, nearest};
+use crate::diagnostic::{Findings, codes, meant, nearest};
 use crate::source::{Span, excerpt};
 
 /// How long a process has to stop before it is killed, where it does not say so itself.
@@ -187,7 +187,7 @@ fn interpreter(shell: Option<&Spanned<Command>>, findings: &mut Findings) -> Opt
     }
     let names = SHELLS.map(|(shell, _)| shell);
     let help = match nearest(name, names) {
-        Some(near) => format!("did you mean `{near}`?"),
+        Some(near) => meant(name, near),
         None => format!(
             "known are {}; any other is written as a list, such as `[lua, -e]`",
             listed(&names)

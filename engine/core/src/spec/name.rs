@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use crate::diagnostic::{Findings, codes};
+use crate::diagnostic::{Findings, codes, meant, seeming};
 use crate::source::{Node, Span, excerpt};
 
 /// The sections of a workflow whose keys are names, with what one of their entries is called.
@@ -56,8 +56,10 @@ pub(crate) fn check(key: &Node, kind: &str, findings: &mut Findings) {
     let name = key.text();
     if !is_name(name) {
         let message = format!("`{}` cannot be the name of {}", excerpt(name), article(kind));
+        let seeming = seeming(name).filter(|seeming| is_name(seeming));
+        let confused = seeming.map_or_else(String::new, |seeming| format!("{}; ", meant(name, &seeming)));
         findings.error(codes::BAD_NAME, key.span, message).help(format!(
-            "a name begins with a letter or `_`, goes on with letters, digits, `_` or `-`, and has at most {NAME_BYTES_MAX} of them"
+            "{confused}a name begins with a letter or `_`, goes on with letters, digits, `_` or `-`, and has at most {NAME_BYTES_MAX} of them"
         ));
     } else if matches!(kind, "queue" | "pipe") && STREAM_WORDS.contains(&name) {
         let message = format!("`{name}` cannot be the name of a {kind}: as a stream it means something else");

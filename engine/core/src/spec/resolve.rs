@@ -17,7 +17,7 @@ use super::partial::{Written, section_names};
 use super::template::{Templates, check_defaults};
 use super::values::Bytes;
 use super::{Declared, EnvValue, Loader, Request, Unbuilt, Workflow, channel, group, name, options, resource};
-use crate::diagnostic::{Findings, codes, nearest};
+use crate::diagnostic::{Findings, codes, meant, nearest};
 use crate::source::{Entry, Files, Kind, Node, Plain, Span, excerpt};
 
 /// The keys of a workflow.
@@ -206,7 +206,7 @@ fn check_keys(root: &Node, findings: &mut Findings) {
             continue;
         }
         let help = match nearest(key, KEYS) {
-            Some(near) => format!("did you mean `{near}`?"),
+            Some(near) => meant(key, near),
             None => keys_help(),
         };
         let message = format!("unknown key `{}`", excerpt(key));

@@ -5,7 +5,7 @@ use std::ops::Range;
 use indexmap::IndexMap;
 
 use super::{Role, Side, Target};
-use crate::diagnostic::{Diagnostic, Related, Severity, codes};
+use crate::diagnostic::{Diagnostic, Related, Severity, codes, seeming};
 use crate::id::{EventId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
 use crate::source::Span;
 use crate::spec::{Declared, Reference, Workflow};
@@ -283,6 +283,8 @@ impl<'a> Names<'a> {
     /// The known name most like `name` and what it is, for "did you mean …?"; looks at every name.
     #[must_use]
     pub fn nearest(&self, name: &str) -> Option<(&'a str, &'static str)> {
+        let seeming = seeming(name);
+        let name = seeming.as_deref().unwrap_or(name);
         let most = 1 + name.len() / 4;
         self.table
             .iter()
