@@ -156,7 +156,7 @@ forkyard: 1
 processes:
   service:
     daemon: true
-    live: {exec: "test -e hung || { touch hung; sleep 1h; }", timeout: 100ms, interval: 5ms, retries: 3}
+    live: {exec: 'test -e hung || { touch hung; sleep 1h; }', timeout: 100ms, interval: 5ms, retries: 3}
     run: while :; do sleep 0.01; done
   main: {run: while test ! -e hung; do sleep 0.01; done; sleep 0.3}
 ",
@@ -212,9 +212,7 @@ fn who_does_not_work_any_more_is_started_again_and_who_waited_stays() {
     std::fs::remove_file(live.world().folder().join("broken")).expect("it was there");
     live.wait_for("service │ life 2");
     live.world().write("done", "");
-    live.end()
-        .exit(0)
-        .line("[..]service[..]killed by SIGTERM[..]");
+    live.end().exit(0).line("[..]service[..]killed by SIGTERM[..]");
 }
 
 #[test]
