@@ -50,11 +50,11 @@ fn a_missing_or_other_version() {
 }
 
 #[test]
-fn a_file_of_100_megabytes() {
+fn a_file_of_300_megabytes() {
     let run = Forkyard::new("run").arg("huge.yaml");
     let file = fs::File::create(run.folder().join("huge.yaml")).expect("a file can be made");
-    file.set_len(100 << 20).expect("a file can be long");
-    run.run().exit(2).stderr("64 MiB");
+    file.set_len(300 << 20).expect("a file can be long");
+    run.run().exit(2).stderr("256 MiB");
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub mod schema;
 pub mod set;
 pub mod wait;
 pub mod wait_for;
+pub mod why;
 
 mod dry_run;
 mod patience;

@@ -20,6 +20,8 @@ use forkyard_driver::news::Receiver;
 
 use crate::screen;
 
+pub use deadlock::list;
+pub use note::exited;
 pub use sanitise::{Colors, last_drawn, line as sanitised};
 pub use summary::plural;
 pub use text::Voice;

@@ -70,8 +70,7 @@ pub fn connect(id: Option<&str>) -> Result<Client, Failure> {
 fn socket(runs: Vec<RunSummary>, id: Option<&str>) -> Result<PathBuf, Failure> {
     if let Some(id) = id {
         let run = runs.into_iter().find(|run| run.about.id == id);
-        let run =
-            run.ok_or_else(|| Failure::unable(format!("there is no run `{}`; see: forkyard runs", id.escape_debug())))?;
+        let run = run.ok_or_else(|| no_such_run(id))?;
         return match run.state {
             RunState::Running => Ok(run.about.socket),
             RunState::Ended | RunState::Died => {
@@ -88,12 +87,20 @@ fn socket(runs: Vec<RunSummary>, id: Option<&str>) -> Result<PathBuf, Failure> {
         (Some(run), 0) => Ok(run.about.socket),
         (Some(run), _) => {
             let ids: Vec<String> = live.into_iter().chain([run]).map(|run| run.about.id).collect();
-            Err(Failure::unable(format!(
-                "several runs go on, name one with --run: {}",
-                ids.join(", ")
-            )))
+            Err(several(ids.iter().map(String::as_str)))
         }
     }
+}
+
+/// Nobody has run that.
+pub(super) fn no_such_run(id: &str) -> Failure {
+    Failure::unable(format!("there is no run `{}`; see: forkyard runs", id.escape_debug()))
+}
+
+/// Which of them is meant has to be said.
+pub(super) fn several<'a>(ids: impl Iterator<Item = &'a str>) -> Failure {
+    let ids: Vec<&str> = ids.collect();
+    Failure::unable(format!("several runs go on, name one with --run: {}", ids.join(", ")))
 }
 
 fn row(process: &Value) -> [String; 6] {

@@ -89,9 +89,9 @@ pub fn read(request: &Request<'_>, loader: &mut dyn Loader) -> Loaded {
     let root = load::all(request.paths, loader, &mut files, &mut findings);
     let readable = root.is_some();
     let (mut workflow, mut partial) = (None, None);
-    if let Some(root) = root {
+    if let Some(mut root) = root {
         let written = Written::of(&root, &findings);
-        let (resolved, flawed) = resolve::workflow(&root, &written, request, loader, &files, &mut findings);
+        let (resolved, flawed) = resolve::workflow(&mut root, &written, request, loader, &files, &mut findings);
         if findings.count() == 0 {
             workflow = Some(resolved);
         } else {

@@ -91,9 +91,11 @@ struct Asked {
     is_timed: bool,
 }
 
-/// A client wants to see the processes of the run; the answer is [`Broker::reply_table`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A client wants to see the processes of the run, or why one does not get on; the answer is [`Broker::reply_table`].
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableWanted {
+    /// About whom; `None` for all processes.
+    pub why: Option<String>,
     /// Who.
     pub connection: ConnectionId,
     /// The number of its request.
@@ -212,6 +214,17 @@ impl Broker {
     /// Answers a [`TableWanted`] with the text of the table.
     pub fn reply_table(&mut self, yard: &mut Yard, wanted: TableWanted, json: Vec<u8>) {
         self.send(yard, wanted.connection, wanted.request, Answer::Table(json));
+    }
+
+    /// There is no such name.
+    pub fn refuse_table(&mut self, yard: &mut Yard, wanted: TableWanted, message: String) {
+        let why = Why::NoSuchName;
+        self.send(
+            yard,
+            wanted.connection,
+            wanted.request,
+            Answer::Refused { why, message },
+        );
     }
 
     /// The slot's process has ended: its connections are told and closed. To be called with

@@ -25,5 +25,6 @@ pub mod table;
 pub mod tasks;
 mod terminal;
 pub mod tree;
+pub mod why;
 mod words;
 pub mod yard;

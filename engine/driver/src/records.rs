@@ -67,6 +67,13 @@ pub fn to_json(news: &News, plan: &Plan, run: &str) -> Value {
             "bytes": bytes,
             "returned": returned,
         }),
+        News::QueueCounted { .. } | News::PoolCounted { .. } => counted_to_json(news, plan),
+    }
+}
+
+/// Where the items of a queue went, and the tasks of a pool. Anything else is `null`.
+fn counted_to_json(news: &News, plan: &Plan) -> Value {
+    match news {
         News::QueueCounted {
             queue,
             put,
@@ -89,6 +96,12 @@ pub fn to_json(news: &News, plan: &Plan, run: &str) -> Value {
             "taken": taken,
             "left": left,
         }),
+        News::Record { .. }
+        | News::Output { .. }
+        | News::Damaged { .. }
+        | News::Deadlock { .. }
+        | News::OutputDropped { .. }
+        | News::StdinRead { .. } => Value::Null,
     }
 }
 

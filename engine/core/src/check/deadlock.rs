@@ -86,7 +86,9 @@ pub fn deadlocks(
 }
 
 /// Rules that find the simplest deadlocks from the graph alone.
-const RULES_OF_WAITS: [Code; 4] = [
+const RULES_OF_WAITS: [Code; 6] = [
+    codes::PIPE_TO_ITSELF,
+    codes::READS_ITS_OWN,
     codes::WAITS_FOR_PEER,
     codes::RECEIVER_COMES_LATE,
     codes::SENDER_COMES_LATE,

@@ -89,6 +89,12 @@ fn waits_once(after: &[After], findings: &mut Findings) {
 }
 
 fn list_once<'a>(role: Role, list: impl IntoIterator<Item = &'a Reference>, findings: &mut Findings) {
+    let mut list = list.into_iter().peekable();
+    let first = list.next();
+    if list.peek().is_none() {
+        return;
+    }
+    let list = first.into_iter().chain(list);
     let mut seen: BTreeMap<&str, &Reference> = BTreeMap::new();
     let mut told = BTreeSet::new();
     for reference in list {

@@ -227,6 +227,10 @@ define_codes! {
     NOT_ROOT = 307, Error, "only root can become another user";
     /// A file to be read is missing, or cannot be read.
     NO_FILE = 308, Error, "a file to be read is missing";
+    /// A file that an interpreter is to execute is not there.
+    NO_SCRIPT = 309, Error, "a script is not there";
+    /// There may not be so many processes, or so many descriptors of the engine, at once.
+    TOO_MUCH_AT_ONCE = 310, Warning, "more at once than the machine allows";
     /// A limit cannot be kept.
     LIMIT_NOT_KEPT = 330, Error, "a limit that cannot be kept";
 }

@@ -138,6 +138,15 @@ impl Node {
         }
     }
 
+    /// Puts another value in the place of that of the entry at `index`, and hands out the one that was there; `None`
+    /// when there is no such entry. The node still measures what it did.
+    pub fn replace(&mut self, index: usize, value: Rc<Self>) -> Option<Rc<Self>> {
+        match &mut self.kind {
+            Kind::Mapping(entries) => Some(std::mem::replace(&mut entries.get_mut(index)?.value, value)),
+            Kind::Scalar(_) | Kind::Sequence(_) => None,
+        }
+    }
+
     /// The entry of a map that has this key.
     pub fn entry(&self, key: &str) -> Option<&Entry> {
         self.entries().iter().find(|entry| entry.key.text() == key)

@@ -37,7 +37,7 @@ pub(crate) struct Evaluator {
 /// The names that an expression may use, with their values.
 #[derive(Clone, Debug)]
 pub(crate) struct Scope {
-    values: BTreeMap<String, Value>,
+    values: Rc<BTreeMap<String, Value>>,
     root: Value,
 }
 
@@ -45,12 +45,13 @@ impl Scope {
     /// A scope with these names.
     pub fn of(values: BTreeMap<String, Value>) -> Self {
         let root = Value::from(values.clone());
+        let values = Rc::new(values);
         Self { values, root }
     }
 
     /// The same scope with one more name, or another value for it.
     pub fn with(&self, name: &str, value: Value) -> Self {
-        let mut values = self.values.clone();
+        let mut values = BTreeMap::clone(&self.values);
         values.insert(name.to_owned(), value);
         Self::of(values)
     }

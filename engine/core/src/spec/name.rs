@@ -1,6 +1,6 @@
 //! Names: one name space for all kinds, so that a bare name always says what it means.
 
-use std::collections::BTreeMap;
+use indexmap::IndexMap;
 
 use crate::diagnostic::{Findings, codes};
 use crate::source::{Node, Span, excerpt};
@@ -26,9 +26,11 @@ pub(crate) const STREAM_WORDS: [&str; 4] = ["null", "inherit", "log", "stdout"];
 
 /// Checks all names of a workflow.
 pub(crate) fn check_all(root: &Node, findings: &mut Findings) {
-    let mut known: BTreeMap<&str, (&str, Span)> = BTreeMap::new();
+    let mut known: IndexMap<&str, (&str, Span)> = IndexMap::new();
     for (section, kind) in SECTIONS {
-        for entry in root.get(section).map_or(&[][..], |section| section.entries()) {
+        let entries = root.get(section).map_or(&[][..], |section| section.entries());
+        known.reserve(entries.len());
+        for entry in entries {
             let name = entry.key.text();
             check(&entry.key, kind, findings);
             if let Some((other, place)) = known.get(name) {
@@ -68,8 +70,8 @@ fn is_name(text: &str) -> bool {
     text.len() <= NAME_BYTES_MAX
         && text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
 /// `a process`, `an event`.

@@ -31,8 +31,8 @@ enum Step {
     },
     /// The channel is handed out.
     HandOut(Kind, Handed),
-    /// The caller knows the table.
-    Table,
+    /// The caller knows the table, or why that one does not get on.
+    Table(Option<String>),
     /// No answer is due.
     Nothing,
 }
@@ -61,11 +61,18 @@ impl Broker {
                 self.greet(yard, names, id, request, ask);
                 None
             }
-            Speaker::Nobody if ask == Ask::Ps => Some(TableWanted {
-                connection: id,
-                request,
-            }),
             Speaker::Nobody => {
+                let wanted = |why| TableWanted {
+                    why,
+                    connection: id,
+                    request,
+                };
+                if ask == Ask::Ps {
+                    return Some(wanted(None));
+                }
+                if let Ask::Why { name } = ask {
+                    return Some(wanted(Some(name)));
+                }
                 let message = "this client speaks for no process of the run".to_owned();
                 self.send(
                     yard,
@@ -174,7 +181,8 @@ impl Broker {
                 self.cancel(yard, from.connection, request);
                 Ok(Step::Nothing)
             }
-            Ask::Ps => Ok(Step::Table),
+            Ask::Ps => Ok(Step::Table(None)),
+            Ask::Why { name } => Ok(Step::Table(Some(name))),
             Ask::Attach { name, touch } => hand_out(yard, slot, names.station(slot, &name, touch)?),
             Ask::Hello { .. } => Err((Why::Protocol, "a client says hello once".to_owned())),
         }
@@ -201,8 +209,9 @@ impl Broker {
                 };
                 self.ask(yard, asked, request, block);
             }
-            Ok(Step::Table) => {
+            Ok(Step::Table(why)) => {
                 return Some(TableWanted {
+                    why,
                     connection,
                     request: number,
                 });

@@ -28,6 +28,7 @@ fn program(name: &str) -> Program {
 
 fn body(name: &str) -> Body {
     Body {
+        protocol: None,
         run: Some(program(name)),
         cwd: None,
         env: BTreeMap::new(),
@@ -84,8 +85,6 @@ fn workflow(bodies: Vec<Body>) -> Workflow {
         pool: None,
     };
     Workflow {
-        clear_secrets: Vec::new(),
-        unused_params: Vec::new(),
         name: "test".into(),
         description: None,
         options: Options::default(),
@@ -100,6 +99,8 @@ fn workflow(bodies: Vec<Body>) -> Workflow {
         templates: vec![],
         groups: vec![],
         absent: vec![],
+        unused_params: vec![],
+        clear_secrets: vec![],
         unbuilt: vec![],
     }
 }

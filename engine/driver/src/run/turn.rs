@@ -39,6 +39,7 @@ use crate::stdio::output::time_since;
 use crate::table::Table;
 use crate::tasks::Pools;
 use crate::tree;
+use crate::why::Ledger;
 use crate::yard::{Change, Commons, Yard};
 
 /// How many happenings may wait; whoever has more waits too.
@@ -81,6 +82,7 @@ pub struct Run {
 
     pub(super) herald: Herald,
     pub(super) table: Table,
+    pub(super) ledger: Ledger,
     pub(super) vigil: Vigil,
     /// When it is looked for deadlocks next.
     pub(super) look_at: Option<Instant>,
@@ -165,6 +167,7 @@ impl Run {
             alarm,
             herald: Herald::new(Arc::clone(&plan), directory.id().to_owned(), records, news),
             table: Table::new(&plan),
+            ledger: Ledger::default(),
             vigil: Vigil::default(),
             look_at: None,
             pids: vec![None; plan.processes.len()],
@@ -291,11 +294,17 @@ impl Run {
 
     fn serve(&mut self, from: FromClient) {
         let (broker, names, table) = (&mut self.broker, &self.names, &self.table);
-        self.yard.with(|yard| {
-            if let Some(wanted) = broker.handle(yard, names, from) {
-                broker.reply_table(yard, wanted, table.to_json());
+        let asked = self.yard.with(|yard| {
+            let wanted = broker.handle(yard, names, from)?;
+            if wanted.why.is_some() {
+                return Some(wanted);
             }
+            broker.reply_table(yard, wanted, table.to_json());
+            None
         });
+        if let Some(wanted) = asked {
+            self.say_why(wanted);
+        }
     }
 
     fn heard(&mut self, heard: Heard) {
@@ -472,6 +481,7 @@ impl Run {
             self.lives.all_stopping();
         }
         self.table.note(at, &record, pid);
+        self.ledger.note(&record, reason.as_ref());
         self.herald.tell(News::Record {
             at,
             record,

@@ -97,7 +97,7 @@ warning FY270 5:23 the param `silent` is not used
         .trim_start(),
     );
     assert_eq!(
-        told("{params: {a: 1, b: 2}, processes: {p: {run: 'echo ${{ params }}'}}}"),
+        told("{params: {a: 1, b: 2}, processes: {p: {run: 'echo ${{ params | length }}'}}}"),
         ""
     );
 }

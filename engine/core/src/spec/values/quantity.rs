@@ -1,5 +1,6 @@
 //! Numbers with a unit.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 /// The longest duration that is taken: ten years. A longer one is a mistake.
@@ -62,7 +63,8 @@ pub fn duration_text(duration: Duration) -> String {
         let count = left / scale;
         left %= scale;
         if count > 0 {
-            text.push_str(&format!("{count}{unit}"));
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{count}{unit}");
         }
     }
     if text.is_empty() { "0s".to_owned() } else { text }
