@@ -59,6 +59,7 @@ processes:
     restart: {{policy: always, {QUICK}}}
     run: echo up $FORKYARD_ATTEMPT as $$; while :; do sleep 0.01; done
   alarm:
+    daemon: true
     after: {{server: failed}}
     run: echo it failed
   main:

@@ -54,7 +54,6 @@ impl Machine {
     #[must_use]
     pub fn stand(&self, id: ProcessId) -> Stand {
         match self.process(id).state {
-            State::Pending => Stand::Pending,
             State::Queued => Stand::InLine,
             State::Acquiring { granted } => Stand::Acquiring { granted },
             State::Starting { .. }
@@ -63,7 +62,7 @@ impl Machine {
             | State::Stopping { .. }
             | State::Leaving { .. } => Stand::Alive,
             // The explorer knows no restarts.
-            State::Backoff | State::Regrouping => Stand::Pending,
+            State::Pending | State::Backoff | State::Regrouping => Stand::Pending,
             State::Settling { .. } | State::Ended(_) => Stand::Ended,
         }
     }

@@ -336,7 +336,7 @@ impl Machine {
             (_, Outcome::Stopped) => {}
             (WorkerKind::Task, Outcome::Succeeded) => self.task_done(pool, task, worker),
             (_, Outcome::TimedOut | Outcome::NotReady | Outcome::NotLive | Outcome::Restarts) => {
-                self.task_missed(pool, task, worker, Miss::Failure)
+                self.task_missed(pool, task, worker, Miss::Failure);
             }
             (WorkerKind::Task, Outcome::Failed | Outcome::Ignored | Outcome::BrokenPipe) => {
                 let miss = if matches!(exit, Exit::Signal(_)) {
