@@ -150,6 +150,8 @@ define_codes! {
     READS_ITS_OWN = 233, Warning, "a process reads the queue that only it fills";
     /// A queue is read before anybody can fill it.
     SENDER_COMES_LATE = 234, Warning, "a queue whose senders start only after its reader has ended";
+    /// What a process had read is lost when it is restarted.
+    LOST_AT_RESTART = 235, Warning, "items are lost at a restart";
     /// An event that is waited for but never set.
     EVENT_NEVER_SET = 240, Error, "an event that is waited for is never set";
     /// An event that nobody waits for.
