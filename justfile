@@ -26,6 +26,10 @@ wheel:
 schema:
     FORKYARD_WRITE_SCHEMA=1 cargo test --package forkyard-core --lib schema::the_published_schema
 
+# Installs what some tests read the output of `check` and `schema` with; without it they are skipped.
+checkers:
+    tests/checkers/install.sh
+
 # Formats everything.
 format:
     cargo fmt --all
@@ -37,6 +41,11 @@ fuzz SECONDS="600":
 # Overwrites the channels of a yard while they are used; needs what `fuzz` needs.
 fuzz-yard SECONDS="600":
     cd tests/fuzz && cargo +nightly fuzz run --fuzz-dir . yard -- -max_total_time={{ SECONDS }} -timeout=10 -max_len=1024
+
+# Measures `forkyard check` beside ninja, make and dagu on graphs of up to a million processes; takes about 15 minutes.
+bench-check *OPTIONS:
+    tests/bench/peers.sh check
+    python3 tests/bench/check.py --json target/bench-check.json --markdown target/bench-check.md {{ OPTIONS }}
 
 # Measures queues, locks and the like beside multiprocessing, Redis and others, and prints a table; takes about 20 minutes.
 bench-yard *OPTIONS:

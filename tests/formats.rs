@@ -227,7 +227,7 @@ fn standard_input_is_a_workflow_too() {
     let endless = Forkyard::new("check")
         .arg("-")
         .launched_by(&["sh", "-c", "exec \"$@\" < /dev/zero", "sh"]);
-    endless.run().exit(2).says("64 MiB");
+    endless.run().exit(2).says("256 MiB");
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub mod runs;
 pub mod schema;
 pub mod set;
 pub mod wait;
+pub mod wait_for;
 pub mod why;
 
 mod dry_run;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests of the formats and of the schema are checked with, by its ordinary packages, in target/checkers:
-# readers of JSON Schema, JUnit and CI configuration from PyPI, the schema of SARIF from crates.io (the crate serde-sarif has
+# readers of JSON Schema, JUnit and the configuration of CI from PyPI, the schema of SARIF from crates.io (the crate serde-sarif has
 # OASIS's own file), the YAML language server of editors from npm. What cannot be had is skipped, and named.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -14,7 +14,7 @@ skipped() {
 }
 
 [ -x "$checkers/python/bin/python" ] || "$python" -m venv "$checkers/python" || skipped "python3 with venv"
-for package in jsonschema pyyaml junitparser check-jsonschema; do
+for package in jsonschema pyyaml junitparser check-jsonschema pre-commit; do
     "$checkers/python/bin/python" -m pip install --quiet --disable-pip-version-check "$package" || skipped "$package"
 done
 

@@ -36,9 +36,10 @@ fn clause(stuck: &Stuck, plan: &Plan) -> String {
         }
     }
     let waits = format!("waits for {}", waits.join(", and for "));
-    match holds.is_empty() {
-        true => format!("{who} {waits}"),
-        false => format!("{who} holds {} and {waits}", list(holds, "and")),
+    if holds.is_empty() {
+        format!("{who} {waits}")
+    } else {
+        format!("{who} holds {} and {waits}", list(holds, "and"))
     }
 }
 

@@ -10,6 +10,7 @@ mod daemons;
 mod deadlock;
 mod events;
 mod files;
+mod groups;
 mod knots;
 mod order;
 mod pools;
@@ -66,6 +67,8 @@ const RULES_OF_ANY: &[Rule] = &[
     resources::are_enough,
     pools::take_whom_they_can,
     pools::are_answered,
+    groups::have_members_of_their_own,
+    groups::have_members_that_are_restarted,
 ];
 
 /// Rules about what is missing, and about what many touches together do. The whole workflow must be known: behind a

@@ -67,6 +67,13 @@ pub fn to_json(news: &News, plan: &Plan, run: &str) -> Value {
             "bytes": bytes,
             "returned": returned,
         }),
+        News::QueueCounted { .. } | News::PoolCounted { .. } => counted_to_json(news, plan),
+    }
+}
+
+/// Where the items of a queue went, and the tasks of a pool. Anything else is `null`.
+fn counted_to_json(news: &News, plan: &Plan) -> Value {
+    match news {
         News::QueueCounted {
             queue,
             put,
@@ -89,6 +96,12 @@ pub fn to_json(news: &News, plan: &Plan, run: &str) -> Value {
             "taken": taken,
             "left": left,
         }),
+        News::Record { .. }
+        | News::Output { .. }
+        | News::Damaged { .. }
+        | News::Deadlock { .. }
+        | News::OutputDropped { .. }
+        | News::StdinRead { .. } => Value::Null,
     }
 }
 
@@ -149,12 +162,18 @@ fn name_ids(object: &mut Map<String, Value>, record: &Record, plan: &Plan, run: 
         Record::Started { process, .. }
         | Record::Exited { process, .. }
         | Record::NotStarted { process, .. }
+        | Record::Ready { process, .. }
+        | Record::Restarting { process, .. }
         | Record::Stopping { process, .. }
         | Record::Killing { process }
         | Record::LeftBehind { process } => {
             put("process", json!(process_name(plan, process)));
         }
-        Record::Skipped { process, because } => {
+        Record::GaveUp { process, group } => {
+            put("process", json!(process_name(plan, process)));
+            put("group", json!(group.map(|group| &plan.groups[group.index()].name)));
+        }
+        Record::Skipped { process, because } | Record::NotRestarted { process, because } => {
             put("process", json!(process_name(plan, process)));
             put("because", because_to_json(because, plan));
         }

@@ -19,6 +19,7 @@ mod files;
 mod happening;
 mod herald;
 mod lives;
+mod looks;
 mod pools;
 mod queues;
 mod spawn;
@@ -38,6 +39,7 @@ use tokio::task::LocalSet;
 
 pub use error::RunError;
 pub use happening::{Happening, Read};
+pub use looks::Watchword;
 
 use crate::directory::RunDirectory;
 use crate::yard::{Layout, LockKind, QueueLimits};

@@ -48,9 +48,10 @@ impl Teller<'_> {
             State::Running if node.kind == Kind::Pool => self.pool(node),
             State::Running => {
                 let runs = self.runs(node);
-                match node.waits.is_empty() {
-                    true => runs,
-                    false => format!("{runs}, and {}", self.waits(node)),
+                if node.waits.is_empty() {
+                    runs
+                } else {
+                    format!("{runs}, and {}", self.waits(node))
                 }
             }
             State::Stopping => format!("is being stopped{}", stopped(node)),
@@ -91,9 +92,10 @@ impl Teller<'_> {
             )
         };
         let waits: Vec<&Wait> = node.waits.iter().filter(|wait| wait.r#for != "worker").collect();
-        match waits.is_empty() {
-            true => format!("goes on: {busy}"),
-            false => format!("goes on, and {}: {busy}", self.waits_for(&waits)),
+        if waits.is_empty() {
+            format!("goes on: {busy}")
+        } else {
+            format!("goes on, and {}: {busy}", self.waits_for(&waits))
         }
     }
 
@@ -103,9 +105,10 @@ impl Teller<'_> {
 
     fn waits_for(&self, waits: &[&Wait]) -> String {
         let waits: Vec<String> = waits.iter().map(|wait| self.wait(wait)).collect();
-        match waits.is_empty() {
-            true => "is about to go on".to_owned(),
-            false => format!("waits for {}", waits.join(", and for ")),
+        if waits.is_empty() {
+            "is about to go on".to_owned()
+        } else {
+            format!("waits for {}", waits.join(", and for "))
         }
     }
 
@@ -123,9 +126,10 @@ impl Teller<'_> {
                 } else {
                     "permits of the semaphore"
                 };
-                match wait.from.is_empty() {
-                    true => format!("{what} {name}"),
-                    false => format!("{what} {name}, held by {}", from()),
+                if wait.from.is_empty() {
+                    format!("{what} {name}")
+                } else {
+                    format!("{what} {name}, held by {}", from())
                 }
             }
             "room" => format!(
@@ -145,8 +149,9 @@ impl Teller<'_> {
             other => format!("{other} {name}"),
         };
         let ahead = match wait.ahead {
-            Some(ahead @ 1..) => format!(", with {ahead} ahead of it"),
             Some(0) | None => String::new(),
+            Some(1) => ", and one stands in line before it".to_owned(),
+            Some(ahead) => format!(", and {ahead} stand in line before it"),
         };
         let timeout = wait.timeout.map_or_else(String::new, |time| {
             format!(" (until {} after the start of the run)", duration::human(time))
@@ -178,15 +183,17 @@ impl Teller<'_> {
         let told = match end.outcome {
             Outcome::Succeeded | Outcome::BrokenPipe | Outcome::Ignored => format!("succeeded: {how}"),
             Outcome::Failed => with_reason(&format!("failed: {how}"), node),
-            Outcome::TimedOut => how,
+            Outcome::TimedOut | Outcome::NotReady | Outcome::NotLive => with_reason(&how, node),
+            Outcome::Restarts => format!("is to be started again: {how}"),
             Outcome::Stopped => format!("{how}{}", stopped(node)),
         };
-        match node.waits.is_empty() {
-            true => told,
-            false => format!(
+        if node.waits.is_empty() {
+            told
+        } else {
+            format!(
                 "{told}; before that it was part of a deadlock: it waited for {}",
                 self.waits(node).trim_start_matches("waits for ")
-            ),
+            )
         }
     }
 
@@ -200,18 +207,20 @@ impl Teller<'_> {
     }
 
     fn lock(&self, node: &Node, name: &str) -> String {
-        let holder = match node.holders.is_empty() {
-            true => format!("{name} is free"),
-            false => format!("{name} is held by {}", self.with_pids(&node.holders, "and")),
+        let holder = if node.holders.is_empty() {
+            format!("{name} is free")
+        } else {
+            format!("{name} is held by {}", self.with_pids(&node.holders, "and"))
         };
         format!("{holder}{}", waited_for(node))
     }
 
     fn semaphore(&self, node: &Node, name: &str) -> String {
         let free = node.left.unwrap_or_default();
-        let holders = match node.holders.is_empty() {
-            true => String::new(),
-            false => format!("; permits are held by {}", self.with_pids(&node.holders, "and")),
+        let holders = if node.holders.is_empty() {
+            String::new()
+        } else {
+            format!("; permits are held by {}", self.with_pids(&node.holders, "and"))
         };
         let is = if free == 1 { "permit is" } else { "permits are" };
         format!("of {name}, {free} {is} free{holders}{}", waited_for(node))
@@ -242,13 +251,14 @@ fn queue(node: &Node, name: &str) -> String {
 }
 
 fn waited_for(node: &Node) -> String {
-    match node.waiting.is_empty() {
-        true => String::new(),
-        false => format!(
+    if node.waiting.is_empty() {
+        String::new()
+    } else {
+        format!(
             "; {} {} for it",
             quoted(&node.waiting, "and"),
             verb(&node.waiting, "waits", "wait")
-        ),
+        )
     }
 }
 
@@ -290,6 +300,9 @@ fn stopped(node: &Node) -> String {
         Some(Why::Timeout) => ", since its timeout is over".to_owned(),
         Some(Why::RunStops) => ", since the run stops".to_owned(),
         Some(Why::NotNeeded) => ", since nobody needs it any more".to_owned(),
+        Some(Why::NotReady) => ", since it is not ready in time".to_owned(),
+        Some(Why::NotLive) => ", since it is not alive".to_owned(),
+        Some(Why::Group) => ", since its group is started again".to_owned(),
         None => String::new(),
     }
 }

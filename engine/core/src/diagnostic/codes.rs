@@ -95,6 +95,10 @@ define_codes! {
     ALLOW_OF_ERROR = 132, Warning, "an `allow` of what cannot be allowed";
     /// A comment that speaks to Forkyard and is not understood.
     BAD_REMARK = 133, Warning, "a `# forkyard:` comment that is not understood";
+    /// A process that two groups would restart.
+    IN_TWO_GROUPS = 140, Error, "a process in two groups";
+    /// A member of a group that is never restarted.
+    MEMBER_WITH_ONE_LIFE = 141, Warning, "a member of a group that is never restarted";
 
     // The graph: 200 to 299.
 

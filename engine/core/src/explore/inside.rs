@@ -97,6 +97,28 @@ impl Program {
         }
     }
 
+    /// All that it may have to wait for, as acts.
+    pub fn waits(&self) -> Vec<Act> {
+        match self {
+            Self::Free { .. } => self.acts(),
+            Self::Exact { steps, .. } => steps.iter().filter_map(|step| step.waits()).collect(),
+        }
+    }
+
+    /// The events that it has set when it has ended well.
+    pub fn surely_set(&self) -> Vec<usize> {
+        let is_set = |act: &Act| match act {
+            Act::Set(event) => Some(*event),
+            Act::Acquire { .. } | Act::Release { .. } | Act::Put(_) | Act::Get(_) | Act::Wait(_) => None,
+        };
+        match self {
+            Self::Free { acts, .. } => acts.iter().filter_map(is_set).collect(),
+            // Nobody says whether there is a round at all.
+            Self::Exact { steps, .. } if steps.iter().any(|step| matches!(step, Step::Jump(_))) => Vec::new(),
+            Self::Exact { steps, .. } => steps.iter().filter_map(|step| is_set(&step.act()?)).collect(),
+        }
+    }
+
     /// What it holds of its own accord: a free one that has acquired so much, an exact one before this step.
     pub fn held(&self, at: usize) -> Vec<(usize, u32)> {
         match self {

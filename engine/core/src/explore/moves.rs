@@ -251,7 +251,7 @@ impl World {
         helpers
     }
 
-    fn has_ended(&self, model: &Model, actor: Actor) -> bool {
+    pub fn has_ended(&self, model: &Model, actor: Actor) -> bool {
         match model.party(actor) {
             Party::Process(process) => self.machine().stand(process) == Stand::Ended,
             Party::Pool(pool) => self.machine().pool_has_ended(pool),

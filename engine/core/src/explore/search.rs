@@ -254,7 +254,7 @@ impl<'a> Search<'a> {
         for word in words {
             print.add(word);
         }
-        print.add(world.print_rest());
+        print.add(world.print_rest(model));
         (print.value(), stands_for)
     }
 

@@ -170,6 +170,7 @@ impl Structure {
             structure.enter_pool(plan, PoolId::at(index), members);
         }
         structure.enter_drained(plan);
+        structure.enter_unsure(plan, programs);
         structure.core = structure.find_core();
         structure
     }
@@ -310,6 +311,29 @@ impl Structure {
                     Party::Pool(pool) => pool_actor(plan, *pool),
                 };
                 self.edges.push((self.layout.drained(queue), self.layout.over(actor)));
+            }
+        }
+    }
+
+    /// An event that is perhaps never set keeps its waiters even where nobody is kept by anybody: that is for the search to tell.
+    fn enter_unsure(&mut self, plan: &Plan, programs: &[Program]) {
+        let mut is_sure: Vec<bool> = plan.events.iter().map(|event| event.set).collect();
+        for program in programs {
+            for event in program.surely_set() {
+                is_sure[event] = true;
+            }
+        }
+        for (actor, program) in programs.iter().enumerate() {
+            for act in program.waits() {
+                if let Act::Wait(event) = act
+                    && !is_sure[event]
+                {
+                    let need = self.layout.event(event);
+                    let step = node(0, self.owner.len());
+                    self.owner.push(node(0, actor));
+                    self.edges.push((need, step));
+                    self.edges.push((step, need));
+                }
             }
         }
     }

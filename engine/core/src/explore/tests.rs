@@ -1,6 +1,8 @@
 //! The explorer on small workflows whose answer is known, and on many random ones against itself without its reductions.
 
+mod differential;
 mod known;
+mod random;
 
 use super::*;
 use crate::{plan, sample};

@@ -159,11 +159,18 @@ impl World {
     }
 
     /// The fingerprint of all that is about no single process.
-    pub fn print_rest(&self) -> u64 {
+    pub fn print_rest(&self, model: &Model) -> u64 {
         let mut print = Print::default();
         print.add(self.engine.rest);
-        for content in &self.contents {
-            print.add(u64::from(content.items) << 2 | u64::from(content.is_closed) << 1 | u64::from(content.is_broken));
+        for (content, way) in self.contents.iter().zip(&model.ways) {
+            let mut ends = way.senders.iter().chain(&way.receivers);
+            let is_left = !content.is_closed && !content.is_broken;
+            // Where nobody is left to receive, it is of no interest whether anybody is left to send, nor how it came to that.
+            print.add(match content {
+                _ if !is_left && ends.all(|actor| self.has_ended(model, *actor)) => u64::MAX - 1,
+                Content { is_broken: true, .. } => u64::MAX,
+                Content { items, is_closed, .. } => u64::from(*items) << 1 | u64::from(*is_closed),
+            });
         }
         for (set, forgiven) in self.set.iter().zip(&self.forgiven) {
             print.add(u64::from(*set) << 1 | u64::from(*forgiven));
@@ -424,7 +431,7 @@ impl World {
         for record in &out.records {
             match record {
                 Record::Exited { process, outcome, .. } => {
-                    self.irregular[process.index()] |= matches!(outcome, Outcome::Failed | Outcome::TimedOut);
+                    self.irregular[process.index()] |= *outcome != Outcome::Succeeded;
                 }
                 Record::Skipped { process, because } => {
                     self.irregular[process.index()] |= self.is_irregular(model, *because);
@@ -437,6 +444,10 @@ impl World {
                 }
                 Record::TaskFailed { pool, .. } => self.irregular[model.pool_actor(*pool)] = true,
                 Record::NotStarted { .. }
+                | Record::Ready { .. }
+                | Record::Restarting { .. }
+                | Record::NotRestarted { .. }
+                | Record::GaveUp { .. }
                 | Record::RunStarted
                 | Record::Started { .. }
                 | Record::Stopping { .. }

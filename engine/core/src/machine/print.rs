@@ -5,8 +5,8 @@
 
 use super::process::State;
 use super::{Machine, Outbox, Pool, Run};
-use crate::id::{PoolId, ProcessId};
-use crate::plan::{Condition, Order, Party, Wait};
+use crate::id::{PoolId, ProcessId, QueueId};
+use crate::plan::{Condition, Dependency, Order, Party, Wait};
 
 /// Makes a fingerprint of 64 bits out of words, the same in every run.
 ///
@@ -54,10 +54,15 @@ impl Machine {
     #[must_use]
     pub fn stand(&self, id: ProcessId) -> Stand {
         match self.process(id).state {
-            State::Pending => Stand::Pending,
             State::Queued => Stand::InLine,
             State::Acquiring { granted } => Stand::Acquiring { granted },
-            State::Starting { .. } | State::Running | State::Stopping { .. } | State::Leaving { .. } => Stand::Alive,
+            State::Starting { .. }
+            | State::Running
+            | State::Ready { .. }
+            | State::Stopping { .. }
+            | State::Leaving { .. } => Stand::Alive,
+            // The explorer knows no restarts.
+            State::Pending | State::Backoff | State::Regrouping => Stand::Pending,
             State::Settling { .. } | State::Ended(_) => Stand::Ended,
         }
     }
@@ -154,8 +159,12 @@ impl Machine {
                 Pool::Crew(crew) => crew.print(self.order(PoolId(id)), &mut print),
             }
         }
-        for queue in &self.queues {
-            print.add(queue.state as u64);
+        for (queue, id) in self.queues.iter().zip(0..) {
+            // How it ended is of interest only to who waits for it.
+            let on = Dependency::Queue(QueueId(id));
+            if self.waits.dependents(on).next().is_some() {
+                print.add(queue.state as u64);
+            }
         }
         for event in &self.events {
             print.add(u64::from(event.seen));
@@ -174,6 +183,9 @@ fn state_word(state: State) -> u64 {
         State::Leaving { .. } => 5,
         State::Settling { .. } => 6,
         State::Ended(end) => 7 + end as u64,
+        State::Ready { .. } => 50,
+        State::Backoff => 51,
+        State::Regrouping => 52,
         State::Acquiring { granted } => 100 + granted as u64,
     }
 }

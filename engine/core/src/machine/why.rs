@@ -63,8 +63,9 @@ impl Machine {
             },
             State::Queued => self.queued(id),
             State::Acquiring { granted } => self.acquiring(id, granted),
-            State::Starting { .. } => Standing::Starting,
-            State::Running => Standing::Running {
+            // Nothing but time is between these and their start.
+            State::Starting { .. } | State::Backoff | State::Regrouping => Standing::Starting,
+            State::Running | State::Ready { .. } => Standing::Running {
                 since: Some(process.since),
             },
             State::Stopping { .. } => Standing::Stopping,

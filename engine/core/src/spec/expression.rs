@@ -6,7 +6,7 @@ use std::rc::Rc;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 
 use super::partial::Written;
-use crate::diagnostic::{Findings, codes, nearest};
+use crate::diagnostic::{Findings, codes, meant, nearest};
 use crate::source::{Entry, Files, Kind, Node, Span, Style, excerpt};
 
 mod piece;
@@ -266,7 +266,7 @@ fn note_undefined(missing: Option<(String, Option<String>)>, scope: &Scope, site
         return;
     };
     let help = if let Some(near) = near {
-        format!("did you mean `{near}`?")
+        meant(&name, &near)
     } else {
         let known: Vec<_> = scope.values.keys().collect();
         format!("an expression here may use {}", super::decode::listed(&known))

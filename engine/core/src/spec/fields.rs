@@ -5,11 +5,13 @@ use serde::Deserialize;
 use super::decode::{Any, Command, Keyed, Many, Nullable, Spanned, TextOr};
 use super::environment::{EnvFields, EnvFiles};
 use super::limits::LimitFields;
-use super::values::{Bytes, Cpus, Factor, Period, Signal, Size, Text, Umask, Whole};
+use super::ready::ProbeFields;
+use super::restart::{Ending, RestartFields};
+use super::values::{Bytes, Cpus, Period, Signal, Size, Text, Umask, Whole};
 use super::{Condition, Dispatch, OnFailure, Order, Otherwise, WhenFull, WorkerKind};
 
 /// Fields that only a process has.
-pub(crate) const PROCESS_KEYS: [&str; 3] = ["replicas", "each", "pool"];
+pub(crate) const PROCESS_KEYS: [&str; 7] = ["replicas", "each", "pool", "restart", "ready", "live", "sockets"];
 /// Fields that only a pool has.
 pub(crate) const POOL_KEYS: [&str; 7] = ["size", "worker", "tasks", "dispatch", "order", "recycle", "retry"];
 /// The only fields of a pool that just has slots.
@@ -56,7 +58,7 @@ pub(crate) struct Fields {
     /// Whether it inherits nothing of the environment of Forkyard.
     pub clear_env: Option<bool>,
     /// Sockets that are opened for it (not built yet).
-    pub sockets: Option<Many<Text>>,
+    pub sockets: Option<Many<Spanned<Text>>>,
     /// The user it runs as, which needs root.
     pub user: Option<Spanned<Text>>,
     /// The group it runs as.
@@ -83,8 +85,8 @@ pub(crate) struct Fields {
     pub ready: Option<Spanned<ProbeFields>>,
     /// How it is seen to be alive.
     pub live: Option<Spanned<ProbeFields>>,
-    /// The exit codes that mean success; 0 by default.
-    pub success: Option<Many<Whole<0, 255>>>,
+    /// The exit codes and signals that mean success; 0 by default.
+    pub success: Option<Many<Ending>>,
     /// What its failure does to the run.
     pub on_failure: Option<OnFailure>,
     /// Where its output is logged besides, and how it is shown.
@@ -229,82 +231,4 @@ pub(crate) struct RetryFields {
     pub max: Option<Whole<0, 1_000_000>>,
     /// How long to wait before that.
     pub backoff: Option<Period>,
-}
-
-/// Keys that are read for their form alone: what they ask for is not built, so nothing looks at the values.
-macro_rules! define_forms {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$field:meta])* $key:ident: $kind:ty),* $(,)? })*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, Default, Deserialize)]
-        #[cfg_attr(test, derive(schemars::JsonSchema))]
-        #[serde(default)]
-        pub(crate) struct $name {
-            $($(#[$field])* $key: Option<$kind>),*
-        }
-    )*};
-}
-
-define_forms! {
-    /// `backoff` of `restart`.
-    BackoffFields {
-        /// The first pause.
-        initial: Period,
-        /// By how much each pause is longer than the one before.
-        factor: Factor,
-        /// The longest pause.
-        max: Period,
-        /// Whether a pause is shortened at random.
-        jitter: bool,
-    }
-}
-
-/// `restart: {…}`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(default)]
-pub(crate) struct RestartFields {
-    /// When it is started again.
-    pub policy: Option<RestartPolicy>,
-    /// How often at most.
-    pub max: Option<Whole<0, 1_000_000>>,
-    /// In how long a time.
-    pub within: Option<Period>,
-    /// How long to wait before.
-    pub backoff: Option<BackoffFields>,
-}
-
-/// `restart`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum RestartPolicy {
-    /// It ends once.
-    Never,
-    /// It is started again after a failure.
-    OnFailure,
-    /// It is started again whenever it ends.
-    Always,
-}
-
-/// `ready` and `live`: one of the first five.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(default)]
-pub(crate) struct ProbeFields {
-    /// A line of its output matches.
-    pub log: Option<Text>,
-    /// A command succeeds.
-    pub exec: Option<Command>,
-    /// A connection is accepted.
-    pub tcp: Option<Text>,
-    /// A request is answered well.
-    pub http: Option<Text>,
-    /// It says so itself.
-    pub notify: Option<bool>,
-    /// How often to look.
-    pub interval: Option<Period>,
-    /// How long to look.
-    pub timeout: Option<Period>,
-    /// How many failures are borne.
-    pub retries: Option<Whole<0, 1_000_000>>,
 }

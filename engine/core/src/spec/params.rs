@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use minijinja::Value;
 
-use crate::diagnostic::{Findings, codes, nearest};
+use crate::diagnostic::{Findings, codes, meant, nearest};
 use crate::source::{Entry, Kind, Node, Plain, Span, Style, excerpt};
 
 use super::expression::{from_json, from_node};
@@ -104,7 +104,7 @@ impl Params {
 
     fn suggestion(&self, name: &str) -> String {
         match nearest(name, self.names()) {
-            Some(near) => format!("did you mean `{near}`?"),
+            Some(near) => meant(name, near),
             None if self.declared.is_empty() => "no params are declared".to_owned(),
             None => format!("the params are {}", super::decode::listed(&self.names())),
         }

@@ -3,7 +3,9 @@
 //! Whoever has a wrong word in one process and a wrong name in another is told of both at once. What is not known
 //! because of a mistake is kept as a [`Doubt`], so that nothing that merely follows from the mistake is told.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
+
+use indexmap::IndexSet;
 
 use super::name::SECTIONS;
 use super::{Declared, Workflow, resolve};
@@ -88,7 +90,7 @@ pub(crate) struct Written {
 impl Written {
     /// Looks for them, after the files have been read with these findings.
     pub fn of(root: &Node, findings: &Findings) -> Self {
-        let mut names = HashSet::new();
+        let mut names = IndexSet::new();
         let twice = section_names(root).filter(|name| !names.insert(*name));
         Self {
             twice: twice.map(str::to_owned).collect(),

@@ -2,7 +2,7 @@
 
 use minijinja::Value;
 
-use super::body::{body, check_restart, unbuilt};
+use super::body::{body, unbuilt};
 use super::decode::decode;
 use super::expand::Layers;
 use super::expression::Scope;
@@ -11,7 +11,7 @@ use super::protocol::protocol;
 use super::resolve::Resolver;
 use super::{Process, edge, template};
 use crate::diagnostic::{codes, nearest};
-use crate::source::{Entry, Node};
+use crate::source::Entry;
 
 impl Resolver<'_> {
     /// All instances of a process.
@@ -91,8 +91,7 @@ impl Resolver<'_> {
     fn instance(&mut self, entry: &Entry, layers: &Layers, scope: &Scope) -> Option<Process> {
         let merged = self.merged(layers, scope)?;
         let fields: Fields = decode(&merged, self.findings)?;
-        check_restart(&fields, self.findings);
-        self.note_unbuilt(entry, "process", &merged, &fields);
+        self.note_unbuilt(entry, "process", &fields);
         let mut body = body(&fields, &self.env, &mut self.environments, self.findings);
         body.protocol = protocol(merged.get("protocol"), self.findings);
         let pool = fields.pool.as_ref();
@@ -141,10 +140,10 @@ impl Resolver<'_> {
     }
 
     /// Notes what a process or pool asks for that is not built.
-    pub fn note_unbuilt(&mut self, entry: &Entry, kind: &str, node: &Node, fields: &Fields) {
+    pub fn note_unbuilt(&mut self, entry: &Entry, kind: &str, fields: &Fields) {
         /// So many notes of one process there can be; those of its other instances are the last ones.
         const KEYS_MAX: usize = 16;
-        for (key, place) in unbuilt(node, fields) {
+        if let Some((key, place)) = unbuilt(fields) {
             let what = format!("`{key}` of {kind} `{}`", entry.key.text());
             if self
                 .workflow

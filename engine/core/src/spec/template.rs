@@ -8,7 +8,7 @@ use super::fields::Fields;
 use super::params::Params;
 use super::partial::Written;
 use super::{Declared, Template};
-use crate::diagnostic::{Findings, codes, nearest};
+use crate::diagnostic::{Findings, codes, meant, nearest};
 use crate::source::{Entry, Kind, Node, excerpt};
 
 /// The templates of a workflow.
@@ -63,7 +63,7 @@ impl Templates {
             let message = format!("there is no template `{}`", excerpt(name.text()));
             findings.error(codes::UNKNOWN_TEMPLATE, name.span, message).help(
                 match nearest(name.text(), names.iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`?"),
+                    Some(near) => meant(name.text(), near),
                     None if names.is_empty() => "declare it under `templates`".to_owned(),
                     None => format!("the templates are {}", listed(&names)),
                 },

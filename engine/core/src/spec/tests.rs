@@ -8,6 +8,7 @@ mod accepted;
 mod expanded;
 mod files;
 mod hostile;
+mod looks;
 mod refused;
 mod schema;
 

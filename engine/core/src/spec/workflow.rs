@@ -5,6 +5,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use super::ready::{Address, PATTERN_BYTES_MAX, Probe, Way};
+pub use super::restart::{Backoff, Endings, Intensity, Policy, Restart, Wish};
+pub use super::sockets::{Listening, Socket};
 use crate::source::Span;
 
 /// A name with the place where it stands.
@@ -210,14 +213,20 @@ pub struct Body {
     pub protocol: Option<super::Protocol>,
     /// `daemon`.
     pub daemon: bool,
-    /// Whether it has `ready`: its readiness can be waited for, though how to see it is not built yet.
-    pub ready: bool,
+    /// `restart`.
+    pub restart: Wish,
+    /// `ready`
+    pub ready: Option<Probe>,
+    /// `live`
+    pub live: Option<Probe>,
+    /// `sockets`
+    pub sockets: Vec<Socket>,
     /// `timeout`; of a pool: of each task.
     pub timeout: Option<(Duration, Span)>,
     /// `stop`.
     pub stop: Stop,
-    /// `success`: the exit codes that mean success.
-    pub success: Vec<i32>,
+    /// `success`: the ends that mean success.
+    pub success: Endings,
     /// `on_failure`; `None` follows the run's `options`.
     pub on_failure: Option<OnFailure>,
     /// `log`.
@@ -556,11 +565,29 @@ pub struct Template {
     pub used: bool,
 }
 
-/// A group; its behaviour is not built yet.
+/// A group.
 #[derive(Clone, Debug)]
 pub struct Group {
     /// Its head.
     pub declared: Declared,
-    /// `members`.
+    /// `members`, in the order of their start.
     pub members: Vec<Reference>,
+    /// `strategy`.
+    pub strategy: Strategy,
+    /// `max_restarts` and `within`: when there are more, the run has failed.
+    pub intensity: Intensity,
+}
+
+/// `strategy`: who is restarted with a member that is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// Nobody else.
+    #[default]
+    OneForOne,
+    /// All other members.
+    OneForAll,
+    /// The members that stand after it.
+    RestForOne,
 }

@@ -3,11 +3,12 @@
 mod remark;
 mod text;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 
+use indexmap::IndexMap;
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
 use crate::diagnostic::{Findings, codes};
@@ -161,7 +162,7 @@ enum Places {
     /// Of a few keys.
     Few(Vec<(Rc<Node>, Span)>),
     /// Of many, by their texts.
-    Many(HashMap<String, Span>),
+    Many(IndexMap<String, Span>),
 }
 
 impl Default for Places {

@@ -62,12 +62,16 @@ impl Broker {
                 None
             }
             Speaker::Nobody => {
-                if let Some(why) = table(&ask) {
-                    return Some(TableWanted {
-                        why,
-                        connection: id,
-                        request,
-                    });
+                let wanted = |why| TableWanted {
+                    why,
+                    connection: id,
+                    request,
+                };
+                if ask == Ask::Ps {
+                    return Some(wanted(None));
+                }
+                if let Ask::Why { name } = ask {
+                    return Some(wanted(Some(name)));
                 }
                 let message = "this client speaks for no process of the run".to_owned();
                 self.send(
@@ -310,26 +314,6 @@ impl Broker {
             self.parked.remove(&ticket);
             self.send(yard, id, request, Answer::WouldBlock);
         }
-    }
-}
-
-/// What anybody may ask for, whoever he is.
-fn table(ask: &Ask) -> Option<Option<String>> {
-    match ask {
-        Ask::Ps => Some(None),
-        Ask::Why { name } => Some(Some(name.clone())),
-        Ask::Hello { .. }
-        | Ask::Put { .. }
-        | Ask::Get { .. }
-        | Ask::Ack { .. }
-        | Ask::Nack { .. }
-        | Ask::Acquire { .. }
-        | Ask::Release { .. }
-        | Ask::Wait { .. }
-        | Ask::Set { .. }
-        | Ask::Clear { .. }
-        | Ask::Cancel { .. }
-        | Ask::Attach { .. } => None,
     }
 }
 

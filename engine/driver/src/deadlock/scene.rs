@@ -143,7 +143,7 @@ impl<'a> Scene<'a> {
 
     fn sight(&self, knot: &[usize], table: &[Option<Blocked<What>>], inspected: &BTreeMap<usize, Asleep>) -> Sight {
         let member = |party: &usize| {
-            let slot = self.slot(*party);
+            let slot = Self::slot(*party);
             let sleepers = self.sleepers.get(&slot).into_iter().flatten();
             Some(Member {
                 party: *party,
@@ -185,7 +185,7 @@ impl<'a> Scene<'a> {
                     .runs(member.party)
                     .then(|| self.pids.get(member.party).copied().flatten())
                     .flatten(),
-                holds: self.holds(self.slot(member.party)),
+                holds: self.holds(Self::slot(member.party)),
                 slot: self.slot_of(who),
                 waits,
             }
@@ -216,7 +216,7 @@ impl Scene<'_> {
         }
     }
 
-    fn slot(&self, index: usize) -> Slot {
+    fn slot(index: usize) -> Slot {
         Slot(ProcessId::at(index).0)
     }
 
@@ -363,7 +363,7 @@ impl Scene<'_> {
         let mut needs: Vec<Need<What>> = present
             .map(|worker| self.need(What::Worker(worker), vec![Party::Process(worker)]))
             .collect();
-        let slot = self.slot(self.index(Party::Pool(pool)));
+        let slot = Self::slot(self.index(Party::Pool(pool)));
         needs.extend(self.parked_of(slot).map(|parked| self.parked_need(parked)));
         let ways = needs.into_iter().map(|need| Way { needs: vec![need] });
         let ways: Vec<Way<What>> = ways.collect();
@@ -417,6 +417,7 @@ impl Scene<'_> {
             | Wire::WriteFile(_)
             | Wire::AppendFile(_)
             | Wire::Text(_)
+            | Wire::Notify
             | Wire::Tasks
             | Wire::Results => None,
         })

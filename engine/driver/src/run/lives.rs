@@ -13,9 +13,11 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::Happening;
+use super::looks::Sight;
 use crate::deadlock::{self, Conduit};
 use crate::exit::{self, Usage};
 use crate::limits::Groups;
+use crate::notify::Ear;
 use crate::spawner::Child;
 use crate::terminal::Screen;
 use crate::tree::Tree;
@@ -47,6 +49,10 @@ pub struct Life {
     pub tasks: VecDeque<TaskId>,
     /// How far it has come.
     pub state: State,
+    /// What is seen of it.
+    pub sight: Rc<Sight>,
+    /// Where it tells of itself, until somebody listens.
+    pub ear: Option<Ear>,
     /// The way of tasks to a persistent worker.
     pub feed: Option<mpsc::Sender<Vec<u8>>>,
     /// The engine's ends of its streams.
@@ -81,7 +87,7 @@ impl Body {
     /// It is being stopped: its output is not waited for any longer than that is worth.
     pub(super) fn stopping(&self, why: Why) {
         self.patience.set(Some(match why {
-            Why::Timeout => DRAIN_LATE,
+            Why::Timeout | Why::NotReady | Why::NotLive | Why::Group => DRAIN_LATE,
             Why::RunStops | Why::NotNeeded => DRAIN_UNNEEDED,
         }));
     }
@@ -174,6 +180,11 @@ impl Lives {
 
     pub(super) fn task(&self, process: ProcessId) -> Option<TaskId> {
         self.present.get(&process)?.tasks.front().copied()
+    }
+
+    /// Why the last look at a life saw nothing.
+    pub(super) fn unseen(&self, process: ProcessId) -> Option<Arc<str>> {
+        self.present.get(&process)?.sight.why()
     }
 
     /// The process is being stopped.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forkyard_core::id::{EventId, PoolId, ProcessId, QueueId};
-use forkyard_core::machine::{Exit, Input, Machine, Outbox, Record, Stopped, Verdict};
+use forkyard_core::machine::{Exit, Input, Machine, Outbox, Record, Stopped, Verdict, Why};
 use forkyard_core::plan::Plan;
 use forkyard_core::time::Time;
 use tokio::io::Interest;
@@ -80,7 +81,7 @@ pub struct Run {
     ears: Option<Ears>,
 
     pub(super) herald: Herald,
-    table: Table,
+    pub(super) table: Table,
     pub(super) ledger: Ledger,
     pub(super) vigil: Vigil,
     /// When it is looked for deadlocks next.
@@ -135,7 +136,7 @@ impl Run {
         Ok(Self {
             start: Instant::now(),
             machine: Machine::new(Arc::clone(&plan)),
-            inputs: VecDeque::from([Input::Start]),
+            inputs: VecDeque::from([Input::Seed { seed: seed() }, Input::Start]),
             wake: None,
             verdict: None,
             fault: None,
@@ -371,6 +372,14 @@ impl Run {
                 attempt,
                 lines,
             } => self.answered(process, attempt, lines),
+            Happening::Seen { process, attempt, what } => self.seen(process, attempt, what),
+            Happening::Look {
+                process,
+                attempt,
+                command,
+                at_most,
+                answer,
+            } => self.look(process, attempt, &command, at_most, answer),
             Happening::Fault { reason } => self.fault(reason),
         }
     }
@@ -433,9 +442,15 @@ impl Run {
 
     fn tell(&mut self, at: Time, record: Record) {
         let (pid, reason) = match record {
+            Record::Stopping {
+                process,
+                why: Why::NotReady | Why::NotLive,
+            } => (self.pids[process.index()], self.lives.unseen(process)),
             Record::Started { process, .. } | Record::Stopping { process, .. } => (self.pids[process.index()], None),
             Record::Exited { process, .. } => (self.pids[process.index()], self.words.remove(&process)),
-            Record::NotStarted { process, .. } | Record::LeftBehind { process } => (None, self.words.remove(&process)),
+            Record::NotStarted { process, .. }
+            | Record::Restarting { process, .. }
+            | Record::LeftBehind { process } => (None, self.words.remove(&process)),
             Record::TaskFailed { pool, task, .. } => (None, self.task_shown(pool, task)),
             Record::PoolEnded { pool, .. } => (None, self.failures.remove(&pool)),
             Record::RunStopping { why: Stopped::Fault } => (None, self.fault.clone()),
@@ -444,6 +459,9 @@ impl Run {
             }
             | Record::RunStarted
             | Record::Skipped { .. }
+            | Record::Ready { .. }
+            | Record::NotRestarted { .. }
+            | Record::GaveUp { .. }
             | Record::Killing { .. }
             | Record::TaskDone { .. }
             | Record::TaskRetried { .. }
@@ -508,4 +526,10 @@ impl Run {
             });
         }
     }
+}
+
+/// What the pauses before restarts are drawn from: another number in every run, so that runs which failed together do not try
+/// again together. The library's hasher has its keys from the kernel.
+fn seed() -> u64 {
+    std::hash::RandomState::new().build_hasher().finish()
 }

@@ -13,6 +13,7 @@ use super::pools::framed_task;
 use crate::deadlock::{Conduit, End};
 use crate::directory::RunDirectory;
 use crate::news::Stream;
+use crate::notify::Ear;
 use crate::pipes::{Pipes, resize};
 use crate::spawner::TARGET_MAX;
 use crate::stdio::log::{Log, Rotating};
@@ -50,13 +51,20 @@ pub enum Connected {
     },
     /// Tasks for a persistent worker.
     Tasks(OwnedFd),
+    /// A newline here says that it is ready.
+    Newline(OwnedFd),
+    /// What it tells of itself.
+    Ear(Ear),
 }
 
 impl Connected {
     /// Which pipe it is, and what the engine does there.
     pub(super) fn far(&self) -> Option<Conduit> {
         let (pipe, end) = match self {
-            Self::Output { pipe, .. } | Self::Result(pipe) | Self::Answers { pipe, .. } => (pipe, End::Sink),
+            Self::Output { pipe, .. } | Self::Result(pipe) | Self::Answers { pipe, .. } | Self::Newline(pipe) => {
+                (pipe, End::Sink)
+            }
+            Self::Ear(_) => return None,
             Self::ToQueue(pipe, queue) => (pipe, End::Into(*queue)),
             Self::FromQueue(pipe, queue) => (pipe, End::From(*queue)),
             Self::Tasks(pipe) => (pipe, End::Tasks),
@@ -134,6 +142,7 @@ impl Wirer<'_> {
             Wire::WriteFile(path) => Ok(self.files.write(self.plan, self.process, path)?.into()),
             Wire::AppendFile(path) => Ok(self.files.append(path)?.into()),
             Wire::Text(text) => memory::file(text.as_bytes()),
+            Wire::Notify => output(wiring, Connected::Newline),
             Wire::Tasks => self.tasks(wiring),
             Wire::Results if self.is_persistent() => output(wiring, |pipe| Connected::Answers { pipe, log: None }),
             Wire::Results => output(wiring, Connected::Result),

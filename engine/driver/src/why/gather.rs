@@ -173,6 +173,10 @@ impl Gathering<'_> {
             Record::PoolEnded { .. }
             | Record::RunStarted
             | Record::Started { .. }
+            | Record::Ready { .. }
+            | Record::Restarting { .. }
+            | Record::NotRestarted { .. }
+            | Record::GaveUp { .. }
             | Record::Killing { .. }
             | Record::LeftBehind { .. }
             | Record::TaskDone { .. }

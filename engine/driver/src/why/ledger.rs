@@ -26,6 +26,10 @@ impl Ledger {
             | Record::Stopping { process, .. } => Party::Process(process),
             Record::PoolSkipped { pool, .. } | Record::PoolEnded { pool, .. } => Party::Pool(pool),
             Record::RunStarted
+            | Record::Ready { .. }
+            | Record::Restarting { .. }
+            | Record::NotRestarted { .. }
+            | Record::GaveUp { .. }
             | Record::Killing { .. }
             | Record::LeftBehind { .. }
             | Record::TaskDone { .. }

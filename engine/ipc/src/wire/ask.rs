@@ -224,13 +224,10 @@ impl Ask {
             operation::CANCEL => Self::Cancel { request: fields.u64()? },
             operation::PS => Self::Ps,
             operation::WHY => Self::Why { name: fields.text()? },
-            operation::ATTACH => {
-                let touch = Touch::of(fields.u32()?).ok_or(WireError::Excess)?;
-                Self::Attach {
-                    touch,
-                    name: fields.text()?,
-                }
-            }
+            operation::ATTACH => Self::Attach {
+                touch: Touch::of(fields.u32()?).ok_or(WireError::Excess)?,
+                name: fields.text()?,
+            },
             other => return Err(WireError::Operation(other)),
         };
         fields.end()?;

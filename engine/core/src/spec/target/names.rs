@@ -1,27 +1,25 @@
 //! One table of all names of a workflow.
 
-use std::collections::{HashMap, hash_map};
 use std::ops::Range;
 
+use indexmap::IndexMap;
+
 use super::{Role, Side, Target};
-use crate::diagnostic::{Diagnostic, Related, Severity, codes};
+use crate::diagnostic::{Diagnostic, Related, Severity, codes, seeming};
 use crate::id::{EventId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
-use crate::source::{Span, saturating_u32};
+use crate::source::Span;
 use crate::spec::{Declared, Reference, Workflow};
 
 /// All names of a workflow.
 #[derive(Debug)]
 pub struct Names<'a> {
     workflow: &'a Workflow,
-    /// Which of `entries` each name has. Nothing goes through it in its order, which differs from run to run.
-    table: HashMap<&'a str, u32>,
     /// In the order of the sections, and in each of the file.
-    entries: Vec<Entry<'a>>,
+    table: IndexMap<&'a str, Entry>,
 }
 
 #[derive(Debug)]
-struct Entry<'a> {
-    name: &'a str,
+struct Entry {
     target: Target,
     place: Span,
 }
@@ -32,8 +30,7 @@ impl<'a> Names<'a> {
     pub fn of(workflow: &'a Workflow) -> Self {
         let mut names = Self {
             workflow,
-            table: HashMap::with_capacity(workflow.processes.len()),
-            entries: Vec::with_capacity(workflow.processes.len()),
+            table: IndexMap::with_capacity(workflow.processes.len()),
         };
         names.enter_processes();
         let w = workflow;
@@ -67,9 +64,9 @@ impl<'a> Names<'a> {
         for (index, process) in self.workflow.processes.iter().enumerate() {
             let at = ProcessId::at(index).0;
             // Instances of one process stand together.
-            if let Some(Entry { name, target, .. }) = self.entries.last_mut()
+            if let Some((name, entry)) = self.table.last_mut()
                 && *name == process.declared.name
-                && let Target::Processes(range) = target
+                && let Target::Processes(range) = &mut entry.target
             {
                 range.end += 1;
             } else {
@@ -85,21 +82,14 @@ impl<'a> Names<'a> {
     }
 
     fn enter_one(&mut self, declared: &'a Declared, target: Target) {
-        let (name, place) = (declared.name.as_str(), declared.place);
-        if let hash_map::Entry::Vacant(vacant) = self.table.entry(name) {
-            vacant.insert(saturating_u32(self.entries.len()));
-            self.entries.push(Entry { name, target, place });
-        }
+        let place = declared.place;
+        self.table.entry(&declared.name).or_insert(Entry { target, place });
     }
 
     /// How many names there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.entries.len()
-    }
-
-    fn entry(&self, name: &str) -> Option<&Entry<'a>> {
-        self.table.get(name).map(|at| &self.entries[*at as usize])
+        self.table.len()
     }
 
     /// What `reference` stands for at a place that takes what `role` says, or what is wrong with it.
@@ -127,9 +117,9 @@ impl<'a> Names<'a> {
     #[must_use]
     pub fn look_up(&self, name: &str) -> Option<Target> {
         let Some((base, part)) = name.split_once('.') else {
-            return self.entry(name).map(|entry| entry.target.clone());
+            return self.table.get(name).map(|entry| entry.target.clone());
         };
-        match &self.entry(base)?.target {
+        match &self.table.get(base)?.target {
             Target::Processes(range) => self.instance(range, part),
             Target::Absent => index_of(part).map(|_| Target::Absent),
             Target::Pipe(pipe) if self.workflow.pipes[pipe.index()].duplex => match part {
@@ -164,7 +154,7 @@ impl<'a> Names<'a> {
     #[must_use]
     pub fn place(&self, name: &str) -> Option<Span> {
         let base = name.split_once('.').map_or(name, |(base, _)| base);
-        self.entry(base).map(|entry| entry.place)
+        self.table.get(base).map(|entry| entry.place)
     }
 
     fn unknown(&self, reference: &Reference) -> Diagnostic {
@@ -177,7 +167,7 @@ impl<'a> Names<'a> {
             related: Vec::new(),
         };
         if let Some((base, part)) = reference.name.split_once('.')
-            && let Some(entry) = self.entry(base)
+            && let Some(entry) = self.table.get(base)
         {
             diagnostic.message = format!("`{base}` is {} and has no part `{part}`", entry.target.kind());
             diagnostic.help = Some(self.parts_of(base, &entry.target));
@@ -293,14 +283,16 @@ impl<'a> Names<'a> {
     /// The known name most like `name` and what it is, for "did you mean …?"; looks at every name.
     #[must_use]
     pub fn nearest(&self, name: &str) -> Option<(&'a str, &'static str)> {
+        let seeming = seeming(name);
+        let name = seeming.as_deref().unwrap_or(name);
         let most = 1 + name.len() / 4;
-        self.entries
+        self.table
             .iter()
-            .filter(|entry| entry.name.len().abs_diff(name.len()) <= most)
-            .map(|entry| (strsim::damerau_levenshtein(name, entry.name), entry))
-            .filter(|(distance, _)| *distance <= most)
-            .min_by_key(|(distance, entry)| (*distance, entry.name))
-            .map(|(_, entry)| (entry.name, entry.target.noun()))
+            .filter(|(known, _)| known.len().abs_diff(name.len()) <= most)
+            .map(|(known, entry)| (strsim::damerau_levenshtein(name, known), *known, entry))
+            .filter(|(distance, ..)| *distance <= most)
+            .min_by_key(|(distance, known, _)| (*distance, *known))
+            .map(|(_, known, entry)| (known, entry.target.noun()))
     }
 }
 

@@ -68,7 +68,8 @@ fn every_field_of_a_process() {
     assert_eq!(body.stop.signal, 2);
     assert_eq!(body.stop.grace, Duration::from_millis(250));
     assert_eq!(body.stop.command.as_ref().unwrap().argv, ["kill", "-9"]);
-    assert_eq!(body.success, [0, 3]);
+    assert_eq!(body.success.codes, [0, 3]);
+    assert_eq!(body.success.signals, [15]);
     assert_eq!(body.on_failure, Some(OnFailure::Ignore));
     assert_eq!(body.log.prefix.as_deref(), Some(""));
     assert_eq!(
@@ -156,15 +157,7 @@ fn what_is_not_built_is_noted_and_not_refused() {
          queues: {q: {durable: true}}\ngroups: {g: {members: [db], strategy: one-for-all}}\n",
     );
     let what: Vec<_> = workflow.unbuilt.iter().map(|unbuilt| unbuilt.what.as_str()).collect();
-    assert_eq!(
-        what,
-        [
-            "`durable` of queue `q`",
-            "`ready` of process `db`",
-            "`restart` of process `db`",
-            "the group `g`",
-        ]
-    );
+    assert_eq!(what, ["`durable` of queue `q`"]);
 }
 
 #[test]

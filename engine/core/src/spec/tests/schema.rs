@@ -11,11 +11,12 @@ use serde_json::{Map, Value, json};
 
 use crate::spec::channel::{PipeFields, QueueFields};
 use crate::spec::environment::{EnvFields, EnvFiles};
-use crate::spec::fields::{Fields, POOL_KEYS, PROCESS_KEYS, RestartPolicy};
+use crate::spec::fields::{Fields, POOL_KEYS, PROCESS_KEYS};
 use crate::spec::group::GroupFields;
 use crate::spec::name::STREAM_WORDS;
 use crate::spec::options::OptionFields;
 use crate::spec::resource::{EventFields, LockFields, SemaphoreFields};
+use crate::spec::restart::PolicyWord;
 use crate::spec::{Condition, resolve};
 
 /// Where the schema is published, from the root of the repository.
@@ -235,7 +236,7 @@ fn by_hand() -> Vec<(&'static str, Value)> {
     let text = json!({ "$ref": "#/definitions/text" });
     let words = |words: Value| json!({ "enum": words });
     let conditions = generator.root_schema_for::<Condition>().to_value()["oneOf"].clone();
-    let policies = generator.root_schema_for::<RestartPolicy>().to_value()["oneOf"].clone();
+    let policies = generator.root_schema_for::<PolicyWord>().to_value()["oneOf"].clone();
     let wait = json!({ "anyOf": [{ "oneOf": conditions }, { "$ref": "#/definitions/WaitFields" }] });
     let waits = json!({ "type": "object", "additionalProperties": wait });
     let stream = |known: Value| json!({ "anyOf": [{ "enum": known }, text, { "$ref": "#/definitions/StreamFields" }, { "const": null }] });

@@ -29,7 +29,7 @@ impl Scene<'_> {
             .filter_map(|parked| Some((parked, self.clients.get(&parked.ticket)?)))
             .collect();
         let sleepers = self.sleepers.get(&slot).map_or(&[][..], Vec::as_slice);
-        self.are_all_explained(asleep, &requests, sleepers).then_some(())?;
+        Self::are_all_explained(asleep, &requests, sleepers).then_some(())?;
         let mut needs: Vec<Need<What>> = requests.iter().map(|(parked, _)| self.parked_need(parked)).collect();
         needs.extend(sleepers.iter().map(|sleeper| self.sleeper_need(sleeper)));
         let inherited = threads::inherited_pipes();
@@ -49,7 +49,7 @@ impl Scene<'_> {
 
     /// Whether each thread that sleeps at a socket has a request here, and each one at a shared word is one that sleeps at a channel, and none has a
     /// time-out.
-    fn are_all_explained(&self, asleep: &Asleep, requests: &[(&Parked, &ClientWait)], sleepers: &[Sleeper]) -> bool {
+    fn are_all_explained(asleep: &Asleep, requests: &[(&Parked, &ClientWait)], sleepers: &[Sleeper]) -> bool {
         let is_timed = requests.iter().any(|(_, client)| client.is_timed)
             || sleepers.iter().any(|sleeper| sleeper.waiting.timed > 0);
         let is_known = |pid: u32| asleep.pids.contains(&pid);

@@ -59,13 +59,15 @@ impl Scene<'_> {
     }
 
     pub(super) fn hold(&self, slot: Slot, hold: Hold) -> Need<What> {
-        let held = match hold.resource {
+        let wanted = match hold.resource {
             Resource::Lock(lock) => Held::Lock(lock.0),
             Resource::Semaphore(semaphore) => Held::Semaphore(semaphore.0),
         };
-        let asked = self.parked_of(slot).find(|parked| parked.place == Place::Acquire(held));
+        let asked = self
+            .parked_of(slot)
+            .find(|parked| parked.place == Place::Acquire(wanted));
         match asked {
-            Some(parked) => self.held(held, self.ahead_of(parked)),
+            Some(parked) => self.held(wanted, self.ahead_of(parked)),
             // It has just been granted.
             None => Self::coming(What::Held(hold.resource)),
         }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::spec::decode::{Any, Command, Keyed, Many, Nullable, Spanned, TextOr};
+use crate::spec::restart::Ending;
 use crate::spec::values::{Bytes, Cpus, Factor, Period, Share, Signal, Size, Text, Umask, Whole};
 
 /// Defines the schemas of values: a name for those that are referred to, and none for those that are written in place.
@@ -103,6 +104,11 @@ macro_rules! define_forms {
 }
 
 define_forms! {
+    [] Ending, _generator => json_schema!({
+        "description": "An exit code, or a signal by its name.",
+        "anyOf": [{ "type": "integer", "minimum": 0, "maximum": 255 }, { "type": "string", "pattern": "^[A-Za-z]+[0-9]*$" }],
+    });
+
     [const MIN: i64, const MAX: i64] Whole<MIN, MAX>, _generator =>
         json_schema!({ "type": "integer", "minimum": MIN, "maximum": MAX });
 
