@@ -22,6 +22,14 @@ interleavings SCHEDULES="5000" SEED="1":
 wheel:
     python3 -m pip wheel --no-deps --wheel-dir target/wheels engine/ipc/python
 
+# What `forkyard check` can prove in a second, as a table.
+explore-table:
+    cargo bench -p forkyard-core --bench explore
+
+# Compares the search for deadlocks with the full one, on so many random workflows.
+models MODELS="4000":
+    FORKYARD_MODELS={{ MODELS }} cargo test --release -p forkyard-core --lib explore::tests::differential -- --nocapture
+
 # Formats everything.
 format:
     cargo fmt --all

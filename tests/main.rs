@@ -6,6 +6,7 @@ mod check;
 mod cli;
 mod diagnostics;
 mod docs;
+mod explore;
 mod faults;
 mod gauntlet;
 mod harness;

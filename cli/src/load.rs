@@ -111,7 +111,10 @@ impl Overrides {
             (None, Some(partial)) => check::check_partial(partial),
             (None, None) => Vec::new(),
         });
-        let deadlocks = read.workflow.as_ref().and_then(|workflow| look_for_deadlocks(workflow, &read.diagnostics, explore));
+        let deadlocks = read
+            .workflow
+            .as_ref()
+            .and_then(|workflow| look_for_deadlocks(workflow, &read.diagnostics, explore));
         let (verdict, found) = deadlocks.map(|found| (found.verdict, found.findings)).unzip();
         read.diagnostics.extend(found.unwrap_or_default());
         let judgement = diagnostic::judge(read.diagnostics, &read.files, policy, is_whole(read.workflow.as_ref()));
@@ -134,7 +137,9 @@ fn look_for_deadlocks(workflow: &Workflow, found: &[Diagnostic], explore: Durati
     }
     let plan = plan::build(workflow).ok()?;
     let begin = Instant::now();
-    Some(check::deadlocks(workflow, &plan, found, &mut || begin.elapsed() < explore))
+    Some(check::deadlocks(workflow, &plan, found, &mut || {
+        begin.elapsed() < explore
+    }))
 }
 
 /// Whether all that can be found in it is found: of what is not there, since its `if` is false, nothing is.

@@ -66,10 +66,19 @@ fn pool(workers: usize, swapped: bool) -> String {
     let touches = "receives: jobs, sends: done, acquires: [index, log]";
     if swapped {
         let half = workers / 2;
-        text += &format!("  a: {{run: x, replicas: {half}, {touches}, {}}}\n", steps("index", "log"));
-        text += &format!("  b: {{run: x, replicas: {half}, {touches}, {}}}\n", steps("log", "index"));
+        text += &format!(
+            "  a: {{run: x, replicas: {half}, {touches}, {}}}\n",
+            steps("index", "log")
+        );
+        text += &format!(
+            "  b: {{run: x, replicas: {half}, {touches}, {}}}\n",
+            steps("log", "index")
+        );
     } else {
-        text += &format!("  a: {{run: x, replicas: {workers}, {touches}, {}}}\n", steps("index", "log"));
+        text += &format!(
+            "  a: {{run: x, replicas: {workers}, {touches}, {}}}\n",
+            steps("index", "log")
+        );
     }
     // The collector takes the lock that the workers hold while they put.
     let collect = "protocol: {repeat: [get done, acquire tally, release tally]}";
@@ -95,7 +104,11 @@ fn ring(count: usize, tokens: usize) -> String {
     text += "processes:\n";
     for at in 0..count {
         let (from, to) = (at, (at + 1) % count);
-        let first = if at == 0 { format!("put q{to}, ").repeat(tokens) } else { String::new() };
+        let first = if at == 0 {
+            format!("put q{to}, ").repeat(tokens)
+        } else {
+            String::new()
+        };
         let steps = format!("[{first}{{repeat: [get q{from}, put q{to}]}}]");
         text += &format!("  p{at}: {{run: x, receives: q{from}, sends: q{to}, protocol: {steps}}}\n");
     }
@@ -145,8 +158,16 @@ fn chain(count: usize) -> String {
     }
     text += "processes:\n";
     for at in 0..count {
-        let from = if at > 0 { format!(", stdin: q{at}") } else { String::new() };
-        let to = if at + 1 < count { format!(", stdout: q{}", at + 1) } else { String::new() };
+        let from = if at > 0 {
+            format!(", stdin: q{at}")
+        } else {
+            String::new()
+        };
+        let to = if at + 1 < count {
+            format!(", stdout: q{}", at + 1)
+        } else {
+            String::new()
+        };
         text += &format!("  p{at}: {{run: x{from}{to}}}\n");
     }
     text
@@ -168,7 +189,12 @@ fn row(what: &str, text: &str) {
     let begin = Instant::now();
     let report = explore(&plan, &mut || begin.elapsed() < BUDGET);
     let took = begin.elapsed();
-    println!("| {what} | {} | {} | {} |", verdict(&report), report.states, took.as_millis());
+    println!(
+        "| {what} | {} | {} | {} |",
+        verdict(&report),
+        report.states,
+        took.as_millis()
+    );
 }
 
 fn main() {
@@ -181,21 +207,39 @@ fn main() {
         row(&format!("{count} philosophers"), &philosophers(count, false, None));
     }
     for count in [5, 8, 14, 30] {
-        row(&format!("{count} philosophers with `protocol`"), &philosophers(count, true, None));
+        row(
+            &format!("{count} philosophers with `protocol`"),
+            &philosophers(count, true, None),
+        );
     }
     for count in [5, 8, 10] {
-        row(&format!("{count} philosophers, {} seats", count - 1), &philosophers(count, true, Some(count - 1)));
+        row(
+            &format!("{count} philosophers, {} seats", count - 1),
+            &philosophers(count, true, Some(count - 1)),
+        );
     }
     for workers in [8, 16, 32] {
-        row(&format!("{workers} workers, two locks in one order, two queues"), &pool(workers, false));
-        row(&format!("{workers} workers, two locks in two orders, two queues"), &pool(workers, true));
-        row(&format!("{workers} workers, a gate, permits held over a put"), &gated(workers));
+        row(
+            &format!("{workers} workers, two locks in one order, two queues"),
+            &pool(workers, false),
+        );
+        row(
+            &format!("{workers} workers, two locks in two orders, two queues"),
+            &pool(workers, true),
+        );
+        row(
+            &format!("{workers} workers, a gate, permits held over a put"),
+            &gated(workers),
+        );
     }
     for count in [10, 30] {
         row(&format!("ring of {count} queues, 3 items"), &ring(count, 3));
     }
     for (processes, locks) in [(6, 4), (8, 6), (10, 6), (12, 8)] {
-        row(&format!("{processes} processes, 3 of {locks} locks each behind a gate"), &dense(processes, locks, 1));
+        row(
+            &format!("{processes} processes, 3 of {locks} locks each behind a gate"),
+            &dense(processes, locks, 1),
+        );
     }
     for count in [1_000, 100_000] {
         row(&format!("chain of {count} processes"), &chain(count));

@@ -157,7 +157,9 @@ pub fn explore(plan: &Plan, budget: &mut dyn FnMut() -> bool) -> Report {
     if !has_channels(plan) {
         return report;
     }
-    let programs: Vec<Program> = (0..plan.processes.len()).map(|actor| Program::of(plan, actor)).collect();
+    let programs: Vec<Program> = (0..plan.processes.len())
+        .map(|actor| Program::of(plan, actor))
+        .collect();
     let structure = Structure::of(plan, &programs);
     if structure.is_free_of_cycles() {
         return report;

@@ -47,7 +47,10 @@ impl std::fmt::Display for DeadlockVerdict {
             Self::Deadlock => write!(f, "deadlock: the shortest way into it is shown above"),
             Self::NotExhaustive { states } => {
                 let noun = if *states == 1 { "state" } else { "states" };
-                write!(f, "not exhaustive: {states} {noun} within the budget, no deadlock found")
+                write!(
+                    f,
+                    "not exhaustive: {states} {noun} within the budget, no deadlock found"
+                )
             }
         }
     }
@@ -63,7 +66,11 @@ pub fn deadlocks(
 ) -> Deadlocks {
     let report = explore(plan, budget);
     let teller = Teller { workflow, plan };
-    let mut findings: Vec<Diagnostic> = report.deadlocks.iter().map(|deadlock| teller.finding(deadlock)).collect();
+    let mut findings: Vec<Diagnostic> = report
+        .deadlocks
+        .iter()
+        .map(|deadlock| teller.finding(deadlock))
+        .collect();
     let verdict = if !findings.is_empty() {
         DeadlockVerdict::Deadlock
     } else if report.is_exhaustive {
@@ -79,7 +86,9 @@ pub fn deadlocks(
 }
 
 /// Rules that find the simplest deadlocks from the graph alone.
-const RULES_OF_WAITS: [Code; 4] = [
+const RULES_OF_WAITS: [Code; 6] = [
+    codes::PIPE_TO_ITSELF,
+    codes::READS_ITS_OWN,
     codes::WAITS_FOR_PEER,
     codes::RECEIVER_COMES_LATE,
     codes::SENDER_COMES_LATE,
@@ -174,7 +183,8 @@ impl Teller<'_> {
 
     /// What is taken for granted of the first process that could do otherwise, and how to say that it does.
     fn assumed(&self, deadlock: &Deadlock) -> Option<String> {
-        let is_own = |blocked: &&Blocked| matches!(blocked.by, Obstacle::Room(_) | Obstacle::Item(_) | Obstacle::Event(_));
+        let is_own =
+            |blocked: &&Blocked| matches!(blocked.by, Obstacle::Room(_) | Obstacle::Item(_) | Obstacle::Event(_));
         let blocked = deadlock.blocked.iter().find(is_own).or_else(|| {
             let runs = |blocked: &&Blocked| !blocked.has_not_started;
             deadlock.blocked.iter().find(runs)
@@ -213,10 +223,16 @@ impl Teller<'_> {
         match blocked.by {
             Obstacle::Hold { hold, .. } => format!("{who} waits for {}, which {helpers} has", self.hold(hold)),
             Obstacle::Room(channel) => {
-                format!("{who} waits for room in `{}`, from which only {helpers} can get", self.channel(channel))
+                format!(
+                    "{who} waits for room in `{}`, from which only {helpers} can get",
+                    self.channel(channel)
+                )
             }
             Obstacle::Item(channel) => {
-                format!("{who} waits for an item of `{}`, into which only {helpers} can put", self.channel(channel))
+                format!(
+                    "{who} waits for an item of `{}`, into which only {helpers} can put",
+                    self.channel(channel)
+                )
             }
             Obstacle::Event(event) => match helpers.as_str() {
                 "" => format!("{who} waits for `{}`, and nobody is left to set it", self.event(event)),
@@ -227,14 +243,21 @@ impl Teller<'_> {
                 format!("{who} starts only when `{on}` is `{}`", condition_word(wait.is))
             }
             Obstacle::Slot(pool) => {
-                format!("{who} waits for a slot of `{}`, which {helpers} has", self.plan.pools[pool.index()].name)
+                format!(
+                    "{who} waits for a slot of `{}`, which {helpers} has",
+                    self.plan.pools[pool.index()].name
+                )
             }
             Obstacle::Work(_) => format!("{who} waits for {helpers}"),
         }
     }
 
     fn helpers(&self, blocked: &Blocked) -> String {
-        let mut names: Vec<String> = blocked.helpers.iter().map(|helper| format!("`{}`", self.name(*helper))).collect();
+        let mut names: Vec<String> = blocked
+            .helpers
+            .iter()
+            .map(|helper| format!("`{}`", self.name(*helper)))
+            .collect();
         names.dedup();
         match names.split_last() {
             None => String::new(),
@@ -330,7 +353,11 @@ impl Teller<'_> {
         let writes = |role: Role| matches!(role, Role::Stdout | Role::Stderr | Role::Send(_) | Role::Sends);
         let reads = |role: Role| matches!(role, Role::Stdin | Role::TaskSource | Role::Receive(_) | Role::Receives);
         let both = |role: Role| matches!(role, Role::End(_) | Role::Connects);
-        self.touch(who, &|role| both(role) || if puts { writes(role) } else { reads(role) }, name)
+        self.touch(
+            who,
+            &|role| both(role) || if puts { writes(role) } else { reads(role) },
+            name,
+        )
     }
 
     /// Where `who` names this in one of these roles; an empty name is any.
@@ -342,7 +369,9 @@ impl Teller<'_> {
         };
         let found = self.touches(who);
         let mut fitting = found.iter().filter(|touch| roles(touch.role));
-        fitting.find(|touch| named(touch)).map_or_else(|| self.declared(who), |touch| touch.on.place)
+        fitting
+            .find(|touch| named(touch))
+            .map_or_else(|| self.declared(who), |touch| touch.on.place)
     }
 
     fn touches(&self, who: Party) -> Vec<Touch<'_>> {
@@ -381,9 +410,9 @@ enum Spec {
 fn classify(blocked: &[Blocked]) -> Code {
     let any = |is: &dyn Fn(&Obstacle) -> bool| blocked.iter().any(|blocked| is(&blocked.by));
     let lends = any(&|by| matches!(by, Obstacle::Hold { .. } | Obstacle::Slot(_)));
-    let locks_alone = blocked.iter().all(|blocked| {
-        matches!(&blocked.by, Obstacle::Hold { hold, .. } if matches!(hold.resource, Resource::Lock(_)))
-    });
+    let locks_alone = blocked.iter().all(
+        |blocked| matches!(&blocked.by, Obstacle::Hold { hold, .. } if matches!(hold.resource, Resource::Lock(_))),
+    );
     let moves = any(&|by| matches!(by, Obstacle::Room(_) | Obstacle::Item(_)));
     let starts = any(&|by| matches!(by, Obstacle::After(_)));
     let hears = any(&|by| matches!(by, Obstacle::Event(_)));

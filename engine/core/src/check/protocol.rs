@@ -72,7 +72,11 @@ impl<'a> Walk<'a, '_> {
         if names.contains(&name) {
             return true;
         }
-        let message = format!("the `protocol` of `{}` has `{} {name}`, which it does not declare", self.name, verb.word());
+        let message = format!(
+            "the `protocol` of `{}` has `{} {name}`, which it does not declare",
+            self.name,
+            verb.word()
+        );
         let help = match nearest(name, names) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("declare it: `{}: {name}`", key(verb)),
@@ -90,9 +94,14 @@ impl<'a> Walk<'a, '_> {
                     entry.remove(place);
                 }
                 None => {
-                    let message = format!("the `protocol` of `{}` releases `{name}`, which it does not hold", self.name);
+                    let message = format!(
+                        "the `protocol` of `{}` releases `{name}`, which it does not hold",
+                        self.name
+                    );
                     let finding = self.findings.error(codes::PROTOCOL_NOT_HELD, taken.1, message);
-                    finding.help = Some(format!("acquire it before: `acquire {name}`, as many permits as are released"));
+                    finding.help = Some(format!(
+                        "acquire it before: `acquire {name}`, as many permits as are released"
+                    ));
                 }
             },
             ProtocolVerb::Put | ProtocolVerb::Get | ProtocolVerb::Wait | ProtocolVerb::Set => {}
@@ -119,9 +128,16 @@ impl<'a> Walk<'a, '_> {
             let Some(verb) = verb_of(touch.role) else { continue };
             let name = base(&touch.on.name);
             if !self.used.contains(&(verb, name)) {
-                let message = format!("the `protocol` of `{}` never does `{} {name}`, which it declares", self.name, verb.word());
-                let finding = self.findings.warning(codes::PROTOCOL_INCOMPLETE, touch.on.place, message);
-                finding.help = Some("a `protocol` tells all that the process does; leave this out, or add the step".to_owned());
+                let message = format!(
+                    "the `protocol` of `{}` never does `{} {name}`, which it declares",
+                    self.name,
+                    verb.word()
+                );
+                let finding = self
+                    .findings
+                    .warning(codes::PROTOCOL_INCOMPLETE, touch.on.place, message);
+                finding.help =
+                    Some("a `protocol` tells all that the process does; leave this out, or add the step".to_owned());
                 finding.related.push(related(protocol.place, "the protocol"));
             }
         }

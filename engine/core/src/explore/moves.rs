@@ -72,7 +72,10 @@ impl World {
                 what: What::Take,
             });
         }
-        let results = model.plan.pools[pool.index()].work.as_ref().and_then(|work| work.results);
+        let results = model.plan.pools[pool.index()]
+            .work
+            .as_ref()
+            .and_then(|work| work.results);
         if !store.results.is_empty() && results.is_none_or(|queue| self.has_room(model, queue.index())) {
             moves.push(Move {
                 actor,
@@ -98,10 +101,12 @@ impl World {
                 continue;
             };
             if !self.can(model, act) {
-                moves.push(Move {
-                    actor,
-                    what: What::Turn(number),
-                });
+                if model.programs[actor].lasts(act) {
+                    moves.push(Move {
+                        actor,
+                        what: What::Turn(number),
+                    });
+                }
             } else if self.is_of_use(model, act) {
                 moves.push(Move {
                     actor,
@@ -139,10 +144,7 @@ impl World {
                 what: What::Answer,
             });
         }
-        moves.push(Move {
-            actor,
-            what: What::End,
-        });
+        moves.push(Move { actor, what: What::End });
         if model.fails[actor] {
             moves.push(Move {
                 actor,
@@ -221,11 +223,20 @@ impl World {
             Need::Item(way) => model.ways[way].senders.clone(),
             Need::Event(event) => model.setters[event].clone(),
             Need::After(wait) => model.members(wait.on),
-            Need::Slot(pool) => model.members(Dependency::Pool(pool)),
+            Need::Slot(pool) => {
+                let has_slot = |actor: &Actor| match model.pool_of_actor(*actor) {
+                    Some(pool) => self.machine().has_not_begun(Party::Pool(pool)),
+                    None => self.lives[*actor].phase != Phase::Away,
+                };
+                model.members(Dependency::Pool(pool)).into_iter().filter(has_slot).collect()
+            }
             Need::Task(pool) => vec![model.pool_actor(pool)],
             Need::Work(pool) => self.helpers_of_pool(model, pool),
         };
-        helpers.into_iter().filter(|actor| !self.has_ended(model, *actor)).collect()
+        helpers
+            .into_iter()
+            .filter(|actor| !self.has_ended(model, *actor))
+            .collect()
     }
 
     fn helpers_of_pool(&self, model: &Model, pool: PoolId) -> Vec<Actor> {
@@ -236,7 +247,10 @@ impl World {
         {
             helpers.extend(&model.ways[queue.index()].senders);
         }
-        let results = model.plan.pools[pool.index()].work.as_ref().and_then(|work| work.results);
+        let results = model.plan.pools[pool.index()]
+            .work
+            .as_ref()
+            .and_then(|work| work.results);
         if let Some(queue) = results
             && !store.results.is_empty()
         {
@@ -257,7 +271,11 @@ impl World {
         let life = self.lives[actor];
         let held = model.plan.processes[actor].holds[..life.granted].iter();
         let mut held = held.map(|hold| resource_index(&model.plan, hold.resource));
-        let own = life.phase == Phase::Inside && model.programs[actor].held(life.at).iter().any(|(it, _)| *it == resource);
+        let own = life.phase == Phase::Inside
+            && model.programs[actor]
+                .held(life.at)
+                .iter()
+                .any(|(it, _)| *it == resource);
         own || held.any(|it| it == resource)
     }
 
@@ -299,7 +317,9 @@ impl World {
                 self.rivals_in_line(model, actor, rivals);
             }
             What::Deliver => {
-                let work = model.pool_of_actor(actor).and_then(|pool| model.plan.pools[pool.index()].work.as_ref());
+                let work = model
+                    .pool_of_actor(actor)
+                    .and_then(|pool| model.plan.pools[pool.index()].work.as_ref());
                 if let Some(queue) = work.and_then(|work| work.results) {
                     self.rivals_of_act(model, actor, Act::Put(queue.index()), rivals);
                 }
@@ -311,9 +331,15 @@ impl World {
                     rivals.extend(model.members(wait.on));
                 }
                 self.rivals_in_line(model, actor, rivals);
-                rivals.extend(model.plan.processes.get(actor).and_then(|process| process.slot_in).iter().flat_map(
-                    |pool| model.line_makers.get(pool).into_iter().flatten(),
-                ));
+                rivals.extend(
+                    model
+                        .plan
+                        .processes
+                        .get(actor)
+                        .and_then(|process| process.slot_in)
+                        .iter()
+                        .flat_map(|pool| model.line_makers.get(pool).into_iter().flatten()),
+                );
             }
             What::Turn(_) | What::Leave | What::Answer => self.rivals_in_line(model, actor, rivals),
         }
@@ -367,7 +393,9 @@ pub(super) fn act_at(program: &Program, life: Life) -> Option<Act> {
 impl Need {
     pub fn of_act(act: Act) -> Self {
         match act {
-            Act::Acquire { resource, permits } | Act::Release { resource, permits } => Self::Permits { resource, permits },
+            Act::Acquire { resource, permits } | Act::Release { resource, permits } => {
+                Self::Permits { resource, permits }
+            }
             Act::Put(way) => Self::Room(way),
             Act::Get(way) => Self::Item(way),
             Act::Wait(event) | Act::Set(event) => Self::Event(event),

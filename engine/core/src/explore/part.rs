@@ -12,8 +12,8 @@ use super::model::{Actor, Model, pool_actor, resource_index};
 use super::structure::{Knot, Layout, members_by_pool, queues_awaited};
 use crate::id::{EventId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
 use crate::plan::{
-    Channel, Dependency, Grant, Hold, Inside, Launch, Party, Plan, Pool, Process, Resource, Side, TaskSource, Tasks, Wait,
-    Work,
+    Channel, Dependency, Grant, Hold, Inside, Launch, Party, Plan, Pool, Process, Resource, Side, TaskSource, Tasks,
+    Wait, Work,
 };
 
 /// More tasks than workers and these show nothing new.
@@ -121,7 +121,10 @@ impl Part {
     pub fn new(plan: &Plan, programs: &[Program], touched: &Touched, knot: &Knot) -> Self {
         let selection = Selection::new(plan, touched, knot);
         let small = selection.plan();
-        let programs = selection.processes.old().map(|actor| selection.program(&programs[actor]));
+        let programs = selection
+            .processes
+            .old()
+            .map(|actor| selection.program(&programs[actor]));
         let programs = programs.collect();
         Self {
             model: Model::new(Arc::new(small), programs),
@@ -138,7 +141,9 @@ impl Part {
     /// A whole plan as its own part.
     #[cfg(test)]
     pub fn whole(plan: &Plan) -> Self {
-        let programs = (0..plan.processes.len()).map(|actor| Program::of(plan, actor)).collect();
+        let programs = (0..plan.processes.len())
+            .map(|actor| Program::of(plan, actor))
+            .collect();
         Self {
             model: Model::new(Arc::new(plan.clone()), programs),
             processes: (0..plan.processes.len()).map(ProcessId::at).collect(),
@@ -212,7 +217,12 @@ impl<'a> Selection<'a> {
         actors.extend(ways.iter().flat_map(|at| &touched.ends[*at]));
         actors.extend(events.iter().flat_map(|at| &touched.setters[*at]));
         let slots = (0..plan.pools.len()).filter(|at| needs.contains(&layout.slot(PoolId::at(*at))));
-        actors.extend(slots.flat_map(|at| touched.members[at].iter().copied().chain([pool_actor(plan, PoolId::at(at))])));
+        actors.extend(slots.flat_map(|at| {
+            touched.members[at]
+                .iter()
+                .copied()
+                .chain([pool_actor(plan, PoolId::at(at))])
+        }));
         let (processes, pools) = with_their_pools(plan, touched, &actors);
         let locks = plan.locks.len();
         let queues = plan.queues.len();
@@ -269,9 +279,7 @@ impl<'a> Selection<'a> {
             return None;
         }
         let on = match wait.on {
-            Dependency::Process(process) => {
-                Dependency::Process(ProcessId::at(self.processes.get(process.index())?))
-            }
+            Dependency::Process(process) => Dependency::Process(ProcessId::at(self.processes.get(process.index())?)),
             Dependency::Pool(pool) => Dependency::Pool(self.pool(pool)?),
             Dependency::Event(event) => Dependency::Event(EventId::at(self.events.get(event.index())?)),
             Dependency::Queue(queue) => Dependency::Queue(QueueId::at(self.queues.get(queue.index())?)),
@@ -298,8 +306,16 @@ impl<'a> Selection<'a> {
             timeout: None,
             on_deadlock: whole.on_deadlock,
             pipefail: whole.pipefail,
-            processes: self.processes.old().map(|at| self.process(&whole.processes[at])).collect(),
-            launches: self.processes.old().map(|at| self.launch(&whole.launches[at])).collect(),
+            processes: self
+                .processes
+                .old()
+                .map(|at| self.process(&whole.processes[at]))
+                .collect(),
+            launches: self
+                .processes
+                .old()
+                .map(|at| self.launch(&whole.launches[at]))
+                .collect(),
             pools: self.pools.old().map(|at| self.pool_entry(&whole.pools[at])).collect(),
             queues: self.queues.old().map(|at| self.queue(at)).collect(),
             pipes: self.pipes.old().map(|at| self.pipe(at)).collect(),
@@ -359,7 +375,9 @@ impl<'a> Selection<'a> {
     fn work(&self, size: u32, work: &Work) -> Work {
         let enough = i64::from(size + TASKS_SPARE);
         let source = match &work.source {
-            TaskSource::Tasks(tasks) => TaskSource::Tasks(Tasks::Range(0, count(tasks).map_or(enough, |it| it.min(enough)))),
+            TaskSource::Tasks(tasks) => {
+                TaskSource::Tasks(Tasks::Range(0, count(tasks).map_or(enough, |it| it.min(enough))))
+            }
             TaskSource::Queue(queue) => match self.way(queue.index()) {
                 Some(queue) => TaskSource::Queue(QueueId::at(queue)),
                 None => TaskSource::Tasks(Tasks::Range(0, enough)),
@@ -421,7 +439,11 @@ impl<'a> Selection<'a> {
                 acts: acts.iter().filter_map(|act| self.act(*act)).collect(),
             },
             Program::Exact { steps, held } => Program::Exact {
-                steps: steps.iter().enumerate().map(|(at, step)| self.step(at, *step)).collect(),
+                steps: steps
+                    .iter()
+                    .enumerate()
+                    .map(|(at, step)| self.step(at, *step))
+                    .collect(),
                 held: held.iter().map(|held| self.held(held)).collect(),
             },
         }
@@ -462,7 +484,8 @@ impl<'a> Selection<'a> {
 
     fn held(&self, held: &[(usize, u32)]) -> Vec<(usize, u32)> {
         let held = held.iter();
-        held.filter_map(|(resource, permits)| Some((self.resource(*resource)?, *permits))).collect()
+        held.filter_map(|(resource, permits)| Some((self.resource(*resource)?, *permits)))
+            .collect()
     }
 }
 

@@ -126,7 +126,11 @@ impl<'a> Search<'a> {
             };
             frame.next += 1;
             let is_last = frame.next == frame.moves.len();
-            let world = if is_last { frame.world.take() } else { frame.world.clone() };
+            let world = if is_last {
+                frame.world.take()
+            } else {
+                frame.world.clone()
+            };
             let Some(mut world) = world else { continue };
             world.make(self.model, step);
             path.push(step);
@@ -219,7 +223,10 @@ impl<'a> Search<'a> {
             smallest(world, self.model, &choices, stands_for)
         } else {
             let movers = choices.moves.iter();
-            movers.filter(|step| stands_for[step.actor] == step.actor).copied().collect()
+            movers
+                .filter(|step| stands_for[step.actor] == step.actor)
+                .copied()
+                .collect()
         })
     }
 
@@ -251,12 +258,14 @@ impl<'a> Search<'a> {
         (print.value(), stands_for)
     }
 
-    /// What takes something first, one actor after the other: so that who could get into each other's way does.
+    /// What takes something first, and first for those who have the least: so that who could get into each other's way does.
     fn sort(&self, world: &World, moves: &mut [Move], last: Actor) {
         let actors = self.model.actors();
         moves.sort_by_key(|step| {
             let turn = (step.actor + actors - last - 1) % actors;
-            (self.eagerness(world, *step), turn)
+            let life = world.lives.get(step.actor);
+            let has = life.map_or(0, |life| life.at + life.granted);
+            (self.eagerness(world, *step), has, turn)
         });
     }
 

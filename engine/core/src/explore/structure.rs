@@ -157,8 +157,8 @@ impl Structure {
         let layout = Layout::of(plan);
         let mut structure = Self {
             layout,
-            owner: vec![NOBODY; layout.end as usize],
-            edges: Vec::new(),
+            owner: reserved(vec![NOBODY; layout.end as usize], 4 * plan.processes.len()),
+            edges: reserved(Vec::new(), 12 * plan.processes.len()),
             all: vec![None; plan.processes.len() + plan.pools.len()],
             core: Vec::new(),
         };
@@ -236,13 +236,17 @@ impl Structure {
         let mut needs: Vec<Node> = waits(plan, layout, &process.after);
         needs.extend(process.slot_in.map(|pool| layout.slot(pool)));
         let lent = needs.len();
-        let holds = process.holds.iter().map(|hold| layout.resource(resource_index(plan, hold.resource)));
+        let holds = process
+            .holds
+            .iter()
+            .map(|hold| layout.resource(resource_index(plan, hold.resource)));
         needs.extend(holds);
         let begun = needs.len();
         let mut held_over: Vec<(usize, std::ops::Range<usize>)> = Vec::new();
         match program {
             Program::Free { acquires, acts } => {
-                needs.extend(acquires.iter().chain(acts).filter_map(|act| layout.act(*act)));
+                let lasting = acquires.iter().chain(acts).filter(|act| program.lasts(**act));
+                needs.extend(lasting.filter_map(|act| layout.act(*act)));
                 for (place, act) in acquires.iter().enumerate() {
                     let (resource, _) = act.demand().expect("it acquires something");
                     held_over.push((resource, begun + place + 1..needs.len()));
@@ -319,6 +323,9 @@ impl Structure {
             for event in program.surely_set() {
                 is_sure[event] = true;
             }
+        }
+        if !is_sure.contains(&false) {
+            return;
         }
         for (actor, program) in programs.iter().enumerate() {
             for act in program.waits() {
@@ -417,7 +424,9 @@ impl Structure {
         graph.extend_with_edges(edges);
         let components = kosaraju_scc(&graph);
         let cyclic = components.into_iter().filter(|nodes| nodes.len() > 1);
-        cyclic.map(|nodes| self.knot(&graph, &places, &number, &nodes)).collect()
+        cyclic
+            .map(|nodes| self.knot(&graph, &places, &number, &nodes))
+            .collect()
     }
 
     fn knot(
@@ -446,6 +455,12 @@ impl Structure {
     }
 }
 
+/// Room for about as much as comes, so that it need not be copied again and again.
+fn reserved<T>(mut list: Vec<T>, more: usize) -> Vec<T> {
+    list.reserve(more);
+    list
+}
+
 /// What is explored together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Knot {
@@ -464,7 +479,10 @@ fn waits(plan: &Plan, layout: Layout, after: &[Wait]) -> Vec<Node> {
 /// A persistent worker keeps what it holds while it waits for a task.
 fn is_kept_by_its_pool(plan: &Plan, pool: PoolId) -> bool {
     let pool = &plan.pools[pool.index()];
-    let holds = pool.worker_ids().next().is_some_and(|worker| !plan.processes[worker.index()].holds.is_empty());
+    let holds = pool
+        .worker_ids()
+        .next()
+        .is_some_and(|worker| !plan.processes[worker.index()].holds.is_empty());
     let work = pool.work.as_ref();
     holds && work.is_some_and(|work| work.worker == WorkerKind::Persistent || work.dispatch == Dispatch::Sync)
 }

@@ -64,7 +64,10 @@ pub(super) fn stuck(world: &World, model: &Model, choices: &Choices) -> Vec<(Act
         }
     }
     let stuck = needs.into_iter().enumerate();
-    let stuck: Vec<_> = stuck.filter(|(actor, _)| !can_move[*actor]).filter_map(|(actor, need)| Some((actor, need?))).collect();
+    let stuck: Vec<_> = stuck
+        .filter(|(actor, _)| !can_move[*actor])
+        .filter_map(|(actor, need)| Some((actor, need?)))
+        .collect();
     // Daemons are stopped when all others have ended, however they stand.
     if stuck.iter().all(|(actor, _)| is_daemon(model, *actor)) {
         return Vec::new();

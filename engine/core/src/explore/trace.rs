@@ -74,11 +74,15 @@ pub(super) fn told(part: &Part, moves: &[Move], is_shortest: bool) -> Option<Dea
     if core.is_empty() {
         return None;
     }
-    let blocked = core.iter().filter_map(|(actor, need)| blocked(part, &world, &core, *actor, *need));
+    let blocked = core
+        .iter()
+        .filter_map(|(actor, need)| blocked(part, &world, &core, *actor, *need));
     Some(Deadlock {
         steps,
         blocked: blocked.collect(),
-        is_certain: core.iter().all(|(actor, need)| is_certain(model, &world, &core, *actor, *need)),
+        is_certain: core
+            .iter()
+            .all(|(actor, need)| is_certain(model, &world, &core, *actor, *need)),
         is_shortest,
     })
 }
@@ -92,7 +96,9 @@ fn smallest_ring(model: &Model, world: &World, all: &[(Actor, Need)]) -> Vec<(Ac
         let mut next = 0;
         while let Some(actor) = ring.get(next).copied() {
             next += 1;
-            let helpers = need_of(actor).map(|need| world.helpers(model, need)).unwrap_or_default();
+            let helpers = need_of(actor)
+                .map(|need| world.helpers(model, need))
+                .unwrap_or_default();
             for helper in helpers {
                 if need_of(helper).is_some() && !ring.contains(&helper) {
                     ring.push(helper);
@@ -105,7 +111,9 @@ fn smallest_ring(model: &Model, world: &World, all: &[(Actor, Need)]) -> Vec<(Ac
     }
     let mut ring = best.unwrap_or_default();
     ring.sort_unstable();
-    ring.into_iter().filter_map(|actor| Some((actor, need_of(actor)?))).collect()
+    ring.into_iter()
+        .filter_map(|actor| Some((actor, need_of(actor)?)))
+        .collect()
 }
 
 fn happening(part: &Part, world: &World, step: Move) -> Option<Does> {
@@ -197,7 +205,10 @@ fn blocked(part: &Part, world: &World, ring: &[(Actor, Need)], actor: Actor, nee
         }
     };
     let helpers = world.helpers(model, need).into_iter();
-    let helpers = helpers.filter(|helper| ring.iter().any(|(stuck, need)| stuck == helper && !matches!(need, Need::Task(_))));
+    let helpers = helpers.filter(|helper| {
+        ring.iter()
+            .any(|(stuck, need)| stuck == helper && !matches!(need, Need::Task(_)))
+    });
     Some(Blocked {
         who: part.actor(actor),
         by,
@@ -209,7 +220,10 @@ fn blocked(part: &Part, world: &World, ring: &[(Actor, Need)], actor: Actor, nee
 fn obstacle_of_pool(part: &Part, world: &World, pool: PoolId) -> Obstacle {
     let model = &part.model;
     let store = &world.stores[pool.index()];
-    let results = model.plan.pools[pool.index()].work.as_ref().and_then(|work| work.results);
+    let results = model.plan.pools[pool.index()]
+        .work
+        .as_ref()
+        .and_then(|work| work.results);
     match (results, source_queue(model, model.pool_actor(pool))) {
         (Some(queue), _) if !store.results.is_empty() => Obstacle::Room(part.channel(queue.index())),
         (_, Some((_, queue))) if store.credit > 0 => Obstacle::Item(part.channel(queue.index())),

@@ -86,7 +86,9 @@ impl Waits {
 
     /// What this party waits for.
     pub(super) fn of(&self, plan: &Plan, party: Party) -> impl Iterator<Item = Wait> + '_ {
-        self.declared.all[self.places(plan, party)].iter().map(|(_, wait)| *wait)
+        self.declared.all[self.places(plan, party)]
+            .iter()
+            .map(|(_, wait)| *wait)
     }
 
     /// The places of the waits of this party.

@@ -66,7 +66,10 @@ impl ProtocolVerb {
     /// The word for it.
     #[must_use]
     pub fn word(self) -> &'static str {
-        VERBS.iter().find(|(_, verb)| *verb == self).map_or("", |(word, _)| word)
+        VERBS
+            .iter()
+            .find(|(_, verb)| *verb == self)
+            .map_or("", |(word, _)| word)
     }
 }
 
@@ -98,9 +101,7 @@ fn step(node: &Node, left: &mut usize, findings: &mut Findings) -> Option<Protoc
     match &node.kind {
         Kind::Scalar(_) => words(node, findings),
         Kind::Mapping(entries) => match entries.as_slice() {
-            [entry] if entry.key.text() == "repeat" => {
-                Some(ProtocolStep::Repeat(steps(&entry.value, left, findings)))
-            }
+            [entry] if entry.key.text() == "repeat" => Some(ProtocolStep::Repeat(steps(&entry.value, left, findings))),
             _ => {
                 let finding = findings.error(codes::PROTOCOL_STEP, node.span, "no step of a `protocol`");
                 finding.help("a step is a text such as `get jobs`, or `{repeat: [get jobs, put done]}`");
@@ -124,7 +125,8 @@ fn words(node: &Node, findings: &mut Findings) -> Option<ProtocolStep> {
         let message = format!("`{}` is no step of a `protocol`", excerpt(node.text()));
         let help = match nearest(word, known) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => "a step is `acquire`, `release`, `put`, `get`, `wait` or `set` and a name, or `{repeat: […]}`".to_owned(),
+            None => "a step is `acquire`, `release`, `put`, `get`, `wait` or `set` and a name, or `{repeat: […]}`"
+                .to_owned(),
         };
         findings.error(codes::PROTOCOL_STEP, node.span, message).help(help);
         return None;
@@ -136,7 +138,10 @@ fn words(node: &Node, findings: &mut Findings) -> Option<ProtocolStep> {
     let (Some(name), Some(permits), None) = (name, count.filter(|_| counts || permits.is_none()), words.next()) else {
         let message = format!("`{}` is no whole step", excerpt(node.text()));
         let finding = findings.error(codes::PROTOCOL_STEP, node.span, message);
-        finding.help(format!("write `{word} name`{}", if counts { ", or `acquire name 2`" } else { "" }));
+        finding.help(format!(
+            "write `{word} name`{}",
+            if counts { ", or `acquire name 2`" } else { "" }
+        ));
         return None;
     };
     if is_try && !may_try {

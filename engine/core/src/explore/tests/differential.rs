@@ -65,10 +65,7 @@ fn ends(part: &Part, method: Method) -> Option<(BTreeSet<u64>, usize)> {
 /// Whether anybody is ever stuck, though others may go on for ever.
 fn anybody_is_stuck(part: &Part) -> bool {
     let mut budget = looks(LOOKS * 2);
-    let method = Method {
-        is_early: true,
-        ..FULL
-    };
+    let method = Method { is_early: true, ..FULL };
     let mut search = Search::new(&part.model, method, &mut budget);
     matches!(search.in_depth(&mut |_, _| true), Outcome::Deadlock(_))
 }
@@ -120,25 +117,45 @@ fn judge(seed: u64, tally: &mut Tally) {
         tally.full += 1;
         tally.deadlocks += u64::from(!deadlocks.is_empty());
         tally.states += states;
-        let (reduced, states) = ends(&part, REDUCED).unwrap_or_else(|| panic!("seed {seed}: the reduced search is larger\n{text}"));
+        let (reduced, states) =
+            ends(&part, REDUCED).unwrap_or_else(|| panic!("seed {seed}: the reduced search is larger\n{text}"));
         tally.states_reduced += states;
         assert_eq!(&reduced, deadlocks, "seed {seed}: other deadlocks are found\n{text}");
         let is_stuck = anybody_is_stuck(&part);
-        assert!(is_stuck || deadlocks.is_empty(), "seed {seed}: an end at which nobody is stuck\n{text}");
-        assert!(!(is_proved && is_stuck), "seed {seed}: proved, and yet there is a deadlock\n{text}");
+        assert!(
+            is_stuck || deadlocks.is_empty(),
+            "seed {seed}: an end at which nobody is stuck\n{text}"
+        );
+        assert!(
+            !(is_proved && is_stuck),
+            "seed {seed}: proved, and yet there is a deadlock\n{text}"
+        );
         // A part allows more than the whole.
         tally.careful += u64::from(!is_proved && !is_stuck);
     }
     for _ in 0..SCHEDULES {
         let hangs = hangs(&part, &mut random);
-        assert!(!(hangs && is_proved), "seed {seed}: proved, and yet a schedule hangs\n{text}");
+        assert!(
+            !(hangs && is_proved),
+            "seed {seed}: proved, and yet a schedule hangs\n{text}"
+        );
     }
     let mut budget = looks(LOOKS);
-    if let Outcome::Deadlock(moves) = Search::new(&part.model, Method::REDUCED, &mut budget).in_depth(&mut |_, _| true) {
-        assert!(!stuck_after(&part.model, &moves).is_empty(), "seed {seed}: the way leads to no deadlock\n{text}");
+    if let Outcome::Deadlock(moves) = Search::new(&part.model, Method::REDUCED, &mut budget).in_depth(&mut |_, _| true)
+    {
+        assert!(
+            !stuck_after(&part.model, &moves).is_empty(),
+            "seed {seed}: the way leads to no deadlock\n{text}"
+        );
         let short = shortened(&part.model, moves);
-        assert!(!stuck_after(&part.model, &short).is_empty(), "seed {seed}: the shortened way leads to no deadlock\n{text}");
-        assert!(full.is_none() || anybody_is_stuck(&part), "seed {seed}: a deadlock too early\n{text}");
+        assert!(
+            !stuck_after(&part.model, &short).is_empty(),
+            "seed {seed}: the shortened way leads to no deadlock\n{text}"
+        );
+        assert!(
+            full.is_none() || anybody_is_stuck(&part),
+            "seed {seed}: a deadlock too early\n{text}"
+        );
     }
     for deadlock in &report.deadlocks {
         assert!(!deadlock.blocked.is_empty(), "seed {seed}: nobody is blocked\n{text}");
@@ -153,5 +170,8 @@ fn the_reductions_lose_no_deadlock_and_no_schedule_hangs_where_all_is_proved() {
     }
     println!("{MODELS} workflows: {tally:?}");
     assert!(tally.deadlocks > MODELS / 10, "there are too few deadlocks: {tally:?}");
-    assert!(tally.proved_by_structure + tally.proved_by_search > MODELS / 10, "too few are proved: {tally:?}");
+    assert!(
+        tally.proved_by_structure + tally.proved_by_search > MODELS / 10,
+        "too few are proved: {tally:?}"
+    );
 }

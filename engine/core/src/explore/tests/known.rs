@@ -86,7 +86,9 @@ fn an_event_is_set_downstream_of_its_waiter() {
         "{events: {e: {}}, processes: {a: {run: x, waits: e, protocol: wait e}, b: {run: x, sets: e, after: a}}}",
         true,
     );
-    is_proved("{events: {e: {}}, processes: {a: {run: x, waits: e, protocol: try wait e}, b: {run: x, sets: e, after: a}}}");
+    is_proved(
+        "{events: {e: {}}, processes: {a: {run: x, waits: e, protocol: try wait e}, b: {run: x, sets: e, after: a}}}",
+    );
     is_proved("{events: {e: {}}, processes: {a: {run: x, waits: e}, b: {run: x, sets: e, after: {a: started}}}}");
     is_proved("{events: {e: {}}, processes: {a: {run: x, after: {e: set}}, b: {run: x, sets: e}}}");
 }
@@ -118,7 +120,10 @@ fn a_lock_is_held_while_a_queue_fills() {
     let gets_first = ", protocol: {repeat: [get q, acquire log, release log]}";
     is_proved(&text([apart, gets_first]));
     let together = ", protocol: {repeat: [acquire log, put q, release log]}";
-    is_deadlock(&text([together, ", protocol: {repeat: [acquire log, get q, release log]}"]), true);
+    is_deadlock(
+        &text([together, ", protocol: {repeat: [acquire log, get q, release log]}"]),
+        true,
+    );
     is_deadlock(&text([together, gets_first]), true);
 }
 
@@ -134,7 +139,11 @@ fn philosophers() {
                 format!("p{at}: {{run: x, acquires: [f{first}, f{second}]}}")
             })
             .collect();
-        let text = format!("{{locks: {{{}}}, processes: {{{}}}}}", locks.join(", "), diners.join(", "));
+        let text = format!(
+            "{{locks: {{{}}}, processes: {{{}}}}}",
+            locks.join(", "),
+            diners.join(", ")
+        );
         if is_left_handed {
             is_proved(&text);
         } else {

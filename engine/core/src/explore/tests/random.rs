@@ -98,7 +98,10 @@ pub fn workflow(random: &mut Random) -> String {
         let source = ["tasks: [x, y]", "stdin: q"][random.below(2)];
         let results = ["", ", stdout: r"][random.below(2)];
         let holds = ["", ", holds: s", ", holds: l"][random.below(3)];
-        let _ = writeln!(text, "  p: {{size: 2, worker: {kind}, {source}{results}{holds}, run: x}}");
+        let _ = writeln!(
+            text,
+            "  p: {{size: 2, worker: {kind}, {source}{results}{holds}, run: x}}"
+        );
     }
     text += "processes:\n";
     let count = 2 + random.below(2);
@@ -175,7 +178,11 @@ fn protocol(random: &mut Random, touches: &Touches) -> Vec<String> {
     let mut rest: Vec<String> = touches.sends.iter().map(|name| format!("put {name}")).collect();
     rest.extend(touches.receives.iter().map(|name| format!("get {name}")));
     rest.extend(touches.sets.then(|| "set e".to_owned()));
-    rest.extend(touches.waits.then(|| ["wait e", "try wait e"][random.below(2)].to_owned()));
+    rest.extend(
+        touches
+            .waits
+            .then(|| ["wait e", "try wait e"][random.below(2)].to_owned()),
+    );
     steps.extend(touches.acquires.iter().rev().map(|name| format!("release {name}")));
     for step in rest {
         let at = random.below(steps.len() + 1);

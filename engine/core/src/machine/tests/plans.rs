@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::world::Random;
 use crate::id::{EventId, LockId, PoolId, ProcessId, QueueId, SemaphoreId};
 use crate::plan::{
-    Condition, Dependency, Dispatch, Event, Framing, Grant, Hold, Inside, Launch, Limits, Lock, OnDeadlock, OnFailure, Order,
-    Otherwise, Party, Pipe, Plan, Pool, Process, Program, Queue, Resource, Semaphore, TaskSource, Tasks, Wait, Work,
-    WorkerKind,
+    Condition, Dependency, Dispatch, Event, Framing, Grant, Hold, Inside, Launch, Limits, Lock, OnDeadlock, OnFailure,
+    Order, Otherwise, Party, Pipe, Plan, Pool, Process, Program, Queue, Resource, Semaphore, TaskSource, Tasks, Wait,
+    Work, WorkerKind,
 };
 use crate::source::Span;
 
