@@ -29,6 +29,13 @@ explore-table:
 # Compares the search for deadlocks with the full one, on so many random workflows.
 models MODELS="4000":
     FORKYARD_MODELS={{ MODELS }} cargo test --release -p forkyard-core --lib explore::tests::differential -- --nocapture
+# Writes docs/forkyard.schema.json, the JSON Schema of the language, anew from the types that read it.
+schema:
+    FORKYARD_WRITE_SCHEMA=1 cargo test --package forkyard-core --lib schema::the_published_schema
+
+# Installs what some tests read the output of `check` and `schema` with; without it they are skipped.
+checkers:
+    tests/checkers/install.sh
 
 # Formats everything.
 format:
@@ -41,6 +48,11 @@ fuzz SECONDS="600":
 # Overwrites the channels of a yard while they are used; needs what `fuzz` needs.
 fuzz-yard SECONDS="600":
     cd tests/fuzz && cargo +nightly fuzz run --fuzz-dir . yard -- -max_total_time={{ SECONDS }} -timeout=10 -max_len=1024
+
+# Measures `forkyard check` beside ninja, make and dagu on graphs of up to a million processes; takes about 15 minutes.
+bench-check *OPTIONS:
+    tests/bench/peers.sh check
+    python3 tests/bench/check.py --json target/bench-check.json --markdown target/bench-check.md {{ OPTIONS }}
 
 # Measures queues, locks and the like beside multiprocessing, Redis and others, and prints a table; takes about 20 minutes.
 bench-yard *OPTIONS:

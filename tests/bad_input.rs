@@ -50,11 +50,11 @@ fn a_missing_or_other_version() {
 }
 
 #[test]
-fn a_file_of_100_megabytes() {
+fn a_file_of_300_megabytes() {
     let run = Forkyard::new("run").arg("huge.yaml");
     let file = fs::File::create(run.folder().join("huge.yaml")).expect("a file can be made");
-    file.set_len(100 << 20).expect("a file can be long");
-    run.run().exit(2).stderr("64 MiB");
+    file.set_len(300 << 20).expect("a file can be long");
+    run.run().exit(2).stderr("256 MiB");
 }
 
 #[test]
@@ -233,4 +233,106 @@ processes:
     fs::set_permissions(run.folder().join("gone"), Permissions::from_mode(0o755)).expect("it is our file");
     let run = run.run();
     nothing_started(run.exit(1).line("other │ other").line("a │ could not be started: [..]"));
+}
+
+#[test]
+fn an_error_in_the_last_of_a_million_lines() {
+    let text = "      echo line # forkyard: allow FY102\n".repeat(10_000);
+    let comments = "# a line\n".repeat(1_000_000 - 10_005);
+    let workflow = format!("forkyard: 1\nprocesses:\n  a:\n    run: |\n{text}{comments}    nise: 5\n");
+    let checked = Forkyard::new("check").workflow(&workflow).run();
+    checked
+        .exit(1)
+        .says("FY102")
+        .says("workflow.yaml:1000000:5")
+        .says("nise: 5")
+        .line("1 error");
+    assert!(checked.stdout().len() < 1_000, "{}", checked.stdout());
+}
+
+/// Processes that wait for themselves, each a cycle of its own.
+fn cycles(count: usize) -> String {
+    let cycles = (0..count).map(|number| format!("  p{number}: {{run: x, after: p{number}}}\n"));
+    format!("forkyard: 1\nprocesses:\n{}", cycles.collect::<String>())
+}
+
+#[test]
+fn of_very_many_cycles_a_few_are_shown() {
+    let check = |format: &str| {
+        let check = Forkyard::new("check")
+            .workflow(&cycles(20_000))
+            .arg("--format")
+            .arg(format)
+            .run();
+        check.exit(1);
+        check
+    };
+    let shown = check("text");
+    shown
+        .line("… and 19980 more of FY211: a process waits for itself")
+        .line("20000 errors");
+    assert_eq!(shown.stdout().matches("error[FY211]").count(), 20);
+    let told: serde_json::Value = serde_json::from_str(check("json").stdout()).expect("findings are JSON");
+    assert_eq!(told.as_array().map(Vec::len), Some(1_001));
+    assert_eq!(told[1_000]["more"], 19_000);
+    for format in ["sarif", "github", "junit"] {
+        let told = check(format);
+        assert!(
+            told.stdout().contains(" more like it") && told.stdout().len() < 2_000_000,
+            "{format}"
+        );
+    }
+    let run = Forkyard::run_of(&cycles(20_000)).run();
+    nothing_started(run.exit(2).stderr("19980 more"));
+}
+
+#[test]
+fn a_hundred_thousand_cycles_in_one_knot_are_one_finding() {
+    // Each of 450 waits for all others: 101,025 pairs that wait for each other, and longer cycles beyond number.
+    let names: Vec<String> = (0..450).map(|number| format!("p{number}")).collect();
+    let process = |name: &String| {
+        let others: Vec<&str> = names
+            .iter()
+            .filter(|other| *other != name)
+            .map(String::as_str)
+            .collect();
+        format!("  {name}: {{run: x, after: [{}]}}\n", others.join(", "))
+    };
+    let workflow = format!(
+        "forkyard: 1\nprocesses:\n{}",
+        names.iter().map(process).collect::<String>()
+    );
+    let checked = Forkyard::new("check").workflow(&workflow).run();
+    checked.exit(1).says("FY210").line("1 error");
+    assert!(checked.stdout().len() < 3_000, "{}", checked.stdout());
+}
+
+#[test]
+fn words_that_only_look_right() {
+    let check = |body: &str| {
+        let checked = Forkyard::new("check")
+            .workflow(&format!("forkyard: 1\nqueues: {{lines: {{}}}}\n{body}"))
+            .run();
+        checked.exit(1);
+        checked
+    };
+    let processes = |body: &str| {
+        check(&format!(
+            "processes:\n  b: {{run: x, stdin: lines, stdout: lines}}\n  {body}\n"
+        ))
+    };
+    // Cyrillic, Greek, fullwidth, and characters that are not seen at all.
+    processes("a: {run: x, stdout: l\u{456}nes}")
+        .says("it looks like the queue `lines` but has the Cyrillic letter U+0456");
+    processes("a: {run: x, stdout: lin\u{435}\u{455}}")
+        .says("looks like the queue `lines` but has the Cyrillic letter U+0435");
+    processes("a: {run: x, \u{3bf}n_failure: stop}").says("looks like `on_failure` but has the Greek letter U+03BF");
+    processes("a: {run: x, on_failure: st\u{ff4f}p}").says("looks like `stop` but has the fullwidth character U+FF4F");
+    processes("a: {run: x, timeout: 5\u{455}}").says("it has the Cyrillic letter U+0455");
+    processes("c\u{43e}unt: {run: x}").says("looks like `count` but has the Cyrillic letter U+043E");
+    processes("a\u{200b}: {run: x}")
+        .says("`a\\u{200b}`")
+        .says("the invisible character U+200B");
+    check("pr\u{43e}\u{441}\u{435}sses: {a: {run: x}}\n")
+        .says("looks like `processes` but has the Cyrillic letter U+043E");
 }

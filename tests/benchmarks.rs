@@ -85,3 +85,35 @@ fn a_wrong_result_is_told() {
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("- failed: forkyard-put"), "{text}");
 }
+
+#[test]
+fn the_short_form_of_check_finds_what_is_there() {
+    let mut python = Command::new("python3");
+    python.arg(repository("tests/bench/check.py"));
+    python.args(["--smoke", "--forkyard", env!("CARGO_BIN_EXE_forkyard")]);
+    let Ok(output) = python.output() else {
+        println!("skipped: there is no python3");
+        return;
+    };
+    let figures = [
+        "wide, 1 processes",
+        "chain, 1,000 processes",
+        "layered, 1,000 processes",
+    ];
+    let text = measured(&output, &figures);
+    assert!(!text.contains("failed: forkyard"), "{text}");
+}
+
+#[test]
+fn a_wrong_result_of_check_is_told() {
+    let mut python = Command::new("python3");
+    python.arg(repository("tests/bench/check.py"));
+    python.args(["--smoke", "--ours", "--forkyard", "true"]);
+    let Ok(output) = python.output() else {
+        println!("skipped: there is no python3");
+        return;
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("failed: forkyard check, wide, 1 processes"), "{text}");
+}

@@ -68,7 +68,7 @@ fn stem(file: &Path) -> String {
 /// What all of these files are told, in one call, by the name of the file.
 fn check(files: &[PathBuf]) -> BTreeMap<String, BTreeSet<Finding>> {
     let call = Forkyard::new("check").arg("--format").arg("json");
-    let checked = files.iter().fold(call, |call, file| call.arg(file)).run();
+    let checked = files.iter().fold(call, Forkyard::arg).run();
     checked.exit_one_of(&[0, 1]);
     let found: Value = serde_json::from_str(checked.stdout()).expect("findings are JSON");
     let mut by_file: BTreeMap<String, BTreeSet<Finding>> = BTreeMap::new();

@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    acquire, check, clear, doctor, explain, get, graph, lock, logs, ps, put, release, run, runs, set, wait,
+    acquire, check, clear, doctor, explain, get, graph, init, lock, logs, ps, put, release, run, runs, schema, set,
+    wait, wait_for, why,
 };
 use crate::screen::When;
 
@@ -36,6 +37,7 @@ pub struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
+  forkyard init first.yaml                write a first workflow
   forkyard check workflow.yaml            is it sound?
   forkyard explain FY210                  what does this finding mean?
   forkyard graph workflow.yaml            what does it look like?
@@ -60,6 +62,10 @@ pub enum Command {
     Explain(explain::Args),
     /// Show a workflow as a graph
     Graph(graph::Args),
+    /// Write a first workflow
+    Init(init::Args),
+    /// Print the JSON Schema of the language, for editors
+    Schema(schema::Args),
     /// Show what the processes of a run have written
     Logs(logs::Args),
     /// List the runs of this user, the newest last
@@ -68,6 +74,10 @@ pub enum Command {
     Doctor(doctor::Args),
     /// Show the processes of a run
     Ps(ps::Args),
+    /// Wait until processes of a run have come so far
+    WaitFor(wait_for::Args),
+    /// Say why a process does not run, or what it waits for
+    Why(why::Args),
     /// Put items into a queue (inside a run)
     Put(put::Args),
     /// Get items from a queue (inside a run)
@@ -94,10 +104,14 @@ impl Command {
             Self::Check(_) => "check",
             Self::Explain(_) => "explain",
             Self::Graph(_) => "graph",
+            Self::Init(_) => "init",
+            Self::Schema(_) => "schema",
             Self::Logs(_) => "logs",
             Self::Runs(_) => "runs",
             Self::Doctor(_) => "doctor",
             Self::Ps(_) => "ps",
+            Self::WaitFor(_) => "wait-for",
+            Self::Why(_) => "why",
             Self::Put(_) => "put",
             Self::Get(_) => "get",
             Self::Acquire(_) => "acquire",

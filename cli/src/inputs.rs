@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use glob::MatchOptions;
 
-use crate::failure::{Failure, reason};
+use crate::failure::reason;
 use crate::load::{self, STDIN};
 
 /// How a workflow in a directory may be called.
@@ -42,7 +42,7 @@ pub enum Input {
 }
 
 /// All that is named, each file once, in the order of the command line; those of a pattern or a directory by name.
-pub fn inputs(named: &[String]) -> Result<Vec<Input>, Failure> {
+pub fn inputs(named: &[String]) -> Vec<Input> {
     let mut inputs = Vec::new();
     let mut known = BTreeSet::new();
     for name in named {
@@ -55,7 +55,7 @@ pub fn inputs(named: &[String]) -> Result<Vec<Input>, Failure> {
                 vec![file(name, false)]
             }
         } else if name.contains(['*', '?', '[']) {
-            matching(name)?
+            matching(name)
         } else {
             vec![file(name, false)]
         };
@@ -64,7 +64,7 @@ pub fn inputs(named: &[String]) -> Result<Vec<Input>, Failure> {
             Input::Nothing { .. } => true,
         }));
     }
-    Ok(inputs)
+    inputs
 }
 
 fn file(path: &str, found: bool) -> Input {
@@ -81,10 +81,12 @@ fn nothing(named: &str, message: String) -> Input {
     }
 }
 
-/// The files that a pattern stands for, for a shell that has not followed it: in quotes, or on another system.
-fn matching(pattern: &str) -> Result<Vec<Input>, Failure> {
-    let paths = glob::glob_with(pattern, MATCHING)
-        .map_err(|error| Failure::invalid(format!("`{}` is no pattern: {}", pattern.escape_debug(), error.msg)))?;
+/// The files that a pattern stands for, for a shell that has not followed it, since it stands in quotes.
+fn matching(pattern: &str) -> Vec<Input> {
+    // As in a shell, a bracket that is not closed stands for itself: then this is the name of a file that is not there.
+    let Ok(paths) = glob::glob_with(pattern, MATCHING) else {
+        return vec![file(pattern, false)];
+    };
     let mut inputs = Vec::new();
     for path in paths {
         match path {
@@ -99,7 +101,7 @@ fn matching(pattern: &str) -> Result<Vec<Input>, Failure> {
             format!("`{}` matches no file", pattern.escape_debug()),
         ));
     }
-    Ok(inputs)
+    inputs
 }
 
 /// The workflows of a directory and of those in it, but for hidden ones.
@@ -203,7 +205,7 @@ mod tests {
         fn inputs(&self, names: &[&str]) -> Vec<String> {
             let root = self.0.path().to_str().expect("the path is UTF-8");
             let names: Vec<String> = names.iter().map(|name| format!("{root}/{name}")).collect();
-            let inputs = inputs(&names).expect("these are patterns");
+            let inputs = inputs(&names);
             let shown = inputs.iter().map(|input| match input {
                 Input::File { path, .. } => path.clone(),
                 Input::Nothing { named, .. } => format!("!{named}"),
@@ -231,7 +233,7 @@ mod tests {
             ["x[1].yaml", "b.yaml", "a.yaml"]
         );
         assert_eq!(folder.inputs(&["*.yml", "none.yaml"]), ["!*.yml", "none.yaml"]);
-        assert!(inputs(&["a[*.yaml".to_owned()]).is_err());
+        assert_eq!(folder.inputs(&["a[*.yaml"]), ["a[*.yaml"]);
     }
 
     #[test]

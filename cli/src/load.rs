@@ -18,16 +18,16 @@ use crate::report::{Colors, plural};
 use crate::screen::{self, When};
 
 /// The workflow to take when none is named.
-const FILE_DEFAULT: &str = "forkyard.yaml";
+pub const FILE_DEFAULT: &str = "forkyard.yaml";
 
-/// What is named for standard input.
+/// What is named for standard input, or output.
 pub const STDIN: &str = "-";
 
 /// How standard input is called where its findings are shown.
 const STDIN_NAME: &str = "<stdin>";
 
-/// A workflow file may have so many bytes (64 MiB); the language page has the same limit.
-const FILE_BYTES_MAX: u64 = 64 << 20;
+/// A workflow file may have so many bytes (256 MiB); the language page has the same limit.
+const FILE_BYTES_MAX: u64 = 256 << 20;
 
 /// Which workflow, and with which params.
 #[derive(Clone, Debug, clap::Args)]
@@ -86,11 +86,18 @@ impl Overrides {
 
     /// Reads and checks the workflow that `paths` make up. Deadlocks are looked for as long as `explore` at most.
     pub fn load(&self, paths: &[String], explore: Duration) -> Loaded {
-        self.load_by(&Policy::default(), paths, explore)
+        self.load_by(&Policy::default(), paths, explore, |_, _| Vec::new())
     }
 
-    /// The same, with what who asks wants of the findings.
-    pub fn load_by(&self, policy: &Policy, paths: &[String], explore: Duration) -> Loaded {
+    /// The same, with what who asks wants of the findings, and what it has to say itself of a workflow without an error
+    /// and its folder.
+    pub fn load_by(
+        &self,
+        policy: &Policy,
+        paths: &[String],
+        explore: Duration,
+        more: impl FnOnce(&Workflow, &Path) -> Vec<Diagnostic>,
+    ) -> Loaded {
         let environment: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .collect();
@@ -117,6 +124,9 @@ impl Overrides {
             .and_then(|workflow| look_for_deadlocks(workflow, &read.diagnostics, explore));
         let (verdict, found) = deadlocks.map(|found| (found.verdict, found.findings)).unzip();
         read.diagnostics.extend(found.unwrap_or_default());
+        if let Some(workflow) = read.workflow.as_ref().filter(|_| is_sound(&read.diagnostics)) {
+            read.diagnostics.extend(more(workflow, &folder_of(&names)));
+        }
         let judgement = diagnostic::judge(read.diagnostics, &read.files, policy, is_whole(read.workflow.as_ref()));
         Loaded {
             path: names.first().cloned().unwrap_or_default(),
@@ -147,16 +157,26 @@ fn is_whole(workflow: Option<&Workflow>) -> bool {
     workflow.is_some_and(|workflow| workflow.absent.is_empty())
 }
 
+fn is_sound(found: &[Diagnostic]) -> bool {
+    found.iter().all(|found| found.severity != Severity::Error)
+}
+
+/// The folder that relative paths start from in a workflow of these files.
+fn folder_of(paths: &[String]) -> PathBuf {
+    let first = paths.first().map_or("", String::as_str);
+    let parent = Path::new(first).parent().unwrap_or(Path::new(""));
+    let parent = if parent.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        parent
+    };
+    fs::canonicalize(parent).unwrap_or_else(|_| parent.to_owned())
+}
+
 impl Loaded {
     /// The folder that relative paths in the workflow start from.
     pub fn folder(&self) -> PathBuf {
-        let parent = Path::new(&self.path).parent().unwrap_or(Path::new(""));
-        let parent = if parent.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            parent
-        };
-        fs::canonicalize(parent).unwrap_or_else(|_| parent.to_owned())
+        folder_of(std::slice::from_ref(&self.path))
     }
 
     /// All findings as text for `stream`.

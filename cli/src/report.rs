@@ -1,5 +1,6 @@
 //! Reporters. Each takes in news and nothing else, on a thread of its own, so that none can slow the engine.
 
+mod deadlock;
 mod json;
 mod labels;
 mod note;
@@ -19,6 +20,8 @@ use forkyard_driver::news::Receiver;
 
 use crate::screen;
 
+pub use deadlock::list;
+pub use note::exited;
 pub use sanitise::{Colors, last_drawn, line as sanitised};
 pub use summary::plural;
 pub use text::Voice;

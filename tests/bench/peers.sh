@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what the benchmark of the yard measures itself with, by its ordinary packages: servers from Debian when this is
 # root, packages for Python in target/bench-peers, and Forkyard's own package there. What cannot be had is skipped, and named.
+# With `check` as its argument, what `forkyard check` is measured beside: ninja from PyPI, dagu from npm; make comes with the system.
 # ray and dask are left out: they share work among machines, by servers of their own.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -11,6 +12,13 @@ python=${PYTHON:-python3}
 skipped() {
     echo "skipped: $*" >&2
 }
+
+if [ "${1:-}" = check ]; then
+    [ -x "$peers/bin/python" ] || "$python" -m venv "$peers"
+    "$peers/bin/python" -m pip install --quiet --disable-pip-version-check ninja || skipped "ninja"
+    npm install --silent --no-fund --no-audit --prefix "$peers" dagu >/dev/null 2>&1 || skipped "dagu (npm has it not, or is not there)"
+    exit 0
+fi
 
 for server in redis-server nats-server; do
     command -v "$server" >/dev/null && continue

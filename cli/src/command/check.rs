@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -13,6 +13,7 @@ use forkyard_core::diagnostic::{
 };
 use forkyard_core::source::Files;
 use forkyard_core::spec::{self, Workflow};
+use forkyard_driver::preflight;
 
 use crate::exit;
 use crate::failure::Failure;
@@ -127,16 +128,21 @@ impl Args {
         let policy = self.policy()?;
         if self.workflows.is_empty() {
             let paths = self.overrides.paths(None)?;
-            return Ok(vec![Checked::of(self.overrides.load_by(&policy, &paths, self.explore))]);
+            return Ok(vec![Checked::of(self.overrides.load_by(
+                &policy,
+                &paths,
+                self.explore,
+                on_this_machine,
+            ))]);
         }
         let mut checked = Vec::new();
         let mut included = BTreeSet::new();
-        for input in inputs(&self.workflows)? {
+        for input in inputs(&self.workflows) {
             match input {
                 Input::Nothing { named, message } => checked.push((false, Checked::nothing(named, message))),
                 Input::File { path, found } => {
                     let paths = self.overrides.paths(Some(&path))?;
-                    let loaded = self.overrides.load_by(&policy, &paths, self.explore);
+                    let loaded = self.overrides.load_by(&policy, &paths, self.explore, on_this_machine);
                     included.extend(included_by(&loaded, paths.len()));
                     checked.push((found, Checked::of(loaded)));
                 }
@@ -167,6 +173,11 @@ impl Args {
         }
         Ok(policy)
     }
+}
+
+/// What this machine lacks for a workflow, which may be run on another.
+fn on_this_machine(workflow: &Workflow, folder: &Path) -> Vec<Diagnostic> {
+    preflight::look(workflow, folder, std::env::var_os("PATH").as_deref())
 }
 
 /// The files that a workflow of `named` files includes.

@@ -276,7 +276,7 @@ fn wait_in_words(wait: &Wait, plan: &Plan) -> String {
 fn wire_in_words(fd: i32, wire: &Wire, plan: &Plan) -> Option<String> {
     let whereto = match wire {
         // What is so by default is not worth a word.
-        Wire::Null | Wire::Log | Wire::Tasks | Wire::Results => return None,
+        Wire::Null | Wire::Log | Wire::Notify | Wire::Tasks | Wire::Results => return None,
         Wire::Inherit => "inherited".to_owned(),
         Wire::Stdout => "to stdout".to_owned(),
         Wire::ToQueue(queue) => format!("to the queue {}", queue_name(*queue, plan)),

@@ -138,7 +138,7 @@ fn all(format: Format, look: Look) -> String {
     }
 }
 
-/// `FY210  error    a cycle in `after``
+/// `FY230  error    a queue without a sender`
 fn line(Rule { code, severity, title }: &Rule, look: Look) -> String {
     let style = match severity {
         Severity::Error => AnsiColor::Red.on_default(),

@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use forkyard_driver::directory::{RunDirectory, RunState, RunSummary};
+use forkyard_driver::stdio::log;
 
 use super::runs;
 use crate::exit;
@@ -121,6 +123,9 @@ struct Logs {
 /// One log, read so far.
 struct Log {
     name: String,
+    path: PathBuf,
+    /// What was set aside when it was rotated, the oldest first; shown before the rest.
+    older: Vec<File>,
     file: File,
     /// The beginning of a line whose end has not been read yet.
     begun: Vec<u8>,
@@ -158,6 +163,8 @@ impl Logs {
                 let file = File::open(&path).map_err(|error| unreadable(&path, &error))?;
                 self.logs.push(Log {
                     name,
+                    older: set_aside(&path),
+                    path,
                     file,
                     begun: Vec::new(),
                 });
@@ -173,9 +180,18 @@ impl Logs {
         for log in &mut self.logs {
             let label = self.width.map(|width| format!("{:width$}", log.name));
             if let Some(count) = lines {
+                log.older.clear();
                 start_of_tail(&mut log.file, count).map_err(|error| unreadable(Path::new(&log.name), &error))?;
             }
+            for mut older in log.older.drain(..) {
+                show_new(&mut older, &mut log.begun, label.as_deref(), shown)?;
+            }
             show_new(&mut log.file, &mut log.begun, label.as_deref(), shown)?;
+            if log.was_set_aside() {
+                let rest = File::open(&log.path).map_err(|error| unreadable(&log.path, &error))?;
+                log.file = rest;
+                show_new(&mut log.file, &mut log.begun, label.as_deref(), shown)?;
+            }
         }
         shown.out.flush()?;
         Ok(())
@@ -193,6 +209,24 @@ impl Logs {
         shown.out.flush()?;
         Ok(())
     }
+}
+
+impl Log {
+    /// Whether another file stands now where this one was opened.
+    fn was_set_aside(&self) -> bool {
+        let now = fs::metadata(&self.path).map(|now| (now.dev(), now.ino()));
+        let then = self.file.metadata().map(|then| (then.dev(), then.ino()));
+        matches!((now, then), (Ok(now), Ok(then)) if now != then)
+    }
+}
+
+/// The files that were set aside before the log at `path`, the oldest first.
+fn set_aside(path: &Path) -> Vec<File> {
+    let mut files: Vec<File> = (1..)
+        .map_while(|number| File::open(log::aside(path, number)).ok())
+        .collect();
+    files.reverse();
+    files
 }
 
 fn show_new<W: Write>(

@@ -28,7 +28,8 @@ impl Wait {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// A duration of the command line.
+pub fn duration(text: &str) -> Result<Duration, String> {
     spec::duration(text).ok_or_else(|| "a duration is written as 250ms, 3s, 2m or 1h30m".to_owned())
 }
 

@@ -51,7 +51,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
         write!(
             out,
             "{}",
-            table::align(["NAME", "PID", "STATE", "SINCE", "EXIT"], &rows)
+            table::align(["NAME", "PID", "STATE", "SINCE", "EXIT", "RESTARTS"], &rows)
         )?;
     }
     out.flush()?;
@@ -59,7 +59,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
 }
 
 /// The run that is named, else the one around us, else the only one there is.
-fn connect(id: Option<&str>) -> Result<Client, Failure> {
+pub fn connect(id: Option<&str>) -> Result<Client, Failure> {
     if id.is_none() && std::env::var_os("FORKYARD_SOCKET").is_some() {
         return Client::from_environment().map_err(|error| verb::failure(&error));
     }
@@ -70,8 +70,7 @@ fn connect(id: Option<&str>) -> Result<Client, Failure> {
 fn socket(runs: Vec<RunSummary>, id: Option<&str>) -> Result<PathBuf, Failure> {
     if let Some(id) = id {
         let run = runs.into_iter().find(|run| run.about.id == id);
-        let run =
-            run.ok_or_else(|| Failure::unable(format!("there is no run `{}`; see: forkyard runs", id.escape_debug())))?;
+        let run = run.ok_or_else(|| no_such_run(id))?;
         return match run.state {
             RunState::Running => Ok(run.about.socket),
             RunState::Ended | RunState::Died => {
@@ -88,15 +87,23 @@ fn socket(runs: Vec<RunSummary>, id: Option<&str>) -> Result<PathBuf, Failure> {
         (Some(run), 0) => Ok(run.about.socket),
         (Some(run), _) => {
             let ids: Vec<String> = live.into_iter().chain([run]).map(|run| run.about.id).collect();
-            Err(Failure::unable(format!(
-                "several runs go on, name one with --run: {}",
-                ids.join(", ")
-            )))
+            Err(several(ids.iter().map(String::as_str)))
         }
     }
 }
 
-fn row(process: &Value) -> [String; 5] {
+/// Nobody has run that.
+pub(super) fn no_such_run(id: &str) -> Failure {
+    Failure::unable(format!("there is no run `{}`; see: forkyard runs", id.escape_debug()))
+}
+
+/// Which of them is meant has to be said.
+pub(super) fn several<'a>(ids: impl Iterator<Item = &'a str>) -> Failure {
+    let ids: Vec<&str> = ids.collect();
+    Failure::unable(format!("several runs go on, name one with --run: {}", ids.join(", ")))
+}
+
+fn row(process: &Value) -> [String; 6] {
     let text = |key: &str| process[key].as_str().unwrap_or("-").to_owned();
     let since = process["since"]
         .as_u64()
@@ -106,9 +113,14 @@ fn row(process: &Value) -> [String; 5] {
         process["pid"]
             .as_i64()
             .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
-        text("state"),
+        if process["ready"] == true {
+            "ready".to_owned()
+        } else {
+            text("state")
+        },
         since.unwrap_or_else(|| "-".to_owned()),
         exit_in_words(&process["exit"]),
+        process["restarts"].as_u64().unwrap_or(0).to_string(),
     ]
 }
 
@@ -133,12 +145,13 @@ mod tests {
             json!({"name": "count.2", "pid": 123, "state": "running", "since": 3_200_000_000_u64, "exit": null});
         assert_eq!(
             row(&running),
-            ["count.2", "123", "running", "3.2s", "-"].map(ToOwned::to_owned)
+            ["count.2", "123", "running", "3.2s", "-", "0"].map(ToOwned::to_owned)
         );
-        let ended = json!({"name": "a", "pid": null, "state": "failed", "since": 0, "exit": {"signal": 9}});
+        let ended =
+            json!({"name": "a", "pid": null, "state": "failed", "since": 0, "exit": {"signal": 9}, "restarts": 2});
         assert_eq!(
             row(&ended),
-            ["a", "-", "failed", "0ms", "SIGKILL"].map(ToOwned::to_owned)
+            ["a", "-", "failed", "0ms", "SIGKILL", "2"].map(ToOwned::to_owned)
         );
         assert_eq!(exit_in_words(&json!({"code": 3})), "3");
     }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use forkyard_core::id::{PoolId, ProcessId, TaskId};
+use forkyard_core::id::{GroupId, PoolId, ProcessId, TaskId};
 use forkyard_core::machine::{Because, Exit, Outcome, PoolOutcome, Record, Stopped, Why};
-use forkyard_core::plan::{Condition, Dependency, Plan, Wait};
+use forkyard_core::plan::{Condition, Dependency, Intensity, Plan, Wait};
 
 use crate::duration;
 use crate::signal;
@@ -85,10 +85,19 @@ impl Note {
             }
             Record::Skipped { process, because } => Some(Self::skipped(Dependency::Process(process), because, plan)),
             Record::PoolSkipped { pool, because } => Some(Self::skipped(Dependency::Pool(pool), because, plan)),
-            Record::Stopping { process, why } => {
-                let tone = if why == Why::Timeout { Tone::Bad } else { Tone::Quiet };
-                Some(Self::process(process, tone, format!("stopping, {}", why_in_words(why))))
+            Record::Stopping { process, why } => Some(Self::stopping(process, why, reason)),
+            Record::Ready { process, took, .. } => {
+                let text = format!("ready after {}", duration::human(took));
+                Some(Self::process(process, Tone::Quiet, text))
             }
+            Record::Restarting {
+                process, pause, count, ..
+            } => Some(Self::restarting(process, pause, count, reason)),
+            Record::NotRestarted { process, because } => {
+                let why = because_of(Dependency::Process(process), because, plan);
+                Some(Self::process(process, Tone::Quiet, format!("not started again: {why}")))
+            }
+            Record::GaveUp { process, group } => Some(Self::gave_up(process, group, plan)),
             Record::Killing { process } => Some(Self::killing(process, None)),
             Record::LeftBehind { process } => Some(Self::left_behind(process, reason)),
             Record::TaskRetried {
@@ -138,6 +147,45 @@ impl Note {
             |patience| format!("has not stopped after {}: killing it", duration::human(patience)),
         );
         Self::process(process, Tone::Warning, text)
+    }
+
+    fn stopping(process: ProcessId, why: Why, reason: Option<&str>) -> Self {
+        let tone = match why {
+            Why::Timeout | Why::NotReady | Why::NotLive => Tone::Bad,
+            Why::RunStops | Why::NotNeeded | Why::Group => Tone::Quiet,
+        };
+        let text = with_reason(format!("stopping, {}", why_in_words(why)), reason);
+        Self::process(process, tone, text)
+    }
+
+    fn restarting(process: ProcessId, pause: Duration, count: u32, reason: Option<&str>) -> Self {
+        let when = if pause.is_zero() {
+            "at once".to_owned()
+        } else {
+            format!("in {}", duration::human(pause))
+        };
+        let refused = reason.map_or_else(String::new, |reason| format!("could not be started: {reason}; "));
+        let text = format!("{refused}starting again {when} (restart {count})");
+        Self::process(process, Tone::Warning, text)
+    }
+
+    fn gave_up(process: ProcessId, group: Option<GroupId>, plan: &Plan) -> Self {
+        let text = match group {
+            None => {
+                let restart = plan.processes[process.index()].restart.as_ref();
+                let intensity = restart.map(|restart| restart.intensity).unwrap_or_default();
+                format!("has failed for good: {}", too_often(intensity))
+            }
+            Some(group) => {
+                let group = &plan.groups[group.index()];
+                format!(
+                    "has failed, and with it the group {}: {}",
+                    group.name,
+                    too_often(group.intensity)
+                )
+            }
+        };
+        Self::process(process, Tone::Bad, text)
     }
 
     fn left_behind(process: ProcessId, reason: Option<&str>) -> Self {
@@ -190,17 +238,27 @@ fn with_reason(text: String, reason: Option<&str>) -> String {
 
 fn times(tries: u32) -> String {
     match tries {
+        0 => "0 times".to_owned(),
         1 => "once".to_owned(),
         2 => "twice".to_owned(),
         more => format!("{more} times"),
     }
 }
 
+/// `restarted 5 times within 1m`
+fn too_often(intensity: Intensity) -> String {
+    format!(
+        "restarted {} within {}",
+        times(intensity.max),
+        duration::human(intensity.within)
+    )
+}
+
 const fn tone(outcome: Outcome) -> Tone {
     match outcome {
         Outcome::Succeeded | Outcome::BrokenPipe | Outcome::Stopped => Tone::Quiet,
-        Outcome::Ignored => Tone::Warning,
-        Outcome::Failed | Outcome::TimedOut => Tone::Bad,
+        Outcome::Ignored | Outcome::Restarts => Tone::Warning,
+        Outcome::Failed | Outcome::TimedOut | Outcome::NotReady | Outcome::NotLive => Tone::Bad,
     }
 }
 
@@ -212,10 +270,12 @@ pub fn exited(exit: Exit, lasted: Duration, outcome: Outcome) -> String {
         Exit::Signal(number) => format!("killed by {} after {lasted}", signal::name(number)),
     };
     match outcome {
-        Outcome::Succeeded | Outcome::Failed => how,
+        Outcome::Succeeded | Outcome::Failed | Outcome::Restarts => how,
         Outcome::BrokenPipe => format!("{how}, as its readers had ended"),
         Outcome::Ignored => format!("{how} (ignored)"),
         Outcome::TimedOut => format!("timed out: {how}"),
+        Outcome::NotReady => format!("not ready in time: {how}"),
+        Outcome::NotLive => format!("not alive: {how}"),
         Outcome::Stopped => format!("stopped: {how}"),
     }
 }
@@ -225,6 +285,9 @@ const fn why_in_words(why: Why) -> &'static str {
         Why::Timeout => "its timeout is over",
         Why::RunStops => "the run stops",
         Why::NotNeeded => "nobody needs it any more",
+        Why::NotReady => "it is not ready in time",
+        Why::NotLive => "it is not alive",
+        Why::Group => "its group is started again",
     }
 }
 

@@ -124,6 +124,8 @@ pub struct Tally {
     pub used: Usage,
     /// When processes, or what they have left behind, were asked to stop.
     stopping: BTreeMap<ProcessId, Time>,
+    /// How often processes were started again.
+    pub restarts: u32,
     /// Lines that were not shown.
     pub dropped: u64,
     /// Why the run was stopped.
@@ -157,6 +159,7 @@ impl Tally {
             untaken: Vec::new(),
             used: Usage::default(),
             stopping: BTreeMap::new(),
+            restarts: 0,
             dropped: 0,
             stopped: None,
             ended: None,
@@ -193,7 +196,7 @@ impl Tally {
                 self.used = self.used.with(usage.unwrap_or_default());
                 self.add_record(*at, *record, reason.as_ref());
             }
-            News::Output { .. } | News::Damaged { .. } | News::StdinRead { .. } => {}
+            News::Output { .. } | News::Damaged { .. } | News::Deadlock { .. } | News::StdinRead { .. } => {}
             News::OutputDropped { lines } => self.dropped += lines,
             News::QueueCounted {
                 queue,
@@ -259,7 +262,14 @@ impl Tally {
             Record::Stopping { process, .. } | Record::LeftBehind { process } => {
                 self.stopping.insert(process, at);
             }
+            Record::Restarting { process, .. } => {
+                self.restarts += 1;
+                self.stands(process, Standing::Waiting);
+            }
+            Record::NotRestarted { process, .. } => self.stands(process, Standing::Stopped),
             Record::RunStarted
+            | Record::Ready { .. }
+            | Record::GaveUp { .. }
             | Record::Killing { .. }
             | Record::TaskRetried { .. }
             | Record::QueueClosed { .. }
@@ -271,7 +281,10 @@ impl Tally {
         match outcome {
             Outcome::Succeeded | Outcome::BrokenPipe | Outcome::Ignored => self.stands(process, Standing::Done),
             Outcome::Stopped => self.stands(process, Standing::Stopped),
-            Outcome::Failed | Outcome::TimedOut => self.failed(process, Cause::Exited(exit, lasted, outcome)),
+            Outcome::Restarts => self.stands(process, Standing::Waiting),
+            Outcome::Failed | Outcome::TimedOut | Outcome::NotReady | Outcome::NotLive => {
+                self.failed(process, Cause::Exited(exit, lasted, outcome))
+            }
         }
     }
 

@@ -51,6 +51,7 @@ pub fn plan() -> Arc<Plan> {
         locks: Vec::new(),
         semaphores: Vec::new(),
         events: Vec::new(),
+        groups: Vec::new(),
     })
 }
 
@@ -73,7 +74,10 @@ fn process(name: &str, after: Vec<Wait>) -> Process {
         daemon: false,
         timeout: None,
         grace: Duration::from_secs(10),
-        success: vec![0],
+        success: forkyard_core::plan::Endings::of_codes(&[0]),
+        restart: None,
+        ready: None,
+        group: None,
         on_failure: OnFailure::Fail,
     }
 }
@@ -107,6 +111,11 @@ pub fn launch(name: &str) -> Launch {
         inside: Inside::default(),
         log_file: None,
         prefix: None,
+        ready: None,
+        live: None,
+        sockets: Vec::new(),
+        rotate: None,
+        when_full: forkyard_core::plan::WhenFull::Drop,
     }
 }
 

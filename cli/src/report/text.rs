@@ -6,6 +6,7 @@ use forkyard_core::machine::Record;
 use forkyard_core::plan::Plan;
 use forkyard_driver::news::News;
 
+use super::deadlock;
 use super::labels::Labels;
 use super::note::{Note, Tone};
 use super::sanitise::Colors;
@@ -74,6 +75,10 @@ impl Text {
                 let text =
                     format!("`{channel}` is damaged: a process has overwritten its memory; nobody can use it any more");
                 // What went wrong is said by a quiet voice, too.
+                Some(self.labels.note(&Note::engine(Tone::Bad, text)))
+            }
+            News::Deadlock { deadlock, .. } => {
+                let text = deadlock::in_words(deadlock, &self.plan);
                 Some(self.labels.note(&Note::engine(Tone::Bad, text)))
             }
             News::OutputDropped { lines } => {

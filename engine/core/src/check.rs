@@ -10,6 +10,7 @@ mod daemons;
 mod deadlock;
 mod events;
 mod files;
+mod groups;
 mod knots;
 mod order;
 mod pools;
@@ -19,6 +20,7 @@ mod resources;
 mod steps;
 mod together;
 mod unused;
+mod written;
 
 pub use self::deadlock::{DeadlockVerdict, Deadlocks, deadlocks};
 use self::order::{Facts, Order, Party};
@@ -65,6 +67,8 @@ const RULES_OF_ANY: &[Rule] = &[
     resources::are_enough,
     pools::take_whom_they_can,
     pools::are_answered,
+    groups::have_members_of_their_own,
+    groups::have_members_that_are_restarted,
 ];
 
 /// Rules about what is missing, and about what many touches together do. The whole workflow must be known: behind a
@@ -82,6 +86,8 @@ const RULES_OF_WHOLE: &[Rule] = &[
     daemons::are_not_waited_for_by_mistake,
     daemons::take_all_that_is_sent,
     unused::declarations,
+    written::no_secret_in_clear,
+    written::parts_end_before_the_run,
     unused::there_is_work,
 ];
 

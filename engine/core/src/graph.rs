@@ -331,17 +331,17 @@ impl Builder {
     }
 
     fn draw(&mut self, by: NodeIndex<u32>, on: NodeIndex<u32>, edge: Edge) {
+        let (from, to) = if leads_to_target(edge.role, edge.side) {
+            (by, on)
+        } else {
+            (on, by)
+        };
         let key = (on, edge.role, edge.side, edge.index, edge.is, edge.permits);
         if let Some(same) = self.drawn.get(&key) {
             self.edges[*same].2.count += edge.count;
             return;
         }
         self.drawn.insert(key, self.edges.len());
-        let (from, to) = if leads_to_target(edge.role, edge.side) {
-            (by, on)
-        } else {
-            (on, by)
-        };
         self.edges.push((from, to, edge));
     }
 

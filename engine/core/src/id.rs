@@ -41,6 +41,8 @@ define_ids!(
     SemaphoreId,
     /// An event.
     EventId,
+    /// A group of processes that are restarted together.
+    GroupId,
 );
 
 /// A task of a pool, counted from 0 in the order in which it was taken from the pool's source.

@@ -13,11 +13,14 @@
 //! [`invariant`], which derives all that is kept twice again from scratch and compares.
 
 mod crew;
+mod group;
 mod invariant;
 mod message;
 mod print;
 mod process;
 mod queue;
+mod ready;
+mod restart;
 mod run;
 mod slots;
 #[cfg(test)]
@@ -26,8 +29,9 @@ mod timer;
 mod touch;
 mod verdict;
 mod wait;
+mod why;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::id::{EventId, PoolId, ProcessId};
@@ -39,11 +43,13 @@ pub use message::*;
 pub use print::{Print, Stand};
 use process::Process;
 use queue::Queue;
+use restart::Restarts;
 use run::Run;
 use slots::Slots;
 use timer::Timers;
 use touch::Touches;
 use wait::Waits;
+pub use why::Standing;
 
 /// The state of a run, and the rules by which it changes.
 #[derive(Clone, Debug)]
@@ -59,6 +65,9 @@ pub struct Machine {
     /// What never changes; copies of a machine share it.
     touches: Arc<Touches>,
     timers: Timers,
+    restarts: Restarts,
+    /// Until when those who asked for more time to become ready have it.
+    deadlines: BTreeMap<ProcessId, Time>,
     /// Processes and pools that are no daemons and have not ended: while there is one, the run goes on.
     needed: usize,
     /// Processes, workers excepted, that have not ended.
@@ -123,6 +132,8 @@ impl Machine {
             waits: Waits::new(&plan),
             touches: Arc::new(touches),
             timers: Timers::default(),
+            restarts: Restarts::new(plan.groups.len()),
+            deadlines: BTreeMap::new(),
             needed: own + crews,
             unended: plan
                 .processes
@@ -186,6 +197,11 @@ impl Machine {
             Input::Wake => self.wake(),
             Input::Interrupt { signal } => self.interrupt(signal),
             Input::Fault => self.stop_run(Stopped::Fault),
+            Input::Seed { seed } => self.restarts.seed(seed),
+            Input::Ready { process, attempt } => self.became_ready(process, attempt),
+            Input::NotReady { process, attempt } => self.not_ready(process, attempt),
+            Input::Extend { process, attempt, by } => self.extended(process, attempt, by),
+            Input::NotLive { process, attempt } => self.not_live(process, attempt),
             Input::Deadlocked => self.deadlocked(),
         }
     }

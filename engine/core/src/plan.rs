@@ -9,10 +9,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::id::{EventId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
+use crate::id::{EventId, GroupId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
 pub use crate::spec::target::Side;
 pub use crate::spec::{
-    Condition, Dispatch, EnvValue, Framing, Limits, OnDeadlock, OnFailure, Order, Otherwise, Program, Tasks, WorkerKind,
+    Address, Backoff, Condition, Dispatch, Endings, EnvValue, Framing, Intensity, Limits, Listening, OnDeadlock,
+    OnFailure, Order, Otherwise, PATTERN_BYTES_MAX, Policy, Probe, Program, Restart, Rotate, Socket, Strategy, Tasks,
+    Way, WhenFull, WorkerKind,
 };
 
 pub use build::build;
@@ -44,6 +46,8 @@ pub struct Plan {
     pub semaphores: Vec<Semaphore>,
     /// Events.
     pub events: Vec<Event>,
+    /// Groups.
+    pub groups: Vec<Group>,
 }
 
 /// One instance of a process, or one worker of a pool.
@@ -65,10 +69,29 @@ pub struct Process {
     pub timeout: Option<Duration>,
     /// How long after the stop signal it is killed.
     pub grace: Duration,
-    /// The exit codes that mean success.
-    pub success: Vec<i32>,
+    /// The ends that mean success.
+    pub success: Endings,
+    /// When it is started again; `None`: it has one life. A worker's lives are its pool's affair.
+    pub restart: Option<Restart>,
+    /// How long it may take to become ready; `None`: nobody looks.
+    pub ready: Option<Duration>,
+    /// The group it is a member of.
+    pub group: Option<GroupId>,
     /// What its failure does.
     pub on_failure: OnFailure,
+}
+
+/// Processes that are restarted together.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Its members, in the order of the file.
+    pub members: Vec<ProcessId>,
+    /// Who is restarted with a member that is.
+    pub strategy: Strategy,
+    /// When there are more restarts, the run has failed.
+    pub intensity: Intensity,
 }
 
 /// One wait of `after`.
@@ -284,6 +307,16 @@ pub struct Launch {
     pub log_file: Option<String>,
     /// `log.prefix`.
     pub prefix: Option<String>,
+    /// How it is seen that it is ready.
+    pub ready: Option<Probe>,
+    /// How it is seen that it still works.
+    pub live: Option<Probe>,
+    /// What it finds open, and listening.
+    pub sockets: Vec<Socket>,
+    /// `log.rotate`.
+    pub rotate: Option<Rotate>,
+    /// `log.when_full`.
+    pub when_full: WhenFull,
 }
 
 /// What a descriptor is wired to.
@@ -315,6 +348,8 @@ pub enum Wire {
     AppendFile(String),
     /// A text to be read.
     Text(String),
+    /// A newline here says that it is ready.
+    Notify,
     /// A pool's worker: tasks arrive here.
     Tasks,
     /// A pool's worker: results leave here, as items of the pool's `results` when it has any.

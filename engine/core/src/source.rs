@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 mod node;
 
-pub(crate) use node::{Entry, Kind, Node, Plain, Style, excerpt, is_reordering};
+pub(crate) use node::{Entry, Kind, Node, Plain, Style, excerpt, is_invisible, is_reordering};
 
 /// One file that belongs to a workflow, its text kept to show lines of it.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct File {
 /// All files of a workflow: the ones on the command line, then what they include.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
-    files: Vec<File>,
+    list: Vec<File>,
     /// Of each file: how many lines end before each stretch of [`STRETCH`] bytes. A place is looked up for each
     /// finding, and counting from the start each time would be slow in a large file.
     lines: Vec<Vec<u32>>,
@@ -42,9 +42,9 @@ impl Files {
             saturating_u32(before)
         });
         self.lines.push(counts.collect());
-        self.files.push(file);
+        self.list.push(file);
         // The language admits a few hundred files at most; a number past that is never reached.
-        u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX)
+        u32::try_from(self.list.len() - 1).unwrap_or(u32::MAX)
     }
 
     /// Notes the comments of a file that begin with `# forkyard:`.
@@ -70,13 +70,13 @@ impl Files {
     /// The file that `span` lies in.
     #[must_use]
     pub fn of(&self, span: Span) -> &File {
-        &self.files[span.file as usize]
+        &self.list[span.file as usize]
     }
 
     /// All files, in the order in which they were read.
     #[must_use]
     pub fn all(&self) -> &[File] {
-        &self.files
+        &self.list
     }
 
     /// Line and column (in characters) of the start of `span`, both from 1.

@@ -22,6 +22,7 @@ mod fields;
 mod group;
 mod limits;
 mod load;
+mod mention;
 mod merge;
 mod name;
 mod options;
@@ -30,8 +31,11 @@ mod partial;
 mod pool;
 mod process;
 mod protocol;
+mod ready;
 mod resolve;
 mod resource;
+mod restart;
+mod sockets;
 mod stream;
 pub mod target;
 mod template;
@@ -41,7 +45,7 @@ mod yaml;
 
 pub use partial::{Doubt, Partial};
 pub use protocol::{Protocol, ProtocolStep, ProtocolVerb};
-pub use values::duration;
+pub use values::{duration, duration_text};
 pub use workflow::*;
 
 /// Reads the files of a workflow: the core itself reads none.
@@ -85,9 +89,9 @@ pub fn read(request: &Request<'_>, loader: &mut dyn Loader) -> Loaded {
     let root = load::all(request.paths, loader, &mut files, &mut findings);
     let readable = root.is_some();
     let (mut workflow, mut partial) = (None, None);
-    if let Some(root) = root {
+    if let Some(mut root) = root {
         let written = Written::of(&root, &findings);
-        let (resolved, flawed) = resolve::workflow(&root, &written, request, loader, &files, &mut findings);
+        let (resolved, flawed) = resolve::workflow(&mut root, &written, request, loader, &files, &mut findings);
         if findings.count() == 0 {
             workflow = Some(resolved);
         } else {

@@ -87,15 +87,32 @@ struct Asked {
     cut: usize,
     /// What the name must be, when the client has said so.
     kind: Option<Kind>,
+    /// It will be withdrawn after some time.
+    is_timed: bool,
 }
 
-/// A client wants to see the processes of the run; the answer is [`Broker::reply_table`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A client wants to see the processes of the run, or why one does not get on; the answer is [`Broker::reply_table`].
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableWanted {
+    /// About whom; `None` for all processes.
+    pub why: Option<String>,
     /// Who.
     pub connection: ConnectionId,
     /// The number of its request.
     pub request: u64,
+}
+
+/// A request of a client that waits, for the search for deadlocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientWait {
+    /// Its number in the yard.
+    pub ticket: Ticket,
+    /// At which connection.
+    pub connection: ConnectionId,
+    /// Of which process, if that is known.
+    pub pid: Option<i32>,
+    /// It will be withdrawn after some time.
+    pub is_timed: bool,
 }
 
 /// A request that waits in the yard.
@@ -105,6 +122,7 @@ struct Parked {
     request: u64,
     slot: Slot,
     wanted: Wanted,
+    is_timed: bool,
 }
 
 /// What a request is after, to undo it if its client has gone when it is granted.
@@ -198,6 +216,17 @@ impl Broker {
         self.send(yard, wanted.connection, wanted.request, Answer::Table(json));
     }
 
+    /// There is no such name.
+    pub fn refuse_table(&mut self, yard: &mut Yard, wanted: TableWanted, message: String) {
+        let why = Why::NoSuchName;
+        self.send(
+            yard,
+            wanted.connection,
+            wanted.request,
+            Answer::Refused { why, message },
+        );
+    }
+
     /// The slot's process has ended: its connections are told and closed. To be called with
     /// [`Yard::let_go`] or [`Yard::died`], which let go of whatever they waited for or had taken.
     pub fn hang_up(&mut self, yard: &mut Yard, slot: Slot) {
@@ -286,6 +315,21 @@ impl Broker {
             connection.end();
         }
         self.forget(yard, id);
+    }
+
+    /// The requests of clients that wait in the yard.
+    #[must_use]
+    pub fn waits(&self) -> Vec<ClientWait> {
+        let wait = |(ticket, parked): (&Ticket, &Parked)| ClientWait {
+            ticket: *ticket,
+            connection: parked.connection,
+            pid: self
+                .connections
+                .get(&parked.connection)
+                .and_then(|connection| connection.peer),
+            is_timed: parked.is_timed,
+        };
+        self.parked.iter().map(wait).collect()
     }
 
     /// How many clients are connected.

@@ -6,6 +6,8 @@ use forkyard_core::id::{PoolId, ProcessId, QueueId, TaskId};
 use forkyard_core::machine::Record;
 use forkyard_core::time::Time;
 
+use crate::deadlock::Deadlock;
+
 use crate::exit::Usage;
 
 /// One thing to report. Reporters get them in batches, in order.
@@ -46,6 +48,13 @@ pub enum News {
         at: Time,
         /// Its name.
         channel: Arc<str>,
+    },
+    /// Some wait for each other for ever.
+    Deadlock {
+        /// When that was found.
+        at: Time,
+        /// Who, and for what.
+        deadlock: Arc<Deadlock>,
     },
     /// So many lines were not passed to the reporters, since these took nothing for a second; the logs have them.
     OutputDropped {

@@ -110,6 +110,7 @@ pub fn end_of(wire: &Wire) -> Option<(PipeId, Side)> {
         | Wire::WriteFile(_)
         | Wire::AppendFile(_)
         | Wire::Text(_)
+        | Wire::Notify
         | Wire::Tasks
         | Wire::Results => None,
     }

@@ -1,7 +1,9 @@
 //! What can be known before anything starts: whether this machine has the programs, folders, users and files that
 //! a workflow needs. What an earlier process may still make is left to the moment when it is needed.
 
+mod capacity;
 mod resolve;
+mod script;
 
 #[cfg(test)]
 mod tests;
@@ -16,13 +18,15 @@ use forkyard_core::source::Span;
 use forkyard_core::spec::{Body, Program, Stream, Tasks, Workflow};
 use nix::unistd::{getegid, geteuid};
 
+use capacity::Capacity;
 pub use resolve::{DEFAULT_PATH, Unresolved, resolve};
 
 use crate::limits::LimiterCell;
 use crate::spawner::{Identity, interpreter};
 use crate::words::io_reason;
 
-/// Says what this machine lacks for the workflow, in the order of its lines: each finding is an error. `folder` is
+/// Says what this machine lacks for the workflow, in the order of its lines: each finding is an error, but that there are more
+/// processes than it allows, which run one after the other. `folder` is
 /// that of the workflow's first file, `path` the `PATH` of the engine. Instances that need the same count once.
 #[must_use]
 pub fn preflight(workflow: &Workflow, folder: &Path, path: Option<&OsStr>) -> Vec<Diagnostic> {
@@ -43,11 +47,22 @@ pub fn preflight(workflow: &Workflow, folder: &Path, path: Option<&OsStr>) -> Ve
             needs.add(*place, Need::File(file.clone()));
         }
     }
-    needs
-        .set
-        .iter()
+    let missing = needs.set.iter();
+    let mut found: Vec<Diagnostic> = missing
         .filter_map(|(place, need)| need.missing(folder, *place))
-        .collect()
+        .collect();
+    found.extend(capacity::beyond(workflow, Capacity::of_machine()));
+    found
+}
+
+/// The same for somebody who only looks: it may run on another machine, so all that this one lacks are warnings.
+#[must_use]
+pub fn look(workflow: &Workflow, folder: &Path, path: Option<&OsStr>) -> Vec<Diagnostic> {
+    let mut found = preflight(workflow, folder, path);
+    for diagnostic in &mut found {
+        diagnostic.severity = Severity::Warning;
+    }
+    found
 }
 
 /// Something a workflow needs of this machine.
@@ -65,6 +80,8 @@ enum Need {
     Limit(&'static str),
     /// A file to be read, as written.
     File(String),
+    /// A file that an interpreter is to execute.
+    Script { name: String, cwd: PathBuf },
 }
 
 /// All needs of a workflow, by the place where they stand.
@@ -84,6 +101,9 @@ impl Needs<'_> {
         let may_be_made = !body.after.is_empty();
         if let Some(program) = &body.run {
             self.add_program(program, body, may_be_made);
+            if !may_be_made {
+                self.add_script(program, body);
+            }
         }
         if let Some(command) = &body.stop.command {
             self.add_program(command, body, true);
@@ -116,10 +136,7 @@ impl Needs<'_> {
         let Some(name) = program.argv.first() else {
             return;
         };
-        let cwd = match &body.cwd {
-            Some((cwd, _)) => self.folder.join(cwd),
-            None => self.folder.to_owned(),
-        };
+        let cwd = self.cwd_of(body);
         let is_path = name.contains('/');
         if name == "forkyard" || (is_path && (may_be_made || !cwd.is_dir())) {
             return;
@@ -133,6 +150,30 @@ impl Needs<'_> {
                 cwd,
             },
         );
+    }
+
+    /// The file that a script begins with, or that an interpreter is given, where that is certain.
+    fn add_script(&mut self, program: &Program, body: &Body) {
+        let cwd = self.cwd_of(body);
+        if !cwd.is_dir() {
+            return;
+        }
+        if let Some(name) = script::first_path(program) {
+            let (name, path) = (name.to_owned(), self.path_of(body));
+            let cwd = cwd.clone();
+            self.add(program.place, Need::Program { name, path, cwd });
+        }
+        if let Some(name) = script::interpreted(program) {
+            let name = name.to_owned();
+            self.add(program.place, Need::Script { name, cwd });
+        }
+    }
+
+    fn cwd_of(&self, body: &Body) -> PathBuf {
+        match &body.cwd {
+            Some((cwd, _)) => self.folder.join(cwd),
+            None => self.folder.to_owned(),
+        }
     }
 
     /// `PATH` as the process will have it.
@@ -156,6 +197,7 @@ impl Need {
             Self::Group(group) => missing_group(group),
             Self::Limit(key) => Some(limit_not_kept(key)),
             Self::File(written) => missing_file(&folder.join(written), written),
+            Self::Script { name, cwd } => missing_script(name, &cwd.join(name)),
         }?;
         Some(Diagnostic {
             code,
@@ -256,6 +298,17 @@ fn limit_not_kept(key: &str) -> (Code, String, Option<String>) {
         format!("the limit `{key}` cannot be kept here: no control group with the controller `{key}` can be made");
     let help = "run forkyard as root, or where control groups are delegated to you; or leave the limit out".to_owned();
     (codes::LIMIT_NOT_KEPT, message, Some(help))
+}
+
+fn missing_script(name: &str, path: &Path) -> Finding {
+    if path.exists() {
+        return None;
+    }
+    let unresolved = Unresolved::NoSuchFile(path.to_owned());
+    let near = resolve::nearest(&unresolved, OsStr::new(""));
+    let help = near.map(|near| format!("there is `{near}`: did you mean that?"));
+    let message = format!("the script `{name}` is not at {}", path.display());
+    Some((codes::NO_SCRIPT, message, help))
 }
 
 /// A fifo is not opened: that would wait for its writer.

@@ -2,11 +2,12 @@
 
 use forkyard_core::id::{PoolId, ProcessId, QueueId, TaskId};
 use forkyard_core::machine::{Because, Record};
-use forkyard_core::plan::{Dependency, Plan};
+use forkyard_core::plan::{Dependency, Hold, Party, Plan, Resource};
 use forkyard_core::time::Time;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::deadlock::{Awaited, Deadlock, Stuck, What};
 use crate::exit::Usage;
 use crate::news::News;
 
@@ -48,6 +49,7 @@ pub fn to_json(news: &News, plan: &Plan, run: &str) -> Value {
             "ended": ended,
         }),
         News::Damaged { at, channel } => json!({"at": at, "record": "damaged", "channel": **channel}),
+        News::Deadlock { at, deadlock } => deadlock_to_json(*at, deadlock, plan),
         News::OutputDropped { lines } => json!({"record": "output_dropped", "lines": lines}),
         News::StdinRead {
             at,
@@ -65,6 +67,13 @@ pub fn to_json(news: &News, plan: &Plan, run: &str) -> Value {
             "bytes": bytes,
             "returned": returned,
         }),
+        News::QueueCounted { .. } | News::PoolCounted { .. } => counted_to_json(news, plan),
+    }
+}
+
+/// Where the items of a queue went, and the tasks of a pool. Anything else is `null`.
+fn counted_to_json(news: &News, plan: &Plan) -> Value {
+    match news {
         News::QueueCounted {
             queue,
             put,
@@ -87,6 +96,12 @@ pub fn to_json(news: &News, plan: &Plan, run: &str) -> Value {
             "taken": taken,
             "left": left,
         }),
+        News::Record { .. }
+        | News::Output { .. }
+        | News::Damaged { .. }
+        | News::Deadlock { .. }
+        | News::OutputDropped { .. }
+        | News::StdinRead { .. } => Value::Null,
     }
 }
 
@@ -147,12 +162,18 @@ fn name_ids(object: &mut Map<String, Value>, record: &Record, plan: &Plan, run: 
         Record::Started { process, .. }
         | Record::Exited { process, .. }
         | Record::NotStarted { process, .. }
+        | Record::Ready { process, .. }
+        | Record::Restarting { process, .. }
         | Record::Stopping { process, .. }
         | Record::Killing { process }
         | Record::LeftBehind { process } => {
             put("process", json!(process_name(plan, process)));
         }
-        Record::Skipped { process, because } => {
+        Record::GaveUp { process, group } => {
+            put("process", json!(process_name(plan, process)));
+            put("group", json!(group.map(|group| &plan.groups[group.index()].name)));
+        }
+        Record::Skipped { process, because } | Record::NotRestarted { process, because } => {
             put("process", json!(process_name(plan, process)));
             put("because", because_to_json(because, plan));
         }
@@ -188,6 +209,65 @@ fn because_to_json(because: Because, plan: &Plan) -> Value {
         }
         Because::RunStops => json!("run_stops"),
         Because::NotNeeded => json!("not_needed"),
+    }
+}
+
+/// Who waits for what, and who has it.
+fn deadlock_to_json(at: Time, deadlock: &Deadlock, plan: &Plan) -> Value {
+    let hold = |hold: &Hold| json!({"name": resource_name(plan, hold.resource), "permits": hold.permits});
+    let wait = |awaited: &Awaited| {
+        let (kind, name) = what_to_words(plan, awaited.what);
+        let from: Vec<&str> = awaited.from.iter().map(|party| party_name(plan, *party)).collect();
+        json!({"for": kind, "name": name, "from": from})
+    };
+    let party = |stuck: &Stuck| {
+        json!({
+            "name": party_name(plan, stuck.who),
+            "pid": stuck.pid,
+            "holds": stuck.holds.iter().map(hold).collect::<Vec<Value>>(),
+            "slot": stuck.slot.map(|pool| pool_name(plan, pool)),
+            "waits": stuck.waits.iter().map(wait).collect::<Vec<Value>>(),
+        })
+    };
+    json!({
+        "at": at,
+        "record": "deadlock",
+        "parties": deadlock.parties.iter().map(party).collect::<Vec<Value>>(),
+    })
+}
+
+/// What is waited for, as one word, and its name.
+#[must_use]
+pub fn what_to_words(plan: &Plan, what: What) -> (&'static str, &str) {
+    match what {
+        What::Condition(wait) => ("condition", dependency_name(plan, wait.on)),
+        What::Slot(pool) => ("slot", pool_name(plan, pool)),
+        What::Held(Resource::Lock(lock)) => ("lock", &plan.locks[lock.index()].name),
+        What::Held(Resource::Semaphore(semaphore)) => ("semaphore", &plan.semaphores[semaphore.index()].name),
+        What::Room(queue) => ("room", queue_name(plan, queue)),
+        What::Item(queue) => ("item", queue_name(plan, queue)),
+        What::Event(event) => ("event", &plan.events[event.index()].name),
+        What::Pipe(pipe) => ("pipe", &plan.pipes[pipe.index()].name),
+        What::Task(pool) => ("task", pool_name(plan, pool)),
+        What::Worker(worker) => ("worker", process_name(plan, worker)),
+    }
+}
+
+/// The name of a lock or semaphore.
+#[must_use]
+pub fn resource_name(plan: &Plan, resource: Resource) -> &str {
+    match resource {
+        Resource::Lock(lock) => &plan.locks[lock.index()].name,
+        Resource::Semaphore(semaphore) => &plan.semaphores[semaphore.index()].name,
+    }
+}
+
+/// The name of a process or pool.
+#[must_use]
+pub fn party_name(plan: &Plan, party: Party) -> &str {
+    match party {
+        Party::Process(process) => process_name(plan, process),
+        Party::Pool(pool) => pool_name(plan, pool),
     }
 }
 

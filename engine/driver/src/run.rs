@@ -19,10 +19,12 @@ mod files;
 mod happening;
 mod herald;
 mod lives;
+mod looks;
 mod pools;
 mod queues;
 mod spawn;
 mod turn;
+mod vigil;
 mod wiring;
 
 use std::io;
@@ -37,6 +39,7 @@ use tokio::task::LocalSet;
 
 pub use error::RunError;
 pub use happening::{Happening, Read};
+pub use looks::Watchword;
 
 use crate::directory::RunDirectory;
 use crate::yard::{Layout, LockKind, QueueLimits};

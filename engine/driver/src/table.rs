@@ -19,6 +19,12 @@ pub struct Row {
     pub since: Time,
     /// How it ended last.
     pub exit: Option<Exit>,
+    /// Whether it has been seen to be ready, in this life.
+    pub ready: bool,
+    /// How often it has been started again.
+    pub restarts: u32,
+    /// What it says it is doing: `STATUS=` of `sd_notify(3)`.
+    pub status: Option<String>,
 }
 
 /// How far a process has come.
@@ -31,6 +37,8 @@ pub enum State {
     Running,
     /// It has been asked to stop.
     Stopping,
+    /// It will be started again after a pause.
+    Restarting,
     /// It has ended well, or was stopped.
     Exited,
     /// It has ended badly, or could not be started.
@@ -55,6 +63,9 @@ impl Table {
             state: State::Pending,
             since: Time::START,
             exit: None,
+            ready: false,
+            restarts: 0,
+            status: None,
         };
         Self {
             rows: plan.processes.iter().map(|process| row(&process.name)).collect(),
@@ -68,6 +79,7 @@ impl Table {
                 let row = self.enter(process, State::Running, at);
                 row.pid = pid;
                 row.exit = None;
+                row.status = None;
             }
             Record::Exited {
                 process, exit, outcome, ..
@@ -75,6 +87,7 @@ impl Table {
                 let row = self.enter(process, after(outcome), at);
                 row.pid = None;
                 row.exit = Some(exit);
+                row.ready = false;
             }
             Record::NotStarted { process, .. } => {
                 self.enter(process, State::Failed, at);
@@ -83,9 +96,17 @@ impl Table {
                 self.enter(process, State::Skipped, at);
             }
             Record::Stopping { process, .. } => {
-                self.enter(process, State::Stopping, at);
+                self.enter(process, State::Stopping, at).ready = false;
+            }
+            Record::Restarting { process, count, .. } => {
+                self.enter(process, State::Restarting, at).restarts = count;
+            }
+            Record::Ready { process, .. } => self.rows[process.index()].ready = true,
+            Record::NotRestarted { process, .. } => {
+                self.enter(process, State::Exited, at);
             }
             Record::RunStarted
+            | Record::GaveUp { .. }
             | Record::Killing { .. }
             | Record::LeftBehind { .. }
             | Record::TaskDone { .. }
@@ -98,6 +119,11 @@ impl Table {
             | Record::RunStopping { .. }
             | Record::RunEnded { .. } => {}
         }
+    }
+
+    /// The process says what it is doing.
+    pub fn says(&mut self, process: ProcessId, status: String) {
+        self.rows[process.index()].status = Some(status);
     }
 
     /// The rows.
@@ -127,7 +153,8 @@ impl Table {
 const fn after(outcome: Outcome) -> State {
     match outcome {
         Outcome::Succeeded | Outcome::BrokenPipe | Outcome::Ignored | Outcome::Stopped => State::Exited,
-        Outcome::Failed | Outcome::TimedOut => State::Failed,
+        Outcome::Failed | Outcome::TimedOut | Outcome::NotReady | Outcome::NotLive => State::Failed,
+        Outcome::Restarts => State::Restarting,
     }
 }
 
@@ -147,6 +174,9 @@ mod tests {
             state: State::Pending,
             since: Time::START,
             exit: None,
+            ready: false,
+            restarts: 0,
+            status: None,
         };
         let mut table = Table { rows: vec![row] };
         for (record, at) in records.iter().zip(1..) {
@@ -201,7 +231,7 @@ mod tests {
         };
         assert_eq!(
             String::from_utf8_lossy(&table.to_json()),
-            r#"[{"name":"one","pid":null,"state":"exited","since":2,"exit":{"signal":9}}]"#
+            r#"[{"name":"one","pid":null,"state":"exited","since":2,"exit":{"signal":9},"ready":false,"restarts":0,"status":null}]"#
         );
     }
 }

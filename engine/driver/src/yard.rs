@@ -21,6 +21,7 @@ mod semaphore;
 #[cfg(test)]
 mod tests;
 mod waiting;
+mod waits;
 
 use std::fs;
 use std::io;
@@ -42,7 +43,9 @@ use queue::Queue;
 pub use queue::QueueCounts;
 pub use request::{Held, Refusal, Reply, Request, Slot, Ticket, Trouble};
 use semaphore::Semaphore;
-use waiting::{Place, Waiting};
+pub use waiting::Place;
+use waiting::Waiting;
+pub use waits::{Parked, Sleeper};
 
 /// A channel has room for so many processes besides those of the workflow: workers that a program starts and that
 /// each use it.

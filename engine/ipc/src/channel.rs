@@ -21,6 +21,7 @@ pub(crate) use header::OWN;
 pub use header::{Kind, Shape, VERSION};
 pub(crate) use latch::Latched;
 pub(crate) use sleep::{Attempt, Gate, Nap, pause, spins};
+pub use sleep::{Waiting, endlessly};
 use slots::Watch;
 pub use slots::{Client, Slot};
 

@@ -68,7 +68,7 @@ impl Client {
         Self::of_process(Path::new(&socket), &token.to_string_lossy())
     }
 
-    /// A client that belongs to no process, of the run with that socket: it may only [`Client::ps`].
+    /// A client that belongs to no process, of the run with that socket: it may only [`Client::ps`] and ask [`Client::why`].
     pub fn connect(socket: &Path) -> Result<Self, ClientError> {
         Self::of_process(socket, "")
     }
@@ -166,6 +166,19 @@ impl Client {
     /// The processes of the run, as the JSON text of the engine.
     pub fn ps(&mut self) -> Result<Vec<u8>, ClientError> {
         let answer = self.ask(&Ask::Ps, Patience::Block)?;
+        if let Some(Answer::Table(json)) = answer {
+            Ok(json)
+        } else {
+            Err(unexpected(&answer))
+        }
+    }
+
+    /// Why somebody or something of the run does not get on, as the JSON text of the engine.
+    ///
+    /// # Errors
+    /// [`ClientError::NoSuchName`] when nothing has that name, or several have it.
+    pub fn why(&mut self, name: &str) -> Result<Vec<u8>, ClientError> {
+        let answer = self.ask(&Ask::Why { name: name.to_owned() }, Patience::Block)?;
         if let Some(Answer::Table(json)) = answer {
             Ok(json)
         } else {

@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::memory::PAGE;
 
@@ -18,14 +18,28 @@ use crate::memory::PAGE;
 pub struct Life(u64);
 
 impl Life {
-    /// This process.
+    /// This process. It looks in `/proc` once: who buries the dead is waited for.
     pub fn own() -> Self {
+        static KNOWN: AtomicU64 = AtomicU64::new(0);
+        static KNOWN_BY: AtomicU32 = AtomicU32::new(0);
         #[cfg(test)]
         if let Some(pid) = crate::simulation::own() {
             return Self::new(pid, 0);
         }
+        let stamp = stamp();
+        // The stamp is written last. A forked child has another one, and looks for itself.
+        if KNOWN_BY.load(Ordering::Acquire) == stamp {
+            return Self(KNOWN.load(Ordering::Relaxed));
+        }
         let pid = std::process::id();
-        Self::new(pid, started(pid).unwrap_or(0))
+        // It may be that no descriptor is left just now.
+        let Some(started) = started(pid) else {
+            return Self::new(pid, 0);
+        };
+        let own = Self::new(pid, started);
+        KNOWN.store(own.0, Ordering::Relaxed);
+        KNOWN_BY.store(stamp, Ordering::Release);
+        own
     }
 
     const fn new(pid: u32, started: u32) -> Self {

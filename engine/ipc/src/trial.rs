@@ -40,7 +40,13 @@ pub fn has_rung(bell: &OwnedFd, host: &Channel) -> bool {
 
 /// Returns when so many threads sleep at the channel.
 pub fn until_asleep(channel: &Arc<Channel>, threads: u32) {
-    while channel.clients().iter().map(|client| client.waiting).sum::<u32>() < threads {
+    while channel
+        .clients()
+        .iter()
+        .map(|client| client.waiting.threads())
+        .sum::<u32>()
+        < threads
+    {
         std::thread::yield_now();
     }
 }

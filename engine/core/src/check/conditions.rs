@@ -73,7 +73,7 @@ fn comes(subject: &Subject, after: &After, is: Condition, target: &Target, findi
 
 /// Whether it can be seen that `target` is ready; for a process that does not run nobody waits.
 fn is_looked_at(subject: &Subject, target: &Target) -> bool {
-    matches!(target, Target::Absent) || body(subject, target).is_some_and(|body| body.ready)
+    matches!(target, Target::Absent) || body(subject, target).is_some_and(|body| body.ready.is_some())
 }
 
 /// Whether a failure of `target` counts as a success.

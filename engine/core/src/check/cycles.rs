@@ -50,6 +50,9 @@ type Needs = DiGraph<Step, Need, u32>;
 
 pub(super) fn are_none(subject: &Subject, findings: &mut Findings) {
     let needs = Builder::new(subject).build();
+    if !is_cyclic(&needs) {
+        return;
+    }
     let components = kosaraju_scc(&needs);
     // The component of each node, so that a search can stay inside one.
     let mut member_of = vec![0; needs.node_count()];
@@ -66,19 +69,49 @@ pub(super) fn are_none(subject: &Subject, findings: &mut Findings) {
     }
 }
 
-/// The graph of needs in the making.
+/// Whether something is left when again and again what needs nothing more is taken away (Kahn, 1962).
+fn is_cyclic(needs: &Needs) -> bool {
+    let mut missing: Vec<u32> = vec![0; needs.node_count()];
+    for edge in needs.raw_edges() {
+        missing[edge.source().index()] += 1;
+    }
+    let mut ready: Vec<_> = needs.node_indices().filter(|node| missing[node.index()] == 0).collect();
+    let mut taken = 0;
+    while let Some(node) = ready.pop() {
+        taken += 1;
+        for edge in needs.edges_directed(node, Direction::Incoming) {
+            let left = &mut missing[edge.source().index()];
+            *left -= 1;
+            if *left == 0 {
+                ready.push(edge.source());
+            }
+        }
+    }
+    taken < needs.node_count()
+}
+
+/// The graph of needs in the making. Its nodes are all instances, then each pool twice, as it begins and as it ends,
+/// then all queues, and then the wholes that are waited for.
 struct Builder<'a> {
     subject: &'a Subject<'a>,
     graph: Needs,
-    nodes: BTreeMap<Step, NodeIndex<u32>>,
+    wholes: BTreeMap<usize, NodeIndex<u32>>,
 }
 
 impl<'a> Builder<'a> {
     fn new(subject: &'a Subject<'a>) -> Self {
+        let workflow = subject.workflow;
+        let mut graph = Needs::with_capacity(workflow.processes.len(), workflow.processes.len());
+        let instances = (0..workflow.processes.len()).map(Step::Instance);
+        let pools = (0..workflow.pools.len()).flat_map(|pool| [Step::Begin(pool), Step::Pool(pool)]);
+        let queues = (0..workflow.queues.len()).map(Step::Queue);
+        for step in instances.chain(pools).chain(queues) {
+            graph.add_node(step);
+        }
         Self {
             subject,
-            graph: DiGraph::default(),
-            nodes: BTreeMap::new(),
+            graph,
+            wholes: BTreeMap::new(),
         }
     }
 
@@ -124,8 +157,9 @@ impl<'a> Builder<'a> {
             Target::Pool(pool) if is == Some(Condition::Started) => Some(Step::Begin(pool.index())),
             Target::Processes(range) if range.len() == 1 => Some(Step::Instance(range.start as usize)),
             Target::Processes(range) => {
-                let all = Step::All(range.start as usize);
-                if !self.nodes.contains_key(&all) {
+                let first = range.start as usize;
+                let all = Step::All(first);
+                if !self.wholes.contains_key(&first) {
                     for instance in range.clone() {
                         self.need(all, Step::Instance(instance as usize), Need::Part);
                     }
@@ -174,8 +208,16 @@ impl<'a> Builder<'a> {
     }
 
     fn node(&mut self, step: Step) -> NodeIndex<u32> {
+        let workflow = self.subject.workflow;
+        let (pools, queues) = (workflow.processes.len(), 2 * workflow.pools.len());
         let graph = &mut self.graph;
-        *self.nodes.entry(step).or_insert_with(|| graph.add_node(step))
+        match step {
+            Step::Instance(index) => NodeIndex::new(index),
+            Step::Begin(pool) => NodeIndex::new(pools + 2 * pool),
+            Step::Pool(pool) => NodeIndex::new(pools + 2 * pool + 1),
+            Step::Queue(queue) => NodeIndex::new(pools + queues + queue),
+            Step::All(first) => *self.wholes.entry(first).or_insert_with(|| graph.add_node(step)),
+        }
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn are_not_waited_for_by_mistake(subject: &Subject, findings: &mut Fi
             if let Some(served) = body_of(subject, target)
                 && served.daemon
                 && waits_for_end(after)
-                && (after.is.is_none() || served.ready)
+                && (after.is.is_none() || served.ready.is_some())
             {
                 served_for_ever(declared, after, served, findings);
             }
@@ -44,7 +44,7 @@ fn served_for_ever(waiter: &Declared, after: &After, served: &Body, findings: &m
     let (waiter, daemon) = (&waiter.name, &after.on.name);
     let message = format!("`{waiter}` waits for the end of `{daemon}`, which is a daemon");
     let finding = findings.warning(codes::WAITS_FOR_SERVICE, after.on.place, message);
-    let instead = if served.ready { "ready" } else { "started" };
+    let instead = if served.ready.is_some() { "ready" } else { "started" };
     finding.help = Some(if after.is.is_none() {
         format!(
             "a name alone is its success: write `{{{daemon}: {instead}}}`, or `{{{daemon}: finished}}` if its end is meant"

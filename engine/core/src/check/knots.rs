@@ -4,7 +4,7 @@
 //! somebody who has started, a queue is drained by its receivers after its senders have ended. What is stuck then is
 //! stuck in every run. In the second round programs are taken at their word: one that reads its stdin waits for who
 //! writes it, one that fills a bounded queue or a pipe waits for who empties it, one that `waits` for an event ends
-//! after it. What is stuck only then is a warning.
+//! after it. What is stuck only then is a warning. Of a process with a `protocol` the explorer knows more.
 
 mod build;
 mod told;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Findings, Subject, codes, related};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, meant_as};
 use crate::spec::target::Role;
 use crate::spec::{After, Condition, Doubt, Reference};
 
@@ -31,7 +31,7 @@ pub(super) fn resolve(subject: &Subject, findings: &mut Findings) {
         let unknown = diagnostic.code == codes::UNKNOWN_REFERENCE && diagnostic.help.is_none();
         if unknown && (suggestions.len() < suggestions_max || suggestions.contains_key(name)) {
             let suggestion = suggestions.entry(name).or_insert_with(|| subject.names.nearest(name));
-            diagnostic.help = suggestion.map(|(known, kind)| format!("did you mean the {kind} `{known}`?"));
+            diagnostic.help = suggestion.map(|(known, kind)| meant_as(name, kind, known));
         }
         findings.list.push(diagnostic);
     }
@@ -89,6 +89,12 @@ fn waits_once(after: &[After], findings: &mut Findings) {
 }
 
 fn list_once<'a>(role: Role, list: impl IntoIterator<Item = &'a Reference>, findings: &mut Findings) {
+    let mut list = list.into_iter().peekable();
+    let first = list.next();
+    if list.peek().is_none() {
+        return;
+    }
+    let list = first.into_iter().chain(list);
     let mut seen: BTreeMap<&str, &Reference> = BTreeMap::new();
     let mut told = BTreeSet::new();
     for reference in list {

@@ -12,6 +12,7 @@ mod meetings;
 mod others;
 mod partial;
 mod size;
+mod written;
 
 /// Codes of which some findings are of another severity than the catalogue says.
 const EITHER: &[Code] = &[];

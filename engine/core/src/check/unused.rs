@@ -9,6 +9,12 @@ pub(super) fn declarations(subject: &Subject, findings: &mut Findings) {
     for template in subject.workflow.templates.iter().filter(|template| !template.used) {
         unused("template", &template.declared.name, template.declared.place, findings);
     }
+    for param in &subject.workflow.unused_params {
+        unused("param", &param.name, param.place, findings);
+    }
+    for group in subject.workflow.groups.iter().filter(|group| group.members.is_empty()) {
+        unused("group", &group.declared.name, group.declared.place, findings);
+    }
     if subject.is_whole() {
         untouched(subject, findings);
         slots(subject, findings);

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::policy::is_allowable;
-use super::{Code, Diagnostic, Findings, Rule, Severity, codes, nearest};
+use super::{Code, Diagnostic, Findings, Rule, Severity, codes, meant, nearest};
 use crate::source::{Files, Span, excerpt};
 
 /// The words that may follow `# forkyard:`.
@@ -138,7 +138,7 @@ impl Allows {
                 &format!("there is no code `{}`", excerpt(word)),
             );
             if let Some(near) = near {
-                finding.help(format!("did you mean `{near}`?"));
+                finding.help(meant(word, &near));
             }
             return;
         };

@@ -95,6 +95,10 @@ define_codes! {
     ALLOW_OF_ERROR = 132, Warning, "an `allow` of what cannot be allowed";
     /// A comment that speaks to Forkyard and is not understood.
     BAD_REMARK = 133, Warning, "a `# forkyard:` comment that is not understood";
+    /// A process that two groups would restart.
+    IN_TWO_GROUPS = 140, Error, "a process in two groups";
+    /// A member of a group that is never restarted.
+    MEMBER_WITH_ONE_LIFE = 141, Warning, "a member of a group that is never restarted";
 
     // The graph: 200 to 299.
 
@@ -176,6 +180,12 @@ define_codes! {
     ONLY_DAEMONS = 272, Warning, "every process is a daemon";
     /// A daemon that is stopped before it has taken what is sent to it.
     DAEMON_NOT_KEPT = 273, Warning, "a daemon that nothing keeps until it has taken all";
+    /// The attempts at a task may take longer than the run has.
+    RETRIES_BEYOND_THE_RUN = 274, Warning, "retries of a task that outlast the run";
+    /// A time-out that the one of the run forestalls.
+    TIMEOUT_BEYOND_THE_RUN = 275, Warning, "a time-out that outlasts the run";
+    /// A secret is written out in the file.
+    SECRET_IN_CLEAR = 276, Warning, "a secret in clear";
     /// Locks that are taken in different orders.
     LOCK_ORDER = 280, Error, "locks taken in different orders";
     /// Something is held by one who waits for the next of a ring.
@@ -217,6 +227,10 @@ define_codes! {
     NOT_ROOT = 307, Error, "only root can become another user";
     /// A file to be read is missing, or cannot be read.
     NO_FILE = 308, Error, "a file to be read is missing";
+    /// A file that an interpreter is to execute is not there.
+    NO_SCRIPT = 309, Error, "a script is not there";
+    /// There may not be so many processes, or so many descriptors of the engine, at once.
+    TOO_MUCH_AT_ONCE = 310, Warning, "more at once than the machine allows";
     /// A limit cannot be kept.
     LIMIT_NOT_KEPT = 330, Error, "a limit that cannot be kept";
 }

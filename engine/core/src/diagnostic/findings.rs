@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Code, Diagnostic, Related, Severity};
+use super::{Code, Diagnostic, Related, Severity, seeming};
 use crate::source::Span;
 
 /// So many are kept; a file with more of them is not read more closely for it.
@@ -130,6 +130,9 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         return None;
     }
     let allowed = 1 + word.chars().count() / 4;
+    // With enough letters of another alphabet a word is far from the one that it seems to be.
+    let seeming = seeming(word);
+    let word = seeming.as_deref().unwrap_or(word);
     known
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))

@@ -1,6 +1,8 @@
 //! Text of a user's made safe to be shown: a terminal obeys control characters, and some others turn the direction of
 //! what follows, so that a line reads other than it is.
 
+use std::fmt::Write as _;
+
 use crate::source::is_reordering;
 
 /// The text with each such character replaced; tabs become a space.
@@ -42,7 +44,8 @@ pub(super) fn escaped_json(json: &str) -> String {
     for character in json.chars() {
         if character != '\n' && is_harmful(character) {
             for unit in character.encode_utf16(&mut units) {
-                shown.push_str(&format!("\\u{unit:04x}"));
+                // Writing to a string cannot fail.
+                let _ = write!(shown, "\\u{unit:04x}");
             }
         } else {
             shown.push(character);

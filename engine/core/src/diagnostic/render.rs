@@ -7,7 +7,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Snippet};
 
 use super::harmless::harmless;
 use super::report::{Kept, PLACES_MAX, SHOWN_OF_CODE};
-use super::{Diagnostic, Rule, Severity};
+use super::{Diagnostic, Rule, Severity, codes};
 use crate::source::{Files, Span};
 
 /// How many bytes of a line are looked at to each side of a place.
@@ -51,7 +51,11 @@ pub fn render(diagnostic: &Diagnostic, files: &Files, style: Style) -> String {
         .id(diagnostic.code.to_string());
     let mut group = Group::with_title(title);
     if let Some(place) = diagnostic.place {
-        group = shown_place(group, &Excerpt::of(files, place), AnnotationKind::Primary, None);
+        let mut excerpt = Excerpt::of(files, place);
+        if diagnostic.code == codes::SECRET_IN_CLEAR {
+            excerpt.hide_the_rest();
+        }
+        group = shown_place(group, &excerpt, AnnotationKind::Primary, None);
     }
     for related in diagnostic.related.iter().take(PLACES_MAX) {
         let excerpt = Excerpt::of(files, related.place);
@@ -137,6 +141,17 @@ impl Excerpt {
             end: before.len() + inside.len(),
             text: format!("{before}{inside}{after}"),
         }
+    }
+}
+
+impl Excerpt {
+    /// Leaves nothing of the line but the place: what stands around it is not for every log.
+    fn hide_the_rest(&mut self) {
+        let before: String = self.text[..self.start].chars().map(|_| ' ').collect();
+        let place = &self.text[self.start..self.end];
+        self.text = format!("{before}{place}");
+        self.start = before.len();
+        self.end = self.text.len();
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::inside::{Act, Program};
 use crate::id::{EventId, PoolId, ProcessId, QueueId};
-use crate::plan::{Condition, Dependency, Grant, OnFailure, Party, Plan, Resource, Side, TaskSource, Wire};
+use crate::plan::{Condition, Dependency, Grant, OnFailure, Party, Plan, Process, Resource, Side, TaskSource, Wire};
 
 /// Who acts: a process by its number, or a pool by its own behind those of all processes.
 pub(super) type Actor = usize;
@@ -100,7 +100,11 @@ impl Model {
         }
     }
 
-    pub fn new(plan: Arc<Plan>, programs: Vec<Program>) -> Self {
+    pub fn new(mut plan: Arc<Plan>, programs: Vec<Program>) -> Self {
+        let has_lives = |process: &Process| process.restart.is_some() || process.ready.is_some();
+        if plan.processes.iter().any(has_lives) {
+            live_once(Arc::make_mut(&mut plan));
+        }
         let mut model = Self {
             ways: ways(&plan),
             permits: permits(&plan),
@@ -357,6 +361,7 @@ pub(super) fn touches(plan: &Plan, actor: Actor) -> Vec<Act> {
             | Wire::WriteFile(_)
             | Wire::AppendFile(_)
             | Wire::Text(_)
+            | Wire::Notify
             | Wire::Tasks
             | Wire::Results => {}
         }
@@ -373,4 +378,21 @@ pub(super) fn touches(plan: &Plan, actor: Actor) -> Vec<Act> {
     acts.sort_unstable();
     acts.dedup();
     acts
+}
+
+/// A restart only puts off what the end of a process brings, and one that is looked at is ready at some time after its start:
+/// both are left out.
+fn live_once(plan: &mut Plan) {
+    let pools = plan.pools.iter_mut().map(|pool| &mut pool.after);
+    let mut waits = Vec::new();
+    for process in &mut plan.processes {
+        process.restart = None;
+        process.ready = None;
+        waits.push(&mut process.after);
+    }
+    for wait in waits.into_iter().chain(pools).flatten() {
+        if wait.is == Condition::Ready {
+            wait.is = Condition::Started;
+        }
+    }
 }

@@ -12,8 +12,8 @@ use super::model::{Actor, Model, pool_actor, resource_index};
 use super::structure::{Knot, Layout, members_by_pool, queues_awaited};
 use crate::id::{EventId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
 use crate::plan::{
-    Channel, Dependency, Grant, Hold, Inside, Launch, Party, Plan, Pool, Process, Resource, Side, TaskSource, Tasks,
-    Wait, Work,
+    Channel, Dependency, Endings, Grant, Hold, Inside, Launch, Party, Plan, Pool, Process, Resource, Side, TaskSource,
+    Tasks, Wait, Work,
 };
 
 /// More tasks than workers and these show nothing new.
@@ -322,6 +322,7 @@ impl<'a> Selection<'a> {
             locks: self.locks.old().map(|at| whole.locks[at].clone()).collect(),
             semaphores: self.semaphores.old().map(|at| whole.semaphores[at].clone()).collect(),
             events: self.events.old().map(|at| whole.events[at].clone()).collect(),
+            groups: Vec::new(),
         }
     }
 
@@ -336,7 +337,10 @@ impl<'a> Selection<'a> {
             daemon: false,
             timeout: None,
             grace: Duration::ZERO,
-            success: vec![0],
+            success: Endings::of_codes(&[0]),
+            restart: None,
+            ready: process.ready,
+            group: None,
             on_failure: process.on_failure,
         }
     }

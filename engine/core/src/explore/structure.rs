@@ -91,7 +91,7 @@ impl Layout {
     /// The node of a wait of `after`.
     pub fn wait(self, plan: &Plan, wait: Wait) -> Node {
         let party = |actor| {
-            if wait.is == Condition::Started {
+            if matches!(wait.is, Condition::Started | Condition::Ready) {
                 self.begun(actor)
             } else {
                 self.over(actor)

@@ -125,6 +125,11 @@ impl Crew {
         matches!(self.phase, Phase::Ended(_))
     }
 
+    /// A task is tried again after a pause.
+    pub(super) fn is_backing_off(&self) -> bool {
+        self.backing_off > 0
+    }
+
     pub(super) fn judge(&self, is: Condition) -> Judgement {
         let outcome = match self.phase {
             Phase::Waiting | Phase::Working | Phase::Closing | Phase::Ceasing(_) => None,

@@ -1,8 +1,9 @@
 //! What must hold after every step, derived again from scratch. Slow, and only in debug builds.
 
 use super::process::{End, State};
+use super::timer::Timer;
 use super::{Machine, Pool, Run};
-use crate::id::{PoolId, ProcessId};
+use crate::id::{GroupId, PoolId, ProcessId};
 use crate::plan::{Dependency, Party};
 
 impl Machine {
@@ -15,6 +16,9 @@ impl Machine {
         }
         for index in 0..self.pools.len() {
             self.assert_pool(PoolId::at(index));
+        }
+        for index in 0..self.plan.groups.len() {
+            self.assert_gathering(GroupId::at(index));
         }
         self.assert_goes_on();
     }
@@ -37,7 +41,9 @@ impl Machine {
     fn has_left(&self, party: Party) -> bool {
         match party {
             Party::Process(process) => {
-                matches!(self.process(process).state, State::Settling { .. } | State::Ended(_))
+                let state = self.process(process).state;
+                let is_last = !self.is_restartable(process);
+                matches!(state, State::Ended(_)) || is_last && matches!(state, State::Settling { .. })
             }
             Party::Pool(pool) => !self.pools[pool.index()].is_unended_crew(),
         }
@@ -67,7 +73,21 @@ impl Machine {
         }
         let stopping = matches!(self.run, Run::Stopping(_) | Run::Killing(_));
         let fresh = matches!(process.state, State::Queued | State::Acquiring { .. });
-        assert!(!(stopping && fresh), "a stopping run starts nothing");
+        let waits = matches!(process.state, State::Backoff | State::Regrouping);
+        assert!(!(stopping && (fresh || waits)), "a stopping run starts nothing");
+        if process.state == State::Backoff {
+            let restart = Timer::Restart {
+                process: id,
+                attempt: process.attempt,
+            };
+            assert!(
+                self.timers.contains(|timer| *timer == restart),
+                "a pause without an end"
+            );
+        }
+        if let State::Ready { .. } = process.state {
+            assert!(self.plan.processes[id.index()].ready.is_some(), "nobody has looked");
+        }
         assert!(
             process.state != State::Ended(End::Late) || process.attempt == 0,
             "a late process never ran"

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{EventId, PoolId, ProcessId, QueueId, TaskId};
+use crate::id::{EventId, GroupId, PoolId, ProcessId, QueueId, TaskId};
 use crate::plan::{Dependency, Hold};
 use crate::time::Time;
 
@@ -60,6 +60,20 @@ pub enum Input {
     Interrupt { signal: i32 },
     /// The engine cannot do its work any more (a full disk, say): stop in order.
     Fault,
+    /// What the pauses before restarts are drawn from; before [`Input::Start`]. Without it they are drawn from 0.
+    Seed { seed: u64 },
+    /// The process has been seen to be ready.
+    Ready { process: ProcessId, attempt: u32 },
+    /// So many looks have not seen that it is ready that it will not be.
+    NotReady { process: ProcessId, attempt: u32 },
+    /// The process asks for so much more time, from now on, to become ready.
+    Extend {
+        process: ProcessId,
+        attempt: u32,
+        by: Duration,
+    },
+    /// The process runs and has been seen not to be alive.
+    NotLive { process: ProcessId, attempt: u32 },
     /// Some wait for each other and for nobody else, and will for ever; which, only the driver knows.
     Deadlocked,
 }
@@ -141,6 +155,23 @@ pub enum Record {
     NotStarted { process: ProcessId, attempt: u32 },
     /// It will not run.
     Skipped { process: ProcessId, because: Because },
+    /// It has been seen to be ready, `took` after its start.
+    Ready {
+        process: ProcessId,
+        attempt: u32,
+        took: Duration,
+    },
+    /// Its life `attempt` is over, or could not begin, and after a pause another one follows: its restart number `count`.
+    Restarting {
+        process: ProcessId,
+        attempt: u32,
+        pause: Duration,
+        count: u32,
+    },
+    /// It was to be started again, and is not.
+    NotRestarted { process: ProcessId, because: Because },
+    /// It has been restarted so often that it has failed for good. `group`: so has its group, and with that the run.
+    GaveUp { process: ProcessId, group: Option<GroupId> },
     /// It is being stopped.
     Stopping { process: ProcessId, why: Why },
     /// Its grace is over, it is being killed.
@@ -209,8 +240,14 @@ pub enum Outcome {
     Failed,
     /// It took longer than its `timeout`: a failure.
     TimedOut,
+    /// It was not ready in time: a failure.
+    NotReady,
+    /// It was seen not to be alive: a failure.
+    NotLive,
     /// It was stopped because its run stops, or as a daemon.
     Stopped,
+    /// Whatever its end was, another life follows.
+    Restarts,
 }
 
 /// Why a process will not run.
@@ -237,6 +274,12 @@ pub enum Why {
     RunStops,
     /// A daemon, or a worker, that nobody needs any more.
     NotNeeded,
+    /// It is not ready in time.
+    NotReady,
+    /// It is seen not to be alive.
+    NotLive,
+    /// Another member of its group is restarted, and it with that.
+    Group,
 }
 
 /// How a pool ended.

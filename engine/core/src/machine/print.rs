@@ -54,10 +54,15 @@ impl Machine {
     #[must_use]
     pub fn stand(&self, id: ProcessId) -> Stand {
         match self.process(id).state {
-            State::Pending => Stand::Pending,
             State::Queued => Stand::InLine,
             State::Acquiring { granted } => Stand::Acquiring { granted },
-            State::Starting { .. } | State::Running | State::Stopping { .. } | State::Leaving { .. } => Stand::Alive,
+            State::Starting { .. }
+            | State::Running
+            | State::Ready { .. }
+            | State::Stopping { .. }
+            | State::Leaving { .. } => Stand::Alive,
+            // The explorer knows no restarts.
+            State::Pending | State::Backoff | State::Regrouping => Stand::Pending,
             State::Settling { .. } | State::Ended(_) => Stand::Ended,
         }
     }
@@ -178,6 +183,9 @@ fn state_word(state: State) -> u64 {
         State::Leaving { .. } => 5,
         State::Settling { .. } => 6,
         State::Ended(end) => 7 + end as u64,
+        State::Ready { .. } => 50,
+        State::Backoff => 51,
+        State::Regrouping => 52,
         State::Acquiring { granted } => 100 + granted as u64,
     }
 }

@@ -1,15 +1,20 @@
 //! The life of a process.
 //!
 //! ```text
-//!  Pending ─▶ Queued ─▶ Acquiring ─▶ Starting ─▶ Running ──────────────┐
-//!     │      (its pool)  (its holds)     │          └─▶ Stopping ──┐   │ exit
-//!     │                                  │ could not               ▼   ▼
-//!     └─────────── skipped ──────────────┴──────▶ Ended ◀──────── Leaving
-//!                                                   ▲    tree empty │
-//!                                                   └── Settling ◀──┘ died of SIGPIPE
+//!  Pending ─▶ Queued ─▶ Acquiring ─▶ Starting ─▶ Running (─▶ Ready) ───┐
+//!     │ ▲    (its pool)  (its holds)     │          └─▶ Stopping ──┐   │ exit
+//!     │ │                                │ could not               ▼   ▼
+//!     │ │                                ▼                        Leaving
+//!     │ └──(pause)─── Backoff ◀──────── or ◀────── Settling ◀───────┘ tree empty
+//!     │                  │ run stops     │ last life
+//!     └── skipped ───────┴──────────▶ Ended
 //! ```
+//! The meaning of an end is certain in `Settling`, at once but after a death by SIGPIPE. Whoever is restarted goes round
+//! by `Backoff`, in a group by way of `Regrouping` ([`super::restart`], [`super::group`]). `Ready` is for those who are looked at
+//! ([`super::ready`]).
 //! A pool's worker goes round: from the end of a life it returns to `Pending`, and is `Ended` with its pool.
 
+use super::restart::Next;
 use super::timer::Timer;
 use super::touch::dependency;
 use super::wait::Judgement;
@@ -37,14 +42,20 @@ pub(super) enum State {
     Acquiring { granted: usize },
     /// It is being started; `stop`: and is to be stopped as soon as it runs.
     Starting { stop: Option<Why> },
-    /// It runs.
+    /// It runs; one that is looked at is not ready yet.
     Running,
+    /// It runs, and has been seen to be ready.
+    Ready { since: Time },
     /// It has been asked to stop.
     Stopping { why: Why },
     /// Its first process has ended; others of its tree, or output, are left.
     Leaving { exit: Exit, stopped: Option<Why> },
-    /// It is gone; it died because a receiver is gone, and whether that is a success is not certain yet.
+    /// It is gone, and what that means is being found out: of a death by SIGPIPE that may take a moment.
     Settling { exit: Exit },
+    /// It will be started again after a pause.
+    Backoff,
+    /// It will be started again together with others of its group, and these have not all gone.
+    Regrouping,
     /// Nothing more will happen.
     Ended(End),
 }
@@ -76,10 +87,18 @@ impl Process {
     /// Whether the operating system knows it, or soon will.
     pub(super) const fn is_alive(&self) -> bool {
         match self.state {
-            State::Starting { .. } | State::Running | State::Stopping { .. } | State::Leaving { .. } => true,
-            State::Pending | State::Queued | State::Acquiring { .. } | State::Settling { .. } | State::Ended(_) => {
-                false
-            }
+            State::Starting { .. }
+            | State::Running
+            | State::Ready { .. }
+            | State::Stopping { .. }
+            | State::Leaving { .. } => true,
+            State::Pending
+            | State::Queued
+            | State::Acquiring { .. }
+            | State::Settling { .. }
+            | State::Backoff
+            | State::Regrouping
+            | State::Ended(_) => false,
         }
     }
 }
@@ -165,6 +184,7 @@ impl Machine {
                 },
             );
         }
+        self.await_readiness(id, attempt);
         match self.plan.party_of(id) {
             Party::Pool(pool) => self.worker_runs(pool, id),
             Party::Process(_) => self.progress.push_back(Dependency::Process(id)),
@@ -182,22 +202,47 @@ impl Machine {
             return;
         }
         self.act(Action::LetGo { process: id });
-        self.tell(Record::NotStarted { process: id, attempt });
         match self.plan.party_of(id) {
-            Party::Pool(pool) => self.worker_not_started(pool, id),
-            Party::Process(_) if stop.is_some() => self.end(id, End::Skipped),
-            Party::Process(_) => {
-                let ignored = self.on_failure(id) == OnFailure::Ignore;
-                self.end(id, if ignored { End::Succeeded } else { End::NotStarted });
+            Party::Pool(pool) => {
+                self.tell(Record::NotStarted { process: id, attempt });
+                self.worker_not_started(pool, id);
             }
+            Party::Process(_) if stop == Some(Why::Group) && self.run == Run::Going => {
+                self.free_slot_of(id);
+                self.regroup(id);
+            }
+            Party::Process(_) if stop.is_some() => {
+                self.tell(Record::NotStarted { process: id, attempt });
+                self.end(id, End::Skipped);
+            }
+            Party::Process(_) => self.life_not_begun(id, attempt),
         }
+    }
+
+    /// An own process could not be started: a failure.
+    fn life_not_begun(&mut self, id: ProcessId, attempt: u32) {
+        self.note_up(id);
+        let next = self.next_life(id, None, true);
+        if next == Next::Again {
+            self.free_slot_of(id);
+            return self.again(id);
+        }
+        self.tell(Record::NotStarted { process: id, attempt });
+        match next {
+            Next::Escalate(group) => return self.escalate(id, group),
+            Next::GiveUp => self.gave_up(id, None),
+            Next::Again | Next::End => {}
+        }
+        let ignored = self.on_failure(id) == OnFailure::Ignore;
+        self.end(id, if ignored { End::Succeeded } else { End::NotStarted });
     }
 
     /// Asks a process to stop, unless it has been asked before or has ended anyway.
     pub(super) fn stop(&mut self, id: ProcessId, why: Why) {
         match self.process(id).state {
             State::Starting { stop: None } => self.set_state(id, State::Starting { stop: Some(why) }),
-            State::Running => {
+            State::Running | State::Ready { .. } => {
+                self.note_up(id);
                 self.set_state(id, State::Stopping { why });
                 self.tell(Record::Stopping { process: id, why });
                 self.terminate(id);
@@ -209,6 +254,8 @@ impl Machine {
             | State::Stopping { .. }
             | State::Leaving { .. }
             | State::Settling { .. }
+            | State::Backoff
+            | State::Regrouping
             | State::Ended(_) => {}
         }
     }
@@ -244,7 +291,7 @@ impl Machine {
             return;
         }
         let stopped = match self.process(id).state {
-            State::Running => None,
+            State::Running | State::Ready { .. } => None,
             State::Stopping { why } => Some(why),
             State::Pending
             | State::Queued
@@ -252,8 +299,11 @@ impl Machine {
             | State::Starting { .. }
             | State::Leaving { .. }
             | State::Settling { .. }
+            | State::Backoff
+            | State::Regrouping
             | State::Ended(_) => return,
         };
+        self.note_up(id);
         self.set_state(id, State::Leaving { exit, stopped });
         // Who is being stopped has had its signal already, and its tree with it.
         if left && stopped.is_none() {
@@ -274,22 +324,35 @@ impl Machine {
             Party::Pool(pool) => self.worker_gone(pool, id, exit, stopped),
             party @ Party::Process(_) => {
                 self.free_slot_of(id);
-                self.act(Action::Forsake { process: id });
                 self.set_state(id, State::Settling { exit });
-                self.party_left(party);
-                match stopped {
-                    Some(Why::Timeout) => self.verdict(id, exit, Outcome::TimedOut),
-                    Some(Why::RunStops | Why::NotNeeded) if !self.is_success(id, exit) => {
-                        self.verdict(id, exit, Outcome::Stopped);
-                    }
-                    Some(Why::RunStops | Why::NotNeeded) | None => self.verdict_by_exit(id, exit),
+                if !self.is_restartable(id) {
+                    self.act(Action::Forsake { process: id });
+                    self.party_left(party);
                 }
+                self.life_over(id, exit, stopped);
             }
         }
     }
 
+    /// A life of an own process is over.
+    fn life_over(&mut self, id: ProcessId, exit: Exit, stopped: Option<Why>) {
+        match stopped {
+            Some(Why::Timeout) => self.verdict(id, exit, Outcome::TimedOut),
+            Some(Why::NotReady) => self.verdict(id, exit, Outcome::NotReady),
+            Some(Why::NotLive) => self.verdict(id, exit, Outcome::NotLive),
+            Some(Why::Group) if self.run == Run::Going => {
+                self.tell_exit(id, exit, Outcome::Restarts);
+                self.regroup(id);
+            }
+            Some(Why::RunStops | Why::NotNeeded | Why::Group) if !self.is_success(id, exit) => {
+                self.verdict(id, exit, Outcome::Stopped);
+            }
+            Some(Why::RunStops | Why::NotNeeded | Why::Group) | None => self.verdict_by_exit(id, exit),
+        }
+    }
+
     pub(super) fn is_success(&self, id: ProcessId, exit: Exit) -> bool {
-        matches!(exit, Exit::Code(code) if self.plan.processes[id.index()].success.contains(&code))
+        exit.is_among(&self.plan.processes[id.index()].success)
     }
 
     pub(super) fn on_failure(&self, id: ProcessId) -> OnFailure {
@@ -299,13 +362,13 @@ impl Machine {
     /// An own process (no worker) has come to its end, or will never begin.
     pub(super) fn end(&mut self, id: ProcessId, end: End) {
         let party = Party::Process(id);
-        // Who got as far as `Settling` has left its channels already.
-        let never_ran = !matches!(self.process(id).state, State::Settling { .. });
-        if never_ran {
+        // Who got as far as `Settling` in its only life has left its channels already.
+        let has_left = matches!(self.process(id).state, State::Settling { .. }) && !self.is_restartable(id);
+        if !has_left {
             self.free_slot_of(id);
         }
         self.set_state(id, State::Ended(end));
-        if never_ran {
+        if !has_left {
             self.act(Action::Forsake { process: id });
             self.party_left(party);
         }
@@ -314,6 +377,7 @@ impl Machine {
             self.needed -= 1;
         }
         self.member_ended(id, end);
+        self.member_left(id);
         self.progress.push_back(dependency(party));
         if matches!(end, End::Failed | End::NotStarted | End::Late) {
             self.failed = true;
@@ -334,6 +398,10 @@ impl Machine {
             self.act(Action::LetGo { process: id });
         }
         self.leave_line(id);
+        if self.has_lived(id) {
+            self.tell(Record::NotRestarted { process: id, because });
+            return self.end(id, End::Stopped);
+        }
         self.tell(Record::Skipped { process: id, because });
         let late = matches!(because, Because::WaitedTooLong { failed: true, .. });
         let ignored = self.on_failure(id) == OnFailure::Ignore;

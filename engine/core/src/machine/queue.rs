@@ -43,6 +43,16 @@ impl Queue {
     }
 }
 
+impl Queue {
+    /// Whether nothing more is put or got.
+    pub(super) fn has_ended(&self) -> bool {
+        match self.state {
+            QueueState::Open | QueueState::Closed | QueueState::Broken => false,
+            QueueState::Drained | QueueState::Left => true,
+        }
+    }
+}
+
 impl Machine {
     /// At the start: a queue whose senders or receivers are all absent ends at once.
     pub(super) fn end_lonely_queues(&mut self) {

@@ -128,8 +128,10 @@ impl Machine {
 
     fn stop_process(&mut self, id: ProcessId, because: Because) {
         match self.process(id).state {
-            State::Pending | State::Queued | State::Acquiring { .. } => self.skip(Party::Process(id), because),
-            State::Starting { .. } | State::Running => self.stop_if_free(Party::Process(id)),
+            State::Pending | State::Queued | State::Acquiring { .. } | State::Backoff | State::Regrouping => {
+                self.skip(Party::Process(id), because);
+            }
+            State::Starting { .. } | State::Running | State::Ready { .. } => self.stop_if_free(Party::Process(id)),
             State::Stopping { .. } | State::Leaving { .. } | State::Settling { .. } | State::Ended(_) => {}
         }
     }

@@ -57,6 +57,10 @@ impl Slots {
         print.add(u64::from(self.member_failed) << 1 | u64::from(self.member_started));
     }
 
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended(_))
+    }
+
     pub(super) fn judge(&self, is: Condition) -> Judgement {
         let outcome = match self.phase {
             Phase::Waiting | Phase::Open => None,

@@ -7,6 +7,7 @@
 
 mod histories;
 mod plans;
+mod restarts;
 mod world;
 
 use std::sync::Arc;

@@ -26,9 +26,13 @@ pub(super) enum Timer {
     /// A persistent worker that got end-of-file has had time to leave.
     Dismissed { process: ProcessId, attempt: u32 },
     /// A death by SIGPIPE has waited long enough for its receivers.
-    Settle { process: ProcessId },
+    Settle { process: ProcessId, attempt: u32 },
     /// A failed task may be tried again.
     Retry { pool: PoolId, task: TaskId },
+    /// The pause before a process is started again is over.
+    Restart { process: ProcessId, attempt: u32 },
+    /// A process has had its time to become ready.
+    Ready { process: ProcessId, attempt: u32 },
 }
 
 /// All timers that are set.
@@ -83,8 +87,10 @@ impl Machine {
                 Timer::Timeout { process, attempt, task } => self.timed_out(process, attempt, task),
                 Timer::Grace { process, attempt } => self.grace_over(process, attempt),
                 Timer::Dismissed { process, attempt } => self.dismissal_over(process, attempt),
-                Timer::Settle { process } => self.settled(process),
+                Timer::Settle { process, attempt } => self.settled(process, attempt),
                 Timer::Retry { pool, task } => self.retry_due(pool, task),
+                Timer::Restart { process, attempt } => self.restart_due(process, attempt),
+                Timer::Ready { process, attempt } => self.readiness_due(process, attempt),
             }
         }
     }
@@ -99,7 +105,9 @@ impl Machine {
         let Some((party, declared)) = self.waits.still_open(wait) else {
             return;
         };
-        if !self.is_waiting(party) {
+        // A member of a group that waits anew for others has all the time it takes them.
+        let waits_anew = matches!(party, Party::Process(id) if self.has_lived(id));
+        if !self.is_waiting(party) || waits_anew {
             return;
         }
         match declared.otherwise {

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::process::{End, Process, State};
 use super::queue::QueueState;
+use super::restart::Next;
 use super::timer::Timer;
 use super::wait::Judgement;
-use super::{Exit, Machine, Outcome, Record};
-use crate::id::{ProcessId, QueueId};
+use super::{Exit, Machine, Outcome, Record, Stopped};
+use crate::id::{GroupId, ProcessId, QueueId};
 use crate::plan::{Condition, Dependency, OnFailure, Party};
 
 /// SIGPIPE, and the exit code with which a shell reports it.
@@ -28,9 +29,10 @@ impl Machine {
             Judgement::Met => self.verdict(id, exit, Outcome::BrokenPipe),
             Judgement::Never => self.verdict(id, exit, Outcome::Failed),
             Judgement::Open => {
+                let attempt = self.process(id).attempt;
                 self.settling.push(id);
                 self.timers
-                    .set(self.now.after(SETTLE_MAX), Timer::Settle { process: id });
+                    .set(self.now.after(SETTLE_MAX), Timer::Settle { process: id, attempt });
                 self.progress.push_back(Dependency::Process(id));
             }
         }
@@ -97,9 +99,13 @@ impl Machine {
                 | State::Queued
                 | State::Acquiring { .. }
                 | State::Starting { .. } => Judgement::Never,
-                State::Running | State::Stopping { .. } | State::Leaving { .. } | State::Settling { .. } => {
-                    Judgement::Open
-                }
+                State::Running
+                | State::Ready { .. }
+                | State::Stopping { .. }
+                | State::Leaving { .. }
+                | State::Settling { .. }
+                | State::Backoff
+                | State::Regrouping => Judgement::Open,
             },
         }
     }
@@ -119,8 +125,10 @@ impl Machine {
     }
 
     /// A receiver has closed its end and lives on: that is its right, and no failure of the sender.
-    pub(super) fn settled(&mut self, id: ProcessId) {
-        if let State::Settling { exit } = self.process(id).state {
+    pub(super) fn settled(&mut self, id: ProcessId, attempt: u32) {
+        if let State::Settling { exit } = self.process(id).state
+            && self.process(id).attempt == attempt
+        {
             self.settling.retain(|other| *other != id);
             self.verdict(id, exit, Outcome::BrokenPipe);
         }
@@ -136,14 +144,54 @@ impl Machine {
         }
     }
 
-    /// What the end of an own process (no worker) means.
+    /// What the end of a life of an own process (no worker) means.
     pub(super) fn verdict(&mut self, id: ProcessId, exit: Exit, outcome: Outcome) {
-        let failed = matches!(outcome, Outcome::Failed | Outcome::TimedOut);
-        let outcome = if failed && self.on_failure(id) == OnFailure::Ignore {
+        let next = self.next_life(id, Some(exit), outcome.is_failure());
+        let outcome = match next {
+            Next::Again => {
+                self.tell_exit(id, exit, Outcome::Restarts);
+                return self.again(id);
+            }
+            Next::End => outcome,
+            // Even if it ended well every time.
+            Next::GiveUp => Outcome::Failed,
+            Next::Escalate(group) => {
+                self.tell_exit(id, exit, Outcome::Failed);
+                return self.escalate(id, group);
+            }
+        };
+        let outcome = if outcome.is_failure() && self.on_failure(id) == OnFailure::Ignore {
             Outcome::Ignored
         } else {
             outcome
         };
+        self.tell_exit(id, exit, outcome);
+        if next == Next::GiveUp {
+            self.gave_up(id, None);
+        }
+        self.end(
+            id,
+            match outcome {
+                Outcome::Succeeded | Outcome::BrokenPipe | Outcome::Ignored => End::Succeeded,
+                Outcome::Failed | Outcome::TimedOut | Outcome::NotReady | Outcome::NotLive => End::Failed,
+                Outcome::Stopped | Outcome::Restarts => End::Stopped,
+            },
+        );
+    }
+
+    /// Its group has been restarted too often: that is a failure of the run, whatever else its failures do.
+    pub(super) fn escalate(&mut self, id: ProcessId, group: GroupId) {
+        self.gave_up(id, Some(group));
+        self.end(id, End::Failed);
+        self.stop_run(Stopped::Failure);
+    }
+
+    /// It has been restarted too often.
+    pub(super) fn gave_up(&mut self, process: ProcessId, group: Option<GroupId>) {
+        self.tell(Record::GaveUp { process, group });
+    }
+
+    pub(super) fn tell_exit(&mut self, id: ProcessId, exit: Exit, outcome: Outcome) {
         let Process { attempt, since, .. } = *self.process(id);
         let lasted = self.now.since(since);
         self.tell(Record::Exited {
@@ -153,13 +201,16 @@ impl Machine {
             lasted,
             outcome,
         });
-        self.end(
-            id,
-            match outcome {
-                Outcome::Succeeded | Outcome::BrokenPipe | Outcome::Ignored => End::Succeeded,
-                Outcome::Failed | Outcome::TimedOut => End::Failed,
-                Outcome::Stopped => End::Stopped,
-            },
-        );
+    }
+}
+
+impl Outcome {
+    /// Whether it is one unless `on_failure` says otherwise.
+    #[must_use]
+    pub const fn is_failure(self) -> bool {
+        match self {
+            Self::Failed | Self::TimedOut | Self::NotReady | Self::NotLive => true,
+            Self::Succeeded | Self::BrokenPipe | Self::Ignored | Self::Stopped | Self::Restarts => false,
+        }
     }
 }

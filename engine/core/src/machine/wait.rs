@@ -84,6 +84,13 @@ impl Waits {
         self.open[party_index(plan, party)]
     }
 
+    /// The condition has to come once more for the party of that index.
+    pub(super) fn reopen(&mut self, place: usize, party: usize) {
+        if std::mem::take(&mut self.met[place]) {
+            self.open[party] += 1;
+        }
+    }
+
     /// What this party waits for.
     pub(super) fn of(&self, plan: &Plan, party: Party) -> impl Iterator<Item = Wait> + '_ {
         self.declared.all[self.places(plan, party)]
@@ -148,7 +155,9 @@ impl Machine {
 
     pub(super) fn judge(&self, wait: Wait) -> Judgement {
         match wait.on {
-            Dependency::Process(process) => judge_process(self.process(process).state, wait.is),
+            Dependency::Process(process) => {
+                judge_process(self.process(process).state, !self.is_restartable(process), wait.is)
+            }
             Dependency::Pool(pool) => self.pools[pool.index()].judge(wait.is),
             Dependency::Event(event) => {
                 let state = self.events[event.index()];
@@ -167,12 +176,22 @@ impl Machine {
     }
 }
 
-fn judge_process(state: State, is: Condition) -> Judgement {
+/// How far a process has come; `is_last`: when its present life is over, so is it.
+fn judge_process(state: State, is_last: bool, is: Condition) -> Judgement {
+    if let (State::Ready { .. }, Condition::Ready) = (state, is) {
+        return Judgement::Met;
+    }
     let (started, end) = match state {
-        State::Pending | State::Queued | State::Acquiring { .. } | State::Starting { .. } => (false, None),
-        State::Running | State::Stopping { .. } | State::Leaving { .. } => (true, None),
+        // Who waited for the start of an earlier life has had it.
+        State::Pending
+        | State::Queued
+        | State::Acquiring { .. }
+        | State::Starting { .. }
+        | State::Backoff
+        | State::Regrouping => (false, None),
+        State::Running | State::Ready { .. } | State::Stopping { .. } | State::Leaving { .. } => (true, None),
         // Its end is certain, only what it means is not.
-        State::Settling { .. } => (true, (is == Condition::Finished).then_some(End::Succeeded)),
+        State::Settling { .. } => (true, (is == Condition::Finished && is_last).then_some(End::Succeeded)),
         State::Ended(End::Skipped | End::Late) => (false, Some(End::Skipped)),
         State::Ended(End::NotStarted) => (false, Some(End::Failed)),
         State::Ended(end) => (true, Some(end)),
@@ -187,7 +206,7 @@ fn judge_end(started: bool, end: Option<End>, is: Condition) -> Judgement {
         Condition::Succeeded => end == Some(End::Succeeded),
         Condition::Failed => matches!(end, Some(End::Failed | End::NotStarted)),
         Condition::Finished => end.is_some(),
-        // The checks admit `ready` only with a readiness probe, and the others only on other kinds.
+        // Who is not ready now may be later, and the others are of other kinds.
         Condition::Ready | Condition::Set | Condition::Drained => false,
     };
     match (come, end) {

@@ -1,6 +1,7 @@
 //! From a workflow to its plan: names become ids, instances of processes and workers of pools
 //! become entries of one table, and each channel learns who is at its ends.
 
+mod group;
 mod launch;
 
 use std::collections::BTreeMap;
@@ -10,9 +11,9 @@ use super::{
     Wait, Work,
 };
 use crate::diagnostic::Diagnostic;
-use crate::id::{PoolId, ProcessId, QueueId};
+use crate::id::{GroupId, PoolId, ProcessId, QueueId};
 use crate::spec::target::{Names, Role, Target};
-use crate::spec::{self, Body, Condition, Reference, Stream, Workflow};
+use crate::spec::{self, Body, Condition, Reference, Stream, Wish, Workflow};
 use launch::Streams;
 
 /// The plan of `workflow`, which the checks have found sound.
@@ -26,6 +27,9 @@ pub fn build(workflow: &Workflow) -> Result<Plan, Vec<Diagnostic>> {
     }
     for (index, pool) in workflow.pools.iter().enumerate() {
         builder.add_pool(PoolId::at(index), pool);
+    }
+    for (index, group) in workflow.groups.iter().enumerate() {
+        builder.add_group(GroupId::at(index), group);
     }
     builder.finish()
 }
@@ -55,7 +59,7 @@ impl<'a> Builder<'a> {
             problems: Vec::new(),
             plan: Plan {
                 name: workflow.name.clone(),
-                timeout: workflow.options.timeout,
+                timeout: workflow.options.timeout.map(|(timeout, _)| timeout),
                 on_deadlock: workflow.options.on_deadlock,
                 pipefail: workflow.options.pipefail,
                 processes: Vec::new(),
@@ -66,6 +70,7 @@ impl<'a> Builder<'a> {
                 locks: workflow.locks.iter().map(lock).collect(),
                 semaphores: workflow.semaphores.iter().map(semaphore).collect(),
                 events: workflow.events.iter().map(event).collect(),
+                groups: Vec::new(),
             },
         }
     }
@@ -79,6 +84,10 @@ impl<'a> Builder<'a> {
         let entry = Process {
             slot_in,
             after: self.waits(&process.body),
+            restart: match &process.body.restart {
+                Wish::Unsaid | Wish::Never => None,
+                Wish::When(restart) => Some(restart.clone()),
+            },
             ..self.entry(process.name(), &process.body)
         };
         let launch = self.launch(owner, &process.body, process.index.unwrap_or(0), Streams::OfProcess);
@@ -133,9 +142,12 @@ impl<'a> Builder<'a> {
             holds: self.holds(&body.holds),
             slot_in: None,
             daemon: body.daemon,
-            timeout: body.timeout,
+            timeout: body.timeout.map(|(timeout, _)| timeout),
             grace: body.stop.grace,
             success: body.success.clone(),
+            restart: None,
+            ready: body.ready.as_ref().map(|probe| probe.timeout),
+            group: None,
             on_failure: body.on_failure.unwrap_or(self.workflow.options.on_failure),
         }
     }

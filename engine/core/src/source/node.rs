@@ -138,6 +138,15 @@ impl Node {
         }
     }
 
+    /// Puts another value in the place of that of the entry at `index`, and hands out the one that was there; `None`
+    /// when there is no such entry. The node still measures what it did.
+    pub fn replace(&mut self, index: usize, value: Rc<Self>) -> Option<Rc<Self>> {
+        match &mut self.kind {
+            Kind::Mapping(entries) => Some(std::mem::replace(&mut entries.get_mut(index)?.value, value)),
+            Kind::Scalar(_) | Kind::Sequence(_) => None,
+        }
+    }
+
     /// The entry of a map that has this key.
     pub fn entry(&self, key: &str) -> Option<&Entry> {
         self.entries().iter().find(|entry| entry.key.text() == key)
@@ -186,11 +195,19 @@ pub(crate) fn excerpt(text: &str) -> String {
 
 /// A character, or its escape where printing it would disturb the screen.
 fn visible(character: char) -> Vec<char> {
-    if character.is_control() || is_reordering(character) {
+    if character.is_control() || is_reordering(character) || is_invisible(character) {
         character.escape_default().collect()
     } else {
         vec![character]
     }
+}
+
+/// Whether the character is not seen, or not as what it is: a soft hyphen, a joiner, a space that does not break.
+pub(crate) fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{A0}' | '\u{AD}' | '\u{2007}' | '\u{200B}'..='\u{200D}' | '\u{202F}' | '\u{2060}' | '\u{FEFF}'
+    )
 }
 
 /// Whether the character changes the direction in which text is shown, so that a line reads other than it is.

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::decode::{Command, Spanned, TextOr, listed};
+use super::decode::{Command, Spanned, listed};
 use super::environment::Environments;
-use super::fields::{Fields, LogFields, RestartPolicy, StopFields};
+use super::fields::{Fields, LogFields, RotateFields, StopFields};
 use super::stream::{Standard, descriptors};
-use super::{Body, EnvValue, Log, Program, Stop, edge, limits};
-use crate::diagnostic::{Findings, codes, nearest};
-use crate::source::{Node, Span, excerpt};
+use super::values::Whole;
+use super::{Body, Endings, EnvValue, Log, Program, Rotate, Stop, edge, limits, ready, restart, sockets};
+use crate::diagnostic::{Findings, codes, meant, nearest};
+use crate::source::{Span, excerpt};
 
 /// How long a process has to stop before it is killed, where it does not say so itself.
 const GRACE: Duration = Duration::from_secs(10);
@@ -31,9 +32,6 @@ const SHELLS: [(&str, &str); 11] = [
     ("ruby", "-e"),
 ];
 
-/// Keys whose behaviour is not built, whatever their value is.
-const UNBUILT_KEYS: [&str; 3] = ["ready", "live", "sockets"];
-
 /// Makes the body of a process or a pool.
 pub(crate) fn body(
     fields: &Fields,
@@ -43,7 +41,6 @@ pub(crate) fn body(
 ) -> Body {
     let mut env = workflow_env.clone();
     environments.add(fields.env_file.as_ref(), fields.env.as_ref(), &mut env, findings);
-    check_probes(fields, findings);
     let placed = |text: &Spanned<super::values::Text>| (text.value.0.clone(), text.place);
     Body {
         run: program(fields, findings),
@@ -75,8 +72,11 @@ pub(crate) fn body(
         // It is read from its node.
         protocol: None,
         daemon: fields.daemon.unwrap_or(false),
-        ready: fields.ready.is_some(),
-        timeout: fields.timeout.as_ref().map(|timeout| timeout.0),
+        restart: restart::restart(fields, findings),
+        ready: ready::ready(fields, findings),
+        live: ready::live(fields, findings),
+        sockets: sockets::sockets(fields.sockets.as_ref(), findings),
+        timeout: fields.timeout.as_ref().map(|timeout| (timeout.value.0, timeout.place)),
         stop: stop(fields.stop.as_ref(), findings),
         success: success(fields),
         on_failure: fields.on_failure,
@@ -84,11 +84,11 @@ pub(crate) fn body(
     }
 }
 
-fn success(fields: &Fields) -> Vec<i32> {
-    match &fields.success {
-        None => vec![0],
-        Some(codes) => codes.0.iter().map(|code| code.get()).collect(),
-    }
+fn success(fields: &Fields) -> Endings {
+    fields
+        .success
+        .as_ref()
+        .map_or_else(|| Endings::of_codes(&[0]), restart::endings)
 }
 
 fn log(fields: Option<&LogFields>) -> Log {
@@ -97,6 +97,19 @@ fn log(fields: Option<&LogFields>) -> Log {
     Log {
         file: file.map(|file| (file.value.0.clone(), file.place)),
         prefix: prefix.map(|prefix| prefix.0.clone()),
+        rotate: fields.and_then(|fields| fields.rotate.as_ref()).map(rotate),
+        when_full: fields.and_then(|fields| fields.when_full).unwrap_or_default(),
+    }
+}
+
+/// How many old files are kept, where it is not said.
+const KEEP_DEFAULT: u32 = 5;
+
+fn rotate(fields: &RotateFields) -> Rotate {
+    Rotate {
+        size: fields.size.as_ref().map(|size| size.0),
+        age: fields.age.as_ref().map(|age| age.0),
+        keep: fields.keep.map_or(KEEP_DEFAULT, Whole::get),
     }
 }
 
@@ -126,7 +139,11 @@ fn program(fields: &Fields, findings: &mut Findings) -> Option<Program> {
 }
 
 /// The argument vector of a command.
-fn words(command: &Spanned<Command>, shell: Option<&Spanned<Command>>, findings: &mut Findings) -> Option<Program> {
+pub(crate) fn words(
+    command: &Spanned<Command>,
+    shell: Option<&Spanned<Command>>,
+    findings: &mut Findings,
+) -> Option<Program> {
     let place = command.place;
     let (argv, script) = match &command.value {
         Command::Words(words) => (words.iter().map(|word| word.0.clone()).collect(), false),
@@ -170,7 +187,7 @@ fn interpreter(shell: Option<&Spanned<Command>>, findings: &mut Findings) -> Opt
     }
     let names = SHELLS.map(|(shell, _)| shell);
     let help = match nearest(name, names) {
-        Some(near) => format!("did you mean `{near}`?"),
+        Some(near) => meant(name, near),
         None => format!(
             "known are {}; any other is written as a list, such as `[lua, -e]`",
             listed(&names)
@@ -181,58 +198,8 @@ fn interpreter(shell: Option<&Spanned<Command>>, findings: &mut Findings) -> Opt
     None
 }
 
-fn check_probes(fields: &Fields, findings: &mut Findings) {
-    for probe in [&fields.ready, &fields.live].into_iter().flatten() {
-        let ways = [
-            probe.value.log.is_some(),
-            probe.value.exec.is_some(),
-            probe.value.tcp.is_some(),
-            probe.value.http.is_some(),
-            probe.value.notify.is_some(),
-        ];
-        // With a mistake in it, it may only seem to have no way to look.
-        if ways.into_iter().filter(|way| *way).count() != 1 && !findings.any_within(probe.place) {
-            findings
-                .error(codes::CONFLICT, probe.place, "there is to be one way to look")
-                .help("write one of `log`, `exec`, `tcp`, `http` and `notify`");
-        }
-    }
-}
-
-/// The keys of a node that ask for what is not built, each with its place.
-pub(crate) fn unbuilt(node: &Node, fields: &Fields) -> Vec<(&'static str, Span)> {
-    let mut asked: Vec<_> = UNBUILT_KEYS
-        .into_iter()
-        .filter_map(|key| node.entry(key).map(|entry| (key, entry.key.span)))
-        .collect();
-    if let Some(restart) = &fields.restart {
-        let never = match &restart.value {
-            TextOr::Text(policy) => policy == "never",
-            TextOr::Other(fields) => fields.policy.is_none_or(|policy| policy == RestartPolicy::Never),
-        };
-        if !never {
-            asked.push(("restart", restart.place));
-        }
-    }
-    if let Some(rotate) = fields.log.as_ref().and_then(|log| log.rotate.as_ref()) {
-        asked.push(("log.rotate", rotate.place));
-    }
-    asked
-}
-
-/// Checks the word of `restart`, which a map would have had checked by its form.
-pub(crate) fn check_restart(fields: &Fields, findings: &mut Findings) {
-    const POLICIES: [&str; 3] = ["never", "on-failure", "always"];
-    let Some(restart) = &fields.restart else {
-        return;
-    };
-    if let TextOr::Text(policy) = &restart.value
-        && !POLICIES.contains(&policy.as_str())
-    {
-        let message = format!("expected one of {}; found `{}`", listed(&POLICIES), excerpt(policy));
-        let finding = findings.error(codes::BAD_VALUE, restart.place, message);
-        if let Some(near) = nearest(policy, POLICIES) {
-            finding.help(format!("did you mean `{near}`?"));
-        }
-    }
+/// What a process asks for that is not built, with its place.
+pub(crate) fn unbuilt(fields: &Fields) -> Option<(&'static str, Span)> {
+    let socket = fields.sockets.as_ref()?.0.first()?;
+    Some(("sockets", socket.place))
 }

@@ -16,12 +16,18 @@ const CAPACITY_MAX: i64 = (1 << 25) - (1 << 16);
 
 /// A queue's fields.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct QueueFields {
+    /// What it is for, for people.
     description: Option<String>,
+    /// How many items it holds, 1024 by default; a full queue makes its senders wait. 0 is without a limit.
     capacity: Option<Whole<0, CAPACITY_MAX>>,
+    /// How items stand in the streams of processes.
     framing: Framing,
+    /// The largest item, 16MiB by default; a larger one is refused, counted and reported.
     max_item: Option<Size>,
+    /// Whether it outlives the run (not built yet).
     durable: bool,
 }
 
@@ -40,10 +46,14 @@ pub(crate) fn queue(named: Named, fields: QueueFields, unbuilt: &mut Vec<Unbuilt
 
 /// A pipe's fields.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct PipeFields {
+    /// What it is for, for people.
     description: Option<String>,
+    /// Whether it is a socket pair, with the ends `.left` and `.right`.
     duplex: bool,
+    /// How large a buffer the kernel is asked for.
     size: Option<Size>,
 }
 

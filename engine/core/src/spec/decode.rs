@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-use crate::diagnostic::{Code, Findings, codes, nearest};
+use crate::diagnostic::{Code, Findings, codes, difference, meant, nearest, seeming};
 use crate::source::{Entry, Kind, Node, Plain, Span};
 
 mod access;
@@ -75,7 +75,7 @@ impl UnknownKey {
     fn note(self, findings: &mut Findings) {
         let shown = crate::source::excerpt(&self.key);
         let help = match nearest(&self.key, self.fields.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
+            Some(near) => meant(&self.key, near),
             None => format!("the keys here are {}", listed(self.fields)),
         };
         let message = format!("unknown key `{shown}`");
@@ -124,6 +124,9 @@ impl Error {
             self.message = format!("expected {}; found {}", self.message, node.describe());
             if node.is_null() {
                 self.code = codes::MISSING_VALUE;
+            }
+            if self.help.is_none() && seeming(node.text()).is_some() {
+                self.help = difference(node.text()).map(|difference| format!("it has {difference}"));
             }
         }
         self.place.get_or_insert(node.span);
@@ -230,7 +233,7 @@ impl<'n, 's> Cursor<'n, 's> {
             return visitor.visit_enum(chosen);
         }
         let mut error = Error::new(format!("one of {}", listed(choices)), true);
-        error.help = nearest(text, choices.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+        error.help = nearest(text, choices.iter().copied()).map(|near| meant(text, near));
         Err(error)
     }
 

@@ -3,7 +3,7 @@
 use super::decode::{Many, Spanned, TextOr, listed};
 use super::fields::{AfterField, HoldsField, Names, WaitFields};
 use super::{After, Condition, Hold, Otherwise, Reference};
-use crate::diagnostic::{Findings, codes, nearest};
+use crate::diagnostic::{Findings, codes, meant, nearest};
 use crate::source::{Span, excerpt};
 
 /// The conditions of `after` by their words.
@@ -91,7 +91,7 @@ fn condition(word: &str, name: &Spanned<String>, findings: &mut Findings) -> Opt
         let words = CONDITIONS.map(|(word, _)| word);
         let message = format!("`{}` is no condition of `after`", excerpt(word));
         let help = match nearest(word, words) {
-            Some(near) => format!("did you mean `{near}`?"),
+            Some(near) => meant(word, near),
             None => format!("the conditions are {}", listed(&words)),
         };
         findings.error(codes::BAD_VALUE, name.place, message).help(help);

@@ -16,8 +16,11 @@ pub(crate) type EnvFields = Keyed<TextOr<ValueFields>>;
 
 /// A value of `env` that is more than text.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ValueFields {
+    /// Its value.
     value: Option<Text>,
+    /// Whether it is shown as `***` wherever a process prints it.
     #[serde(default)]
     secret: bool,
 }
@@ -27,8 +30,11 @@ pub(crate) type EnvFiles = Many<Spanned<TextOr<FileFields>>>;
 
 /// An `env_file` that is more than a path.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct FileFields {
+    /// Where the file is.
     path: Option<Text>,
+    /// Whether all its values are shown as `***` wherever a process prints one.
     #[serde(default)]
     secret: bool,
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 
 use super::partial::Written;
-use crate::diagnostic::{Findings, codes, nearest};
+use crate::diagnostic::{Findings, codes, meant, nearest};
 use crate::source::{Entry, Files, Kind, Node, Span, Style, excerpt};
 
 mod piece;
@@ -37,7 +37,7 @@ pub(crate) struct Evaluator {
 /// The names that an expression may use, with their values.
 #[derive(Clone, Debug)]
 pub(crate) struct Scope {
-    values: BTreeMap<String, Value>,
+    values: Rc<BTreeMap<String, Value>>,
     root: Value,
 }
 
@@ -45,12 +45,13 @@ impl Scope {
     /// A scope with these names.
     pub fn of(values: BTreeMap<String, Value>) -> Self {
         let root = Value::from(values.clone());
+        let values = Rc::new(values);
         Self { values, root }
     }
 
     /// The same scope with one more name, or another value for it.
     pub fn with(&self, name: &str, value: Value) -> Self {
-        let mut values = self.values.clone();
+        let mut values = BTreeMap::clone(&self.values);
         values.insert(name.to_owned(), value);
         Self::of(values)
     }
@@ -265,7 +266,7 @@ fn note_undefined(missing: Option<(String, Option<String>)>, scope: &Scope, site
         return;
     };
     let help = if let Some(near) = near {
-        format!("did you mean `{near}`?")
+        meant(&name, &near)
     } else {
         let known: Vec<_> = scope.values.keys().collect();
         format!("an expression here may use {}", super::decode::listed(&known))

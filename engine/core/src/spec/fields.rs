@@ -5,11 +5,13 @@ use serde::Deserialize;
 use super::decode::{Any, Command, Keyed, Many, Nullable, Spanned, TextOr};
 use super::environment::{EnvFields, EnvFiles};
 use super::limits::LimitFields;
-use super::values::{Bytes, Cpus, Factor, Period, Signal, Size, Text, Umask, Whole};
-use super::{Condition, Dispatch, OnFailure, Order, Otherwise, WorkerKind};
+use super::ready::ProbeFields;
+use super::restart::{Ending, RestartFields};
+use super::values::{Bytes, Cpus, Period, Signal, Size, Text, Umask, Whole};
+use super::{Condition, Dispatch, OnFailure, Order, Otherwise, WhenFull, WorkerKind};
 
 /// Fields that only a process has.
-pub(crate) const PROCESS_KEYS: [&str; 3] = ["replicas", "each", "pool"];
+pub(crate) const PROCESS_KEYS: [&str; 7] = ["replicas", "each", "pool", "restart", "ready", "live", "sockets"];
 /// Fields that only a pool has.
 pub(crate) const POOL_KEYS: [&str; 7] = ["size", "worker", "tasks", "dispatch", "order", "recycle", "retry"];
 /// The only fields of a pool that just has slots.
@@ -26,43 +28,44 @@ pub(crate) type Names = Many<Spanned<Text>>;
 
 /// All fields that a process or a pool can have; which of them fit is looked at elsewhere.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct Fields {
-    /// What it is for, in a sentence.
+    /// What it is for, for people.
     pub description: Option<Bytes>,
-    /// A list is executed as it is, text is given to a shell.
+    /// The program: a text is executed by the shell, a list as it is.
     pub run: Option<Spanned<Command>>,
-    /// Which shell, by name or as a list to which the script is added.
+    /// The shell that executes a text, by name, or as a list to which the script is added; `sh` by default.
     pub shell: Option<Spanned<Command>>,
-    /// The template to be filled in.
+    /// The template that it fills in.
     #[serde(rename = "use")]
     pub template: Option<Any>,
-    /// The template's params.
+    /// The params of the template.
     pub with: Option<Any>,
-    /// Whether it is there at all.
+    /// Whether it is there at all; who waits for it need not wait when it is not.
     #[serde(rename = "if")]
     pub condition: Option<Any>,
-    /// How many there are.
+    /// How many processes of the kind there are; 1 by default.
     pub replicas: Option<Any>,
-    /// For which items there is one.
+    /// One process for each value: of a list, or all combinations of a map of lists.
     pub each: Option<Any>,
-    /// The folder it runs in.
+    /// The folder it runs in; that of the workflow by default.
     pub cwd: Option<Spanned<Text>>,
-    /// Variables of its environment.
+    /// Variables of its environment: a map of names to values, or to {value, secret: true}.
     pub env: Option<EnvFields>,
-    /// Files with more of them.
+    /// Files with NAME=value lines; `env` wins over them.
     pub env_file: Option<EnvFiles>,
-    /// Whether it inherits no environment.
+    /// Whether it inherits nothing of the environment of Forkyard.
     pub clear_env: Option<bool>,
-    /// Sockets opened for it.
-    pub sockets: Option<Many<Text>>,
-    /// The user it runs as.
+    /// Sockets that are opened for it (not built yet).
+    pub sockets: Option<Many<Spanned<Text>>>,
+    /// The user it runs as, which needs root.
     pub user: Option<Spanned<Text>>,
     /// The group it runs as.
     pub group: Option<Spanned<Text>>,
-    /// Its file mode mask.
+    /// Its file mode mask, in octal.
     pub umask: Option<Umask>,
-    /// Its niceness.
+    /// Its niceness, from -20, the most urgent, to 19.
     pub nice: Option<Whole<-20, 19>>,
     /// The CPUs it may use.
     pub cpus: Option<Many<Cpus>>,
@@ -70,59 +73,59 @@ pub(crate) struct Fields {
     pub limits: Option<Spanned<LimitFields>>,
     /// Whether it has a terminal.
     pub tty: Option<bool>,
-    /// Whether it is stopped once nothing else needs to run.
+    /// Whether it is stopped once no other process needs to run any more.
     pub daemon: Option<bool>,
-    /// When it is started again.
+    /// When it is started again after its end.
     pub restart: Option<Spanned<TextOr<RestartFields>>>,
-    /// How long it may run.
-    pub timeout: Option<Period>,
-    /// How it is stopped.
+    /// It fails when it takes longer; in a pool, each task does.
+    pub timeout: Option<Spanned<Period>>,
+    /// How it is stopped: SIGTERM, and SIGKILL 10 seconds later, by default.
     pub stop: Option<StopFields>,
     /// How its readiness is seen.
     pub ready: Option<Spanned<ProbeFields>>,
     /// How it is seen to be alive.
     pub live: Option<Spanned<ProbeFields>>,
-    /// The exit codes that mean success.
-    pub success: Option<Many<Whole<0, 255>>>,
-    /// What its failure does.
+    /// The exit codes and signals that mean success; 0 by default.
+    pub success: Option<Many<Ending>>,
+    /// What its failure does to the run.
     pub on_failure: Option<OnFailure>,
-    /// Where its log goes.
+    /// Where its output is logged besides, and how it is shown.
     pub log: Option<LogFields>,
-    /// For whom it waits before it starts.
+    /// It starts only when others have come so far: names, or names with a condition.
     pub after: Option<AfterField>,
-    /// Where its input comes from.
+    /// Where its input comes from: a queue, a pipe, a file, a text; nothing by default.
     pub stdin: Option<StreamField>,
-    /// Where its output goes.
+    /// Where its output goes: a queue, a pipe, a file, or the log, which is the default.
     pub stdout: Option<StreamField>,
-    /// Where its errors go.
+    /// Where its errors go: as its output, or to wherever that goes; the log by default.
     pub stderr: Option<StreamField>,
-    /// Further descriptors.
+    /// Where further descriptors lead, by number.
     pub fds: Option<Keyed<Spanned<Nullable<TextOr<DescriptorFields>>>>>,
-    /// Queues it puts into itself.
+    /// Queues that it puts into itself, by `forkyard put` and its like.
     pub sends: Option<Names>,
-    /// Queues it gets from itself.
+    /// Queues that it gets from itself, by `forkyard get` and its like.
     pub receives: Option<Names>,
-    /// Ends of duplex pipes it takes.
+    /// Ends of duplex pipes that it has, as `talk.left`.
     pub connects: Option<Names>,
-    /// What is acquired for it.
+    /// Locks and permits that are acquired before it starts and held until it has ended.
     pub holds: Option<HoldsField>,
-    /// What it acquires itself.
+    /// Locks and permits that it acquires itself, nested in this order.
     pub acquires: Option<HoldsField>,
-    /// Events it sets.
+    /// Events that it sets or clears itself.
     pub sets: Option<Names>,
-    /// Events it waits for.
+    /// Events that it waits for itself.
     pub waits: Option<Names>,
     /// What it does by itself, step by step.
     pub protocol: Option<Any>,
     /// The pool in whose slots it runs.
     pub pool: Option<Spanned<Text>>,
-    /// How many workers, or slots.
+    /// How many workers, or slots, there are; by default as many as CPUs.
     pub size: Option<Whole<1, 100_000>>,
-    /// Fresh processes, or persistent ones.
+    /// Whether each task has a fresh process, or workers live on.
     pub worker: Option<WorkerKind>,
-    /// What there is to do.
+    /// What there is to do: a list, {range: [first, end]}, {lines: file}; or nothing, with a queue as `stdin`.
     pub tasks: Option<Spanned<TextOr<Any>>>,
-    /// At once, or one after another.
+    /// Whether tasks are done at once, or one after another.
     pub dispatch: Option<Dispatch>,
     /// The order of results.
     pub order: Option<Order>,
@@ -134,49 +137,53 @@ pub(crate) struct Fields {
 
 /// `after: {x: {is, timeout, else}}`.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct WaitFields {
-    /// How far it must have come.
+    /// How far it must have come; `succeeded`, or `set`, by default.
     pub is: Option<Condition>,
-    /// How long to wait.
+    /// How long to wait, from the start of the run on.
     pub timeout: Option<Spanned<Period>>,
-    /// What then.
+    /// What happens when the wait takes too long.
     #[serde(rename = "else")]
     pub otherwise: Option<Spanned<Otherwise>>,
 }
 
 /// `stdin: {…}` and its like: one of these.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct StreamFields {
-    /// A file read, or created or emptied.
+    /// A file that is read, or created or emptied.
     pub file: Option<Spanned<Text>>,
-    /// A file appended to.
+    /// A file that is appended to.
     pub append: Option<Spanned<Text>>,
-    /// This text.
+    /// This text is read.
     pub text: Option<Spanned<Bytes>>,
 }
 
 /// `fds: {3: {…}}`: one of these.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct DescriptorFields {
-    /// A channel written to.
+    /// A queue or pipe that is written to.
     pub send: Option<Spanned<Text>>,
-    /// A channel read from.
+    /// A queue or pipe that is read from.
     pub receive: Option<Spanned<Text>>,
     /// An end of a duplex pipe.
     pub end: Option<Spanned<Text>>,
-    /// A file.
+    /// A file that is created or emptied.
     pub file: Option<Spanned<Text>>,
-    /// A file appended to.
+    /// A file that is appended to.
     pub append: Option<Spanned<Text>>,
-    /// This text.
+    /// This text is read.
     pub text: Option<Spanned<Bytes>>,
 }
 
 /// `stop`.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct StopFields {
     /// The signal that asks it to stop.
@@ -189,90 +196,39 @@ pub(crate) struct StopFields {
 
 /// `log`.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct LogFields {
-    /// A further file.
+    /// A further file for its output.
     pub file: Option<Spanned<Text>>,
     /// When a new file is begun.
-    pub rotate: Option<Spanned<RotateFields>>,
-    /// Shown before each line.
+    pub rotate: Option<RotateFields>,
+    /// What happens when nobody takes its lines from the engine.
+    pub when_full: Option<WhenFull>,
+    /// Shown instead of its name before each line.
     pub prefix: Option<Bytes>,
+}
+
+/// `log.rotate`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub(crate) struct RotateFields {
+    /// A new file is begun when the old one has so many bytes.
+    pub size: Option<Size>,
+    /// And when it is so old.
+    pub age: Option<Period>,
+    /// So many old files are kept.
+    pub keep: Option<Whole<0, 10_000>>,
 }
 
 /// `retry` of a pool.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct RetryFields {
-    /// How often a task is tried again.
+    /// How often a failed task is tried again; 0 by default.
     pub max: Option<Whole<0, 1_000_000>>,
-    /// How long to wait before.
+    /// How long to wait before that.
     pub backoff: Option<Period>,
-}
-
-/// Keys that are read for their form alone: what they ask for is not built, so nothing looks at the values.
-macro_rules! define_forms {
-    ($($(#[$doc:meta])* $name:ident { $($key:ident: $kind:ty),* $(,)? })*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, Default, Deserialize)]
-        #[serde(default)]
-        pub(crate) struct $name {
-            $($key: Option<$kind>),*
-        }
-    )*};
-}
-
-define_forms! {
-    /// `log.rotate`.
-    RotateFields { size: Size, keep: Whole<0, 10_000> }
-
-    /// `backoff` of `restart`.
-    BackoffFields { initial: Period, factor: Factor, max: Period, jitter: bool }
-}
-
-/// `restart: {…}`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct RestartFields {
-    /// When it is started again.
-    pub policy: Option<RestartPolicy>,
-    /// How often at most.
-    pub max: Option<Whole<0, 1_000_000>>,
-    /// In how long a time.
-    pub within: Option<Period>,
-    /// How long to wait before.
-    pub backoff: Option<BackoffFields>,
-}
-
-/// `restart`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum RestartPolicy {
-    /// It ends once.
-    Never,
-    /// It is started again after a failure.
-    OnFailure,
-    /// It is started again whenever it ends.
-    Always,
-}
-
-/// `ready` and `live`: one of the first five.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct ProbeFields {
-    /// A line of its output matches.
-    pub log: Option<Text>,
-    /// A command succeeds.
-    pub exec: Option<Command>,
-    /// A connection is accepted.
-    pub tcp: Option<Text>,
-    /// A request is answered well.
-    pub http: Option<Text>,
-    /// It says so itself.
-    pub notify: Option<bool>,
-    /// How often to look.
-    pub interval: Option<Period>,
-    /// How long to look.
-    pub timeout: Option<Period>,
-    /// How many failures are borne.
-    pub retries: Option<Whole<0, 1_000_000>>,
 }

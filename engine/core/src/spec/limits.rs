@@ -10,6 +10,7 @@ use super::values::{Cpus, Period, Share, Size, Whole};
 
 /// `limits`.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct LimitFields {
     /// The memory of the whole tree of processes.

@@ -1,8 +1,8 @@
 //! Names: one name space for all kinds, so that a bare name always says what it means.
 
-use std::collections::BTreeMap;
+use indexmap::IndexMap;
 
-use crate::diagnostic::{Findings, codes};
+use crate::diagnostic::{Findings, codes, meant, seeming};
 use crate::source::{Node, Span, excerpt};
 
 /// The sections of a workflow whose keys are names, with what one of their entries is called.
@@ -26,9 +26,11 @@ pub(crate) const STREAM_WORDS: [&str; 4] = ["null", "inherit", "log", "stdout"];
 
 /// Checks all names of a workflow.
 pub(crate) fn check_all(root: &Node, findings: &mut Findings) {
-    let mut known: BTreeMap<&str, (&str, Span)> = BTreeMap::new();
+    let mut known: IndexMap<&str, (&str, Span)> = IndexMap::new();
     for (section, kind) in SECTIONS {
-        for entry in root.get(section).map_or(&[][..], |section| section.entries()) {
+        let entries = root.get(section).map_or(&[][..], |section| section.entries());
+        known.reserve(entries.len());
+        for entry in entries {
             let name = entry.key.text();
             check(&entry.key, kind, findings);
             if let Some((other, place)) = known.get(name) {
@@ -54,8 +56,10 @@ pub(crate) fn check(key: &Node, kind: &str, findings: &mut Findings) {
     let name = key.text();
     if !is_name(name) {
         let message = format!("`{}` cannot be the name of {}", excerpt(name), article(kind));
+        let seeming = seeming(name).filter(|seeming| is_name(seeming));
+        let confused = seeming.map_or_else(String::new, |seeming| format!("{}; ", meant(name, &seeming)));
         findings.error(codes::BAD_NAME, key.span, message).help(format!(
-            "a name begins with a letter or `_`, goes on with letters, digits, `_` or `-`, and has at most {NAME_BYTES_MAX} of them"
+            "{confused}a name begins with a letter or `_`, goes on with letters, digits, `_` or `-`, and has at most {NAME_BYTES_MAX} of them"
         ));
     } else if matches!(kind, "queue" | "pipe") && STREAM_WORDS.contains(&name) {
         let message = format!("`{name}` cannot be the name of a {kind}: as a stream it means something else");
@@ -68,8 +72,8 @@ fn is_name(text: &str) -> bool {
     text.len() <= NAME_BYTES_MAX
         && text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
 /// `a process`, `an event`.

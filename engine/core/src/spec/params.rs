@@ -5,10 +5,11 @@ use std::rc::Rc;
 
 use minijinja::Value;
 
-use crate::diagnostic::{Findings, codes, nearest};
+use crate::diagnostic::{Findings, codes, meant, nearest};
 use crate::source::{Entry, Kind, Node, Plain, Span, Style, excerpt};
 
 use super::expression::{from_json, from_node};
+use super::{Declared, mention};
 
 /// What `params` of a workflow or a template declares, expressions evaluated.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +32,11 @@ impl Params {
         }
         let declared = node.entries().to_vec();
         Self { declared }
+    }
+
+    /// Those that nothing in `user` mentions.
+    pub fn unmentioned(&self, user: &Node) -> Vec<Declared> {
+        mention::unmentioned(&self.declared, user)
     }
 
     /// The names.
@@ -98,7 +104,7 @@ impl Params {
 
     fn suggestion(&self, name: &str) -> String {
         match nearest(name, self.names()) {
-            Some(near) => format!("did you mean `{near}`?"),
+            Some(near) => meant(name, near),
             None if self.declared.is_empty() => "no params are declared".to_owned(),
             None => format!("the params are {}", super::decode::listed(&self.names())),
         }

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use indexmap::IndexSet;
+
 use super::name::SECTIONS;
 use super::{Declared, Workflow, resolve};
 use crate::diagnostic::{Findings, codes};
@@ -88,7 +90,7 @@ pub(crate) struct Written {
 impl Written {
     /// Looks for them, after the files have been read with these findings.
     pub fn of(root: &Node, findings: &Findings) -> Self {
-        let mut names = BTreeSet::new();
+        let mut names = IndexSet::new();
         let twice = section_names(root).filter(|name| !names.insert(*name));
         Self {
             twice: twice.map(str::to_owned).collect(),

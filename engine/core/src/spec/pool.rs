@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::body::{body, check_restart};
+use super::body::body;
 use super::decode::{Many, decode};
 use super::fields::{Fields, PROCESS_KEYS, SLOT_KEYS};
 use super::protocol::protocol;
@@ -44,8 +44,7 @@ impl Resolver<'_> {
         let Some(fields) = decode::<Fields>(&merged, self.findings) else {
             return;
         };
-        check_restart(&fields, self.findings);
-        self.note_unbuilt(entry, "pool", &merged, &fields);
+        self.note_unbuilt(entry, "pool", &fields);
         // What could not be evaluated only seems to be missing.
         if works && is_evaluated {
             check_source(entry, &merged, &fields, self.findings);

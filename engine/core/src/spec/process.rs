@@ -2,22 +2,16 @@
 
 use minijinja::Value;
 
-use super::body::{body, check_restart, unbuilt};
+use super::body::{body, unbuilt};
 use super::decode::decode;
 use super::expand::Layers;
 use super::expression::Scope;
 use super::fields::{Fields, POOL_KEYS};
 use super::protocol::protocol;
 use super::resolve::Resolver;
-use super::{Body, Process, edge, template};
+use super::{Process, edge, template};
 use crate::diagnostic::{codes, nearest};
-use crate::source::{Entry, Node};
-
-/// What an instance is made from.
-struct Instance {
-    body: Body,
-    fields: Fields,
-}
+use crate::source::Entry;
 
 impl Resolver<'_> {
     /// All instances of a process.
@@ -27,7 +21,13 @@ impl Resolver<'_> {
         };
         self.check_keys(&layers, "process", &POOL_KEYS, "pool");
         self.check_run(entry, &layers);
-        let scope = self.named_scope(entry.key.text().to_owned());
+        let alike = !layers.expressions();
+        // Where there are no expressions, nobody asks what they may use.
+        let scope = if alike {
+            self.scope.clone()
+        } else {
+            self.named_scope(entry.key.text().to_owned())
+        };
         match self.is_wanted(&layers, &scope) {
             Some(true) => {}
             Some(false) => return self.absent(entry, &layers),
@@ -40,26 +40,37 @@ impl Resolver<'_> {
         if instances.is_empty() {
             return self.absent(entry, &layers);
         }
-        let alike = !layers.expressions();
+        if alike {
+            self.copies(entry, &layers, &scope, instances);
+            return;
+        }
         let met = self.findings.met();
-        let mut first: Option<Instance> = None;
         for (index, item) in instances {
             // What is wrong with one instance is as wrong with the others.
             if self.findings.met() > met {
                 return;
             }
-            let instance = match first.take() {
-                Some(instance) if alike => Some(instance),
-                _ => {
-                    let scope = self.instance_scope(entry, &scope, index, item);
-                    self.instance(entry, &layers, &scope)
-                }
-            };
-            let Some(instance) = instance else {
+            let scope = self.instance_scope(entry, &scope, index, item);
+            let Some(mut instance) = self.instance(entry, &layers, &scope) else {
                 return;
             };
-            self.workflow.processes.push(finished(entry, index, &instance));
-            first = Some(instance);
+            instance.index = index;
+            self.workflow.processes.push(instance);
+        }
+    }
+
+    /// Instances that differ by nothing but their index.
+    fn copies(&mut self, entry: &Entry, layers: &Layers, scope: &Scope, instances: Vec<(Option<u32>, Option<Value>)>) {
+        let met = self.findings.met();
+        let Some(instance) = self.instance(entry, layers, scope) else {
+            return;
+        };
+        // One with a mistake stands for all of them.
+        let count = if self.findings.met() > met { 1 } else { instances.len() };
+        let first = self.workflow.processes.len();
+        self.workflow.processes.extend(std::iter::repeat_n(instance, count));
+        for (process, (index, _)) in self.workflow.processes[first..].iter_mut().zip(instances) {
+            process.index = index;
         }
     }
 
@@ -76,19 +87,28 @@ impl Resolver<'_> {
         }
     }
 
-    fn instance(&mut self, entry: &Entry, layers: &Layers, scope: &Scope) -> Option<Instance> {
+    /// One instance, without its index.
+    fn instance(&mut self, entry: &Entry, layers: &Layers, scope: &Scope) -> Option<Process> {
         let merged = self.merged(layers, scope)?;
         let fields: Fields = decode(&merged, self.findings)?;
-        check_restart(&fields, self.findings);
-        self.note_unbuilt(entry, "process", &merged, &fields);
+        self.note_unbuilt(entry, "process", &fields);
         let mut body = body(&fields, &self.env, &mut self.environments, self.findings);
         body.protocol = protocol(merged.get("protocol"), self.findings);
-        Some(Instance { body, fields })
+        let pool = fields.pool.as_ref();
+        Some(Process {
+            declared: template::declared(entry, fields.description.map(|text| text.0)),
+            index: None,
+            body,
+            pool: pool.map(|pool| edge::reference(&pool.value.0, pool.place)),
+        })
     }
 
     /// `run` is what makes a process one; a template or `defaults` may have it.
     fn check_run(&mut self, entry: &Entry, layers: &Layers) {
         let below = [&layers.defaults, &layers.template];
+        if layers.own.get("run").is_some() {
+            return;
+        }
         let inherited = below.into_iter().flatten().any(|layer| layer.get("run").is_some());
         // What was meant to be `run` is told as an unknown key.
         let mistyped = layers
@@ -120,10 +140,10 @@ impl Resolver<'_> {
     }
 
     /// Notes what a process or pool asks for that is not built.
-    pub fn note_unbuilt(&mut self, entry: &Entry, kind: &str, node: &Node, fields: &Fields) {
+    pub fn note_unbuilt(&mut self, entry: &Entry, kind: &str, fields: &Fields) {
         /// So many notes of one process there can be; those of its other instances are the last ones.
         const KEYS_MAX: usize = 16;
-        for (key, place) in unbuilt(node, fields) {
+        if let Some((key, place)) = unbuilt(fields) {
             let what = format!("`{key}` of {kind} `{}`", entry.key.text());
             if self
                 .workflow
@@ -136,16 +156,5 @@ impl Resolver<'_> {
                 self.workflow.unbuilt.push(super::Unbuilt { what, place });
             }
         }
-    }
-}
-
-fn finished(entry: &Entry, index: Option<u32>, instance: &Instance) -> Process {
-    let fields = &instance.fields;
-    let pool = fields.pool.as_ref();
-    Process {
-        declared: template::declared(entry, fields.description.as_ref().map(|text| text.0.clone())),
-        index,
-        body: instance.body.clone(),
-        pool: pool.map(|pool| edge::reference(&pool.value.0, pool.place)),
     }
 }

@@ -10,13 +10,14 @@ use super::decode::{decode, listed};
 use super::environment::{EnvFields, Environments};
 use super::expression::{Evaluator, Scope, to_node};
 use super::load::keys_help;
+use super::mention;
 use super::options::OptionFields;
 use super::params::Params;
 use super::partial::{Written, section_names};
 use super::template::{Templates, check_defaults};
 use super::values::Bytes;
 use super::{Declared, EnvValue, Loader, Request, Unbuilt, Workflow, channel, group, name, options, resource};
-use crate::diagnostic::{Findings, codes, nearest};
+use crate::diagnostic::{Findings, codes, meant, nearest};
 use crate::source::{Entry, Files, Kind, Node, Plain, Span, excerpt};
 
 /// The keys of a workflow.
@@ -94,10 +95,11 @@ impl Named {
     }
 }
 
-/// Resolves a workflow. When something was found, what comes out is only a part of it, in which the declarations of
+/// Resolves a workflow. Its processes are taken out of the tree one by one, so that of a million of them not all are there
+/// twice; their names stay. When something was found, what comes out is only a part of it, in which the declarations of
 /// the names that come with it have mistakes.
 pub(crate) fn workflow(
-    root: &Rc<Node>,
+    root: &mut Rc<Node>,
     written: &Written,
     request: &Request<'_>,
     loader: &mut dyn Loader,
@@ -161,6 +163,8 @@ fn empty(name: &str) -> Workflow {
         templates: Vec::new(),
         groups: Vec::new(),
         absent: Vec::new(),
+        unused_params: Vec::new(),
+        clear_secrets: Vec::new(),
         unbuilt: Vec::new(),
     }
 }
@@ -202,7 +206,7 @@ fn check_keys(root: &Node, findings: &mut Findings) {
             continue;
         }
         let help = match nearest(key, KEYS) {
-            Some(near) => format!("did you mean `{near}`?"),
+            Some(near) => meant(key, near),
             None => keys_help(),
         };
         let message = format!("unknown key `{}`", excerpt(key));
@@ -318,9 +322,9 @@ impl Resolver<'_> {
     }
 
     /// The entries of a section, which is a map.
-    fn section(&mut self, root: &Node, section: &str) -> Vec<Entry> {
+    fn section<'n>(&mut self, root: &'n Node, section: &str) -> &'n [Entry] {
         let Some(node) = root.get(section) else {
-            return Vec::new();
+            return &[];
         };
         if !matches!(node.kind, Kind::Mapping(_)) {
             let code = if node.is_null() {
@@ -331,24 +335,46 @@ impl Resolver<'_> {
             let message = format!("expected {section} by their names; found {}", node.describe());
             self.findings.error(code, node.span, message);
         }
-        node.entries().to_vec()
+        node.entries()
     }
 
-    fn work(&mut self, root: &Node) {
-        self.section(root, "templates");
-        for entry in self.section(root, "processes") {
+    fn processes(&mut self, root: &mut Rc<Node>) {
+        let count = self.section(root, "processes").len();
+        let Some(at) = root.entries().iter().position(|entry| entry.key.text() == "processes") else {
+            return;
+        };
+        self.workflow.processes.reserve(count);
+        let nothing = Rc::new(Node::mapping(Span::default(), Vec::new()));
+        let mut replace = |index, value| Rc::get_mut(root)?.replace(index, value);
+        // Where something else has the tree too, it stays as it is.
+        let section = replace(at, Rc::clone(&nothing));
+        let is_alone = section.is_some();
+        let mut section = section.unwrap_or_else(|| Rc::clone(&root.entries()[at].value));
+        for index in 0..count {
+            let entry = section.entries()[index].clone();
+            if let Some(section) = Rc::get_mut(&mut section) {
+                section.replace(index, Rc::clone(&nothing));
+            }
             self.of_declaration(entry.key.text(), |resolver| resolver.process(&entry));
         }
+        if is_alone && let Some(root) = Rc::get_mut(root) {
+            root.replace(at, section);
+        }
+    }
+
+    fn work(&mut self, root: &mut Rc<Node>) {
+        self.section(root, "templates");
+        self.processes(root);
         for entry in self.section(root, "pools") {
-            self.of_declaration(entry.key.text(), |resolver| resolver.pool(&entry));
+            self.of_declaration(entry.key.text(), |resolver| resolver.pool(entry));
         }
         for (named, fields) in self.declarations(root, "groups") {
-            self.workflow.unbuilt.push(Unbuilt {
-                what: format!("the group `{}`", named.name),
-                place: named.place,
-            });
             self.workflow.groups.push(group::group(named, fields));
         }
+        let params = root.get("params").map_or(&[][..], |params| params.entries());
+        self.workflow.unused_params = mention::unmentioned(params, root);
+        self.workflow.unused_params.extend(self.templates.unused_params());
+        self.workflow.clear_secrets = mention::secrets_in_clear(root);
         self.workflow.templates = std::mem::take(&mut self.templates).finish();
         let something = ["processes", "pools"].iter().any(|section| {
             root.get(section)

@@ -9,9 +9,12 @@ use crate::diagnostic::{Findings, codes};
 
 /// A lock's fields.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct LockFields {
+    /// What it is for, for people.
     description: Option<String>,
+    /// Whether its holder may acquire it again.
     reentrant: bool,
 }
 
@@ -25,9 +28,12 @@ pub(crate) fn lock(named: Named, fields: LockFields) -> Lock {
 
 /// A semaphore's fields.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct SemaphoreFields {
+    /// What it is for, for people.
     description: Option<String>,
+    /// How many may hold it at once.
     permits: Option<Whole<1, 1_000_000>>,
 }
 
@@ -51,9 +57,12 @@ pub(crate) fn semaphore(named: Named, fields: SemaphoreFields) -> Semaphore {
 
 /// An event's fields.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct EventFields {
+    /// What it is for, for people.
     description: Option<String>,
+    /// Whether it is set from the start.
     set: bool,
 }
 

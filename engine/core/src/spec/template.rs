@@ -8,7 +8,7 @@ use super::fields::Fields;
 use super::params::Params;
 use super::partial::Written;
 use super::{Declared, Template};
-use crate::diagnostic::{Findings, codes, nearest};
+use crate::diagnostic::{Findings, codes, meant, nearest};
 use crate::source::{Entry, Kind, Node, excerpt};
 
 /// The templates of a workflow.
@@ -63,7 +63,7 @@ impl Templates {
             let message = format!("there is no template `{}`", excerpt(name.text()));
             findings.error(codes::UNKNOWN_TEMPLATE, name.span, message).help(
                 match nearest(name.text(), names.iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`?"),
+                    Some(near) => meant(name.text(), near),
                     None if names.is_empty() => "declare it under `templates`".to_owned(),
                     None => format!("the templates are {}", listed(&names)),
                 },
@@ -73,6 +73,13 @@ impl Templates {
         let source = self.sources.get_mut(name.text())?;
         source.used = true;
         Some(source)
+    }
+
+    /// The params of those that are used which their fields do not mention.
+    pub fn unused_params(&self) -> Vec<Declared> {
+        let used = self.sources.values().filter(|source| source.used);
+        used.flat_map(|source| source.params.unmentioned(&source.body))
+            .collect()
     }
 
     /// What is left of them in the workflow: who used them.

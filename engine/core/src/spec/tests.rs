@@ -8,7 +8,9 @@ mod accepted;
 mod expanded;
 mod files;
 mod hostile;
+mod looks;
 mod refused;
+mod schema;
 
 /// Files that exist only here.
 struct Memory<'a>(&'a [(&'a str, &'a [u8])]);

@@ -8,8 +8,8 @@ use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
 
 mod quantity;
 
-pub use quantity::duration;
 use quantity::size;
+pub use quantity::{duration, duration_text};
 
 /// Defines a value that is made from the text of a scalar: its type, what is wanted in words, and how it is read.
 macro_rules! define_texts {
@@ -118,7 +118,10 @@ impl<const MIN: i64, const MAX: i64> Visitor<'_> for WholeVisitor<MIN, MAX> {
 
 /// A number of at least one, by which a pause grows.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Factor;
+pub(crate) struct Factor(
+    /// In thousandths.
+    pub u32,
+);
 
 impl<'de> Deserialize<'de> for Factor {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -137,17 +140,18 @@ impl Visitor<'_> for FactorVisitor {
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Factor, E> {
         if (1.0..=1000.0).contains(&value) {
-            Ok(Factor)
+            // A duration of so many seconds has its thousandths as milliseconds.
+            let thousandths = Duration::from_secs_f64(value).as_millis();
+            Ok(Factor(u32::try_from(thousandths).unwrap_or(u32::MAX)))
         } else {
             Err(E::invalid_value(Unexpected::Float(value), &self))
         }
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Factor, E> {
-        if (1..=1000).contains(&value) {
-            Ok(Factor)
-        } else {
-            Err(E::invalid_value(Unexpected::Unsigned(value), &self))
+        match u32::try_from(value) {
+            Ok(factor @ 1..=1000) => Ok(Factor(1000 * factor)),
+            Ok(_) | Err(_) => Err(E::invalid_value(Unexpected::Unsigned(value), &self)),
         }
     }
 }
@@ -187,7 +191,8 @@ const SIGNALS: [(&str, i32); 31] = [
     ("SYS", 31),
 ];
 
-fn signal(text: &str) -> Option<i32> {
+/// A signal's number, by its name or number.
+pub(super) fn signal(text: &str) -> Option<i32> {
     if let Ok(number) = text.parse() {
         return (1..=64).contains(&number).then_some(number);
     }

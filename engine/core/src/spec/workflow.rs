@@ -5,6 +5,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use super::ready::{Address, PATTERN_BYTES_MAX, Probe, Way};
+pub use super::restart::{Backoff, Endings, Intensity, Policy, Restart, Wish};
+pub use super::sockets::{Listening, Socket};
 use crate::source::Span;
 
 /// A name with the place where it stands.
@@ -48,6 +51,10 @@ pub struct Workflow {
     /// Processes whose `if` was false, and processes with `each: []` or `replicas: 0`: declared, but no instance
     /// runs. A wait for one is satisfied at once; its touches do not count.
     pub absent: Vec<Declared>,
+    /// Params of the workflow, and of templates that are used, that nothing mentions.
+    pub unused_params: Vec<Declared>,
+    /// Variables of `env` that hold a secret, written out in a file.
+    pub clear_secrets: Vec<Declared>,
     /// Keys that are understood but whose behaviour is not built yet; `run` refuses them.
     pub unbuilt: Vec<Unbuilt>,
 }
@@ -76,7 +83,7 @@ pub struct Unbuilt {
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// `timeout` of the whole run.
-    pub timeout: Option<Duration>,
+    pub timeout: Option<(Duration, Span)>,
     /// What a failure does where the process does not say so itself.
     pub on_failure: OnFailure,
     /// `on_deadlock`: what becomes of the run when some wait for each other for ever.
@@ -89,6 +96,7 @@ pub struct Options {
 
 /// By what it is made sure that nothing outlives a run, whoever of the engine and its guardians is killed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Isolation {
     /// The guardians, and a cgroup where one can be made.
@@ -104,6 +112,7 @@ pub enum Isolation {
 
 /// `on_deadlock`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OnDeadlock {
     /// The run is stopped, and fails.
@@ -115,6 +124,7 @@ pub enum OnDeadlock {
 
 /// `on_failure`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OnFailure {
     /// Dependents are skipped, the rest go on, the run fails.
@@ -203,14 +213,20 @@ pub struct Body {
     pub protocol: Option<super::Protocol>,
     /// `daemon`.
     pub daemon: bool,
-    /// Whether it has `ready`: its readiness can be waited for, though how to see it is not built yet.
-    pub ready: bool,
+    /// `restart`.
+    pub restart: Wish,
+    /// `ready`
+    pub ready: Option<Probe>,
+    /// `live`
+    pub live: Option<Probe>,
+    /// `sockets`
+    pub sockets: Vec<Socket>,
     /// `timeout`; of a pool: of each task.
-    pub timeout: Option<Duration>,
+    pub timeout: Option<(Duration, Span)>,
     /// `stop`.
     pub stop: Stop,
-    /// `success`: the exit codes that mean success.
-    pub success: Vec<i32>,
+    /// `success`: the ends that mean success.
+    pub success: Endings,
     /// `on_failure`; `None` follows the run's `options`.
     pub on_failure: Option<OnFailure>,
     /// `log`.
@@ -280,6 +296,7 @@ pub struct After {
 
 /// How far a dependency has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Condition {
     /// A process or pool runs, or has run.
@@ -300,6 +317,7 @@ pub enum Condition {
 
 /// `else`: what happens when a wait takes longer than its `timeout`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Otherwise {
     /// The process fails.
@@ -372,6 +390,33 @@ pub struct Log {
     pub file: Option<(String, Span)>,
     /// `prefix`: shown before each line instead of the name; may be empty.
     pub prefix: Option<String>,
+    /// `rotate`: when a new file is begun.
+    pub rotate: Option<Rotate>,
+    /// `when_full`: what happens when nobody takes its lines from the engine.
+    pub when_full: WhenFull,
+}
+
+/// `rotate` of `log`: when a new file is begun, and how many old ones are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotate {
+    /// When the file has so many bytes.
+    pub size: Option<u64>,
+    /// When the file is so old.
+    pub age: Option<Duration>,
+    /// So many old files are kept, beside the one that is written.
+    pub keep: u32,
+}
+
+/// `when_full` of `log`: what happens to lines on their way to a screen that takes none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum WhenFull {
+    /// After a second they are left out there, and counted; the log has them.
+    #[default]
+    Drop,
+    /// The process waits, as long as it takes.
+    Block,
 }
 
 /// A pool.
@@ -412,6 +457,7 @@ pub enum Tasks {
 
 /// `worker` of a pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum WorkerKind {
     /// A fresh process for each task.
@@ -423,6 +469,7 @@ pub enum WorkerKind {
 
 /// `dispatch` of a pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Dispatch {
     /// Every free worker takes a task.
@@ -434,6 +481,7 @@ pub enum Dispatch {
 
 /// `order` of a pool's results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
     /// As they are done.
@@ -458,6 +506,7 @@ pub struct Queue {
 
 /// How items stand in a stream of bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Framing {
     /// Each line is an item, without its newline.
@@ -516,11 +565,29 @@ pub struct Template {
     pub used: bool,
 }
 
-/// A group; its behaviour is not built yet.
+/// A group.
 #[derive(Clone, Debug)]
 pub struct Group {
     /// Its head.
     pub declared: Declared,
-    /// `members`.
+    /// `members`, in the order of their start.
     pub members: Vec<Reference>,
+    /// `strategy`.
+    pub strategy: Strategy,
+    /// `max_restarts` and `within`: when there are more, the run has failed.
+    pub intensity: Intensity,
+}
+
+/// `strategy`: who is restarted with a member that is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// Nobody else.
+    #[default]
+    OneForOne,
+    /// All other members.
+    OneForAll,
+    /// The members that stand after it.
+    RestForOne,
 }

@@ -6,7 +6,9 @@ mod text;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::thread;
 
+use indexmap::IndexMap;
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
 use crate::diagnostic::{Findings, codes};
@@ -20,8 +22,14 @@ const DEPTH_MAX: usize = 64;
 const SCANNER_FULL: &str = "recursion limit exceeded";
 /// How many aliases a file may have.
 const ALIASES_MAX: usize = 1_000;
-/// How many nodes a file may have, an alias counted as what it stands for.
-const NODES_MAX: u32 = 5_000_000;
+/// How many nodes a file may have as it is written: enough for a million processes of ten values each, in about 2 GB.
+const NODES_MAX: u32 = 16_000_000;
+/// How many more nodes its aliases may stand for.
+const ALIASED_MAX: u32 = 5_000_000;
+/// A smaller file is read twice in less time than a thread takes to start.
+const ALONE_BYTES_MAX: usize = 64 << 10;
+/// In a mapping of so few keys looking through all is faster than a table.
+const KEYS_FEW: usize = 16;
 
 /// Reads a file: its number in `files`, and its root unless it could not be read as YAML.
 pub(crate) fn parse(path: &str, bytes: Vec<u8>, files: &mut Files, findings: &mut Findings) -> (u32, Option<Rc<Node>>) {
@@ -40,7 +48,11 @@ pub(crate) fn parse(path: &str, bytes: Vec<u8>, files: &mut Files, findings: &mu
         return (file, None);
     }
     let text = Arc::clone(&files.all()[file as usize].text);
-    let root = tree(file, &text, findings);
+    let root = if text::is_parseable(file, &text, findings) {
+        tree(file, &text, findings)
+    } else {
+        None
+    };
     if root.is_some() {
         files.remark(remark::remarks(file, &text));
     }
@@ -54,42 +66,68 @@ fn add(files: &mut Files, path: &str, text: String) -> u32 {
     })
 }
 
-fn tree(file: u32, text: &str, findings: &mut Findings) -> Option<Rc<Node>> {
-    if !text::is_parseable(file, text, findings) {
-        return None;
-    }
-    let body = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+fn tree(file: u32, text: &Arc<str>, findings: &mut Findings) -> Option<Rc<Node>> {
+    let body = without_mark(text);
+    let second = SecondReading::begin(text);
     let mut builder = Builder::new(file, text, body, findings);
     let built = builder.build(body);
     let root = builder.root.take();
-    match built {
-        Ok(()) => second_opinion(file, body, text.len() - body.len(), root, findings),
-        Err(Stop) => None,
-    }
-}
-
-/// The other YAML parser must accept the file too: what only one of them accepts is not well-formed, and other tools
-/// of the user's would stumble over it.
-fn second_opinion(
-    file: u32,
-    body: &str,
-    skipped: usize,
-    root: Option<Rc<Node>>,
-    findings: &mut Findings,
-) -> Option<Rc<Node>> {
+    let Ok(()) = built else {
+        return None;
+    };
     let Some(root) = root.filter(|root| !root.is_null()) else {
         findings
             .error(codes::EMPTY, Span::between(file, 0, 0), "the file is empty")
             .help("a workflow begins with `forkyard: 1`");
         return None;
     };
-    if let Err(error) = serde_yaml::from_str::<serde::de::IgnoredAny>(body) {
-        let at = skipped + error.location().map_or(0, |location| location.index()).min(body.len());
+    if let Err(error) = second.end() {
+        let index = error.location().map_or(0, |location| location.index());
+        let at = text.len() - body.len() + index.min(body.len());
         let message = format!("not well-formed YAML: {}", excerpt(&error.to_string()));
         findings.error(codes::NOT_YAML, Span::between(file, at, at + 1), message);
         return None;
     }
     Some(root)
+}
+
+/// The other YAML parser must accept the file too: what only one of them accepts is not well-formed, and other tools
+/// of the user's would stumble over it.
+enum SecondReading {
+    /// A large file is read by both at the same time. What the first refuses the second may go on reading for itself:
+    /// it is not waited for, and of text that nests without end it makes no more than as many values.
+    Beside(thread::JoinHandle<Result<(), serde_yaml::Error>>),
+    /// A small file is read after the first has accepted it.
+    After(Arc<str>),
+}
+
+impl SecondReading {
+    fn begin(text: &Arc<str>) -> Self {
+        let text = Arc::clone(text);
+        if text.len() <= ALONE_BYTES_MAX {
+            return Self::After(text);
+        }
+        let shared = Arc::clone(&text);
+        // Without a thread to be had, it is read afterwards.
+        thread::Builder::new()
+            .spawn(move || read_again(&shared))
+            .map_or(Self::After(text), Self::Beside)
+    }
+
+    fn end(self) -> Result<(), serde_yaml::Error> {
+        match self {
+            Self::Beside(reading) => reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Self::After(text) => read_again(&text),
+        }
+    }
+}
+
+fn read_again(text: &str) -> Result<(), serde_yaml::Error> {
+    serde_yaml::from_str::<serde::de::IgnoredAny>(without_mark(text)).map(|_| ())
+}
+
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
 /// The file cannot be read on; the reason has been noted.
@@ -112,11 +150,47 @@ enum Content {
 struct Fields {
     entries: Vec<Entry>,
     /// Where each key of the mapping itself stands.
-    places: BTreeMap<String, Span>,
+    places: Places,
     /// The key whose value comes next.
     key: Option<Key>,
     /// What is merged in by `<<`.
     merges: Vec<Rc<Node>>,
+}
+
+/// Where each key of a mapping stands.
+enum Places {
+    /// Of a few keys.
+    Few(Vec<(Rc<Node>, Span)>),
+    /// Of many, by their texts.
+    Many(IndexMap<String, Span>),
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self::Few(Vec::new())
+    }
+}
+
+impl Places {
+    fn get(&self, key: &str) -> Option<Span> {
+        match self {
+            Self::Few(keys) => keys.iter().find(|(node, _)| node.text() == key).map(|(_, span)| *span),
+            Self::Many(keys) => keys.get(key).copied(),
+        }
+    }
+
+    fn insert(&mut self, key: &Rc<Node>, span: Span) {
+        match self {
+            Self::Few(keys) if keys.len() < KEYS_FEW => keys.push((Rc::clone(key), span)),
+            Self::Few(keys) => {
+                let keys = keys.drain(..).map(|(node, span)| (node.text().to_owned(), span));
+                *self = Self::Many(keys.chain([(key.text().to_owned(), span)]).collect());
+            }
+            Self::Many(keys) => {
+                keys.insert(key.text().to_owned(), span);
+            }
+        }
+    }
 }
 
 enum Key {
@@ -306,13 +380,16 @@ impl<'a> Builder<'a> {
             self.anchors.insert(anchor, Rc::clone(&node));
         }
         self.nodes = self.nodes.saturating_add(1);
-        if node.weight > NODES_MAX || self.nodes > NODES_MAX {
-            let message = format!("with all aliases followed this is more than {NODES_MAX} values");
-            self.findings.error(codes::TOO_LARGE, span, message);
-            return Err(Stop);
-        }
-        self.place(node, span);
-        Ok(())
+        let message = if self.nodes > NODES_MAX {
+            format!("the file has more than {NODES_MAX} values")
+        } else if node.weight > self.nodes.saturating_add(ALIASED_MAX) {
+            format!("with all aliases followed this is more than {ALIASED_MAX} values")
+        } else {
+            self.place(node, span);
+            return Ok(());
+        };
+        self.findings.error(codes::TOO_LARGE, span, message);
+        Err(Stop)
     }
 
     /// Puts a node into the innermost open collection; `span` is where it, or its alias, stands.
@@ -347,7 +424,7 @@ fn take_key(fields: &mut Fields, node: Rc<Node>, span: Span, findings: &mut Find
         findings.error(codes::KEY_NOT_TEXT, span, "a key is missing here");
         return Key::Refused;
     }
-    if let Some(&first) = fields.places.get(&scalar.text) {
+    if let Some(first) = fields.places.get(&scalar.text) {
         let message = format!("the key `{}` occurs twice", excerpt(&scalar.text));
         findings
             .error(codes::DUPLICATE_KEY, span, message)
@@ -355,7 +432,7 @@ fn take_key(fields: &mut Fields, node: Rc<Node>, span: Span, findings: &mut Find
             .help("remove one of them; of two values YAML readers silently keep one");
         return Key::Refused;
     }
-    fields.places.insert(scalar.text.clone(), span);
+    fields.places.insert(&node, span);
     if scalar.style == Style::Plain && scalar.text == "<<" {
         return Key::Merge;
     }
@@ -385,8 +462,8 @@ fn take_merge(fields: &mut Fields, node: &Rc<Node>, span: Span, findings: &mut F
 fn merged(mut fields: Fields) -> Vec<Entry> {
     for part in fields.merges {
         for entry in part.entries() {
-            if !fields.places.contains_key(entry.key.text()) {
-                fields.places.insert(entry.key.text().to_owned(), entry.key.span);
+            if fields.places.get(entry.key.text()).is_none() {
+                fields.places.insert(&entry.key, entry.key.span);
                 fields.entries.push(entry.clone());
             }
         }

@@ -52,6 +52,8 @@ pub(super) struct Connection {
     /// How long a payload its frames may have.
     limit: Arc<AtomicUsize>,
     manner: Manner,
+    /// The pid of the process that has connected, as far as it can be known.
+    pub(super) peer: Option<i32>,
     cut: Option<oneshot::Sender<Cut>>,
 }
 
@@ -91,7 +93,7 @@ impl Door {
     }
 
     /// Begins a connection. `None`: the turn loop has gone.
-    pub(super) async fn open(&self, manner: Manner) -> Option<Opened> {
+    pub(super) async fn open(&self, manner: Manner, peer: Option<i32>) -> Option<Opened> {
         let id = ConnectionId(self.numbers.fetch_add(1, Ordering::Relaxed));
         let (sender, answers) = mpsc::channel(ANSWERS_MAX);
         let (cut, was_cut) = oneshot::channel();
@@ -104,6 +106,7 @@ impl Door {
             grants: Vec::new(),
             limit: Arc::clone(&limit),
             manner,
+            peer,
             cut: Some(cut),
         };
         self.tell(id, What::Opened(connection)).await.then_some(Opened {
@@ -225,6 +228,11 @@ fn is_own(stream: &UnixStream) -> bool {
     stream.peer_cred().is_ok_and(|peer| peer.uid() == own)
 }
 
+/// Who has connected.
+pub(super) fn peer(stream: &UnixStream) -> Option<i32> {
+    stream.peer_cred().ok()?.pid()
+}
+
 /// The first bytes tell frames from HTTP: the first frame is short, so its third byte is 0; a request begins with
 /// the letters of its method.
 async fn receive(mut stream: UnixStream, door: Door) {
@@ -246,8 +254,9 @@ async fn receive(mut stream: UnixStream, door: Door) {
 }
 
 async fn serve(stream: UnixStream, first: &[u8], door: &Door) {
+    let peer = peer(&stream);
     let (reading, writing) = stream.into_split();
-    let Some(opened) = door.open(Manner::Frames).await else {
+    let Some(opened) = door.open(Manner::Frames, peer).await else {
         return;
     };
     let Opened {
@@ -308,6 +317,8 @@ fn next(decoder: &mut Decoder) -> Option<What> {
             ask,
             cut,
             kind: None,
+            // Who has a time-out sees to it himself, and is seen to.
+            is_timed: false,
         })
     });
     Some(asked.unwrap_or_else(malformed(request)))

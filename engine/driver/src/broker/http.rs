@@ -28,7 +28,7 @@ use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 
 use super::What;
-use super::connection::Door;
+use super::connection::{Door, peer};
 use desk::Desk;
 use flight::{Flight, Parcel};
 use line::Line;
@@ -48,7 +48,7 @@ const HEAD_TIME: Duration = Duration::from_secs(30);
 /// Serves a connection until its client goes.
 pub(super) async fn serve(stream: UnixStream, first: Vec<u8>, door: Door) {
     let flight = Arc::new(Flight::new(door.delivered.clone()));
-    let desk = Arc::new(Mutex::new(Desk::new(door.clone(), Arc::clone(&flight))));
+    let desk = Arc::new(Mutex::new(Desk::new(door.clone(), peer(&stream), Arc::clone(&flight))));
     converse(Line::new(stream, first, Arc::clone(&flight)), &desk, &flight, &door).await;
     desk.lock().await.close().await;
 }

@@ -16,6 +16,7 @@ struct From {
     connection: ConnectionId,
     request: u64,
     slot: Slot,
+    is_timed: bool,
 }
 
 /// What to do with a request that is understood and allowed.
@@ -30,8 +31,8 @@ enum Step {
     },
     /// The channel is handed out.
     HandOut(Kind, Handed),
-    /// The caller knows the table.
-    Table,
+    /// The caller knows the table, or why that one does not get on.
+    Table(Option<String>),
     /// No answer is due.
     Nothing,
 }
@@ -53,17 +54,25 @@ impl Broker {
             ask,
             cut,
             kind,
+            is_timed,
         } = asked;
         match speaker {
             Speaker::Unknown => {
                 self.greet(yard, names, id, request, ask);
                 None
             }
-            Speaker::Nobody if ask == Ask::Ps => Some(TableWanted {
-                connection: id,
-                request,
-            }),
             Speaker::Nobody => {
+                let wanted = |why| TableWanted {
+                    why,
+                    connection: id,
+                    request,
+                };
+                if ask == Ask::Ps {
+                    return Some(wanted(None));
+                }
+                if let Ask::Why { name } = ask {
+                    return Some(wanted(Some(name)));
+                }
                 let message = "this client speaks for no process of the run".to_owned();
                 self.send(
                     yard,
@@ -81,6 +90,7 @@ impl Broker {
                     connection: id,
                     request,
                     slot,
+                    is_timed,
                 };
                 let step = names
                     .expect(kind, &ask)
@@ -171,7 +181,8 @@ impl Broker {
                 self.cancel(yard, from.connection, request);
                 Ok(Step::Nothing)
             }
-            Ask::Ps => Ok(Step::Table),
+            Ask::Ps => Ok(Step::Table(None)),
+            Ask::Why { name } => Ok(Step::Table(Some(name))),
             Ask::Attach { name, touch } => hand_out(yard, slot, names.station(slot, &name, touch)?),
             Ask::Hello { .. } => Err((Why::Protocol, "a client says hello once".to_owned())),
         }
@@ -182,6 +193,7 @@ impl Broker {
             connection,
             request: number,
             slot,
+            is_timed,
         } = from;
         match step {
             Ok(Step::Answer(answer)) => {
@@ -193,11 +205,13 @@ impl Broker {
                     request: number,
                     slot,
                     wanted,
+                    is_timed,
                 };
                 self.ask(yard, asked, request, block);
             }
-            Ok(Step::Table) => {
+            Ok(Step::Table(why)) => {
                 return Some(TableWanted {
+                    why,
                     connection,
                     request: number,
                 });

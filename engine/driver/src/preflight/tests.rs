@@ -28,6 +28,7 @@ fn program(name: &str) -> Program {
 
 fn body(name: &str) -> Body {
     Body {
+        protocol: None,
         run: Some(program(name)),
         cwd: None,
         env: BTreeMap::new(),
@@ -52,14 +53,17 @@ fn body(name: &str) -> Body {
         sets: vec![],
         waits: vec![],
         daemon: false,
-        ready: false,
+        ready: None,
+        live: None,
+        sockets: Vec::new(),
         timeout: None,
         stop: Stop {
             signal: libc::SIGTERM,
             grace: Duration::from_secs(10),
             command: None,
         },
-        success: vec![0],
+        success: forkyard_core::spec::Endings::of_codes(&[0]),
+        restart: forkyard_core::spec::Wish::Unsaid,
         on_failure: None,
         log: Log::default(),
     }
@@ -95,6 +99,8 @@ fn workflow(bodies: Vec<Body>) -> Workflow {
         templates: vec![],
         groups: vec![],
         absent: vec![],
+        unused_params: vec![],
+        clear_secrets: vec![],
         unbuilt: vec![],
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::yard::{Held, Reply, Request, Slot, Ticket};
 use forkyard_core::id::ProcessId;
-use forkyard_core::machine::{Action, Exit, Input};
+use forkyard_core::machine::{Action, Input};
 use forkyard_core::plan::{Hold, Resource};
 
 use super::asks::Ask;
@@ -60,8 +60,7 @@ impl Run {
     fn let_go(&mut self, process: ProcessId) {
         let slot = Slot(process.0);
         let in_order = match self.exits.remove(&process) {
-            Some(Exit::Code(code)) => self.plan.processes[process.index()].success.contains(&code),
-            Some(Exit::Signal(_)) => false,
+            Some(exit) => exit.is_among(&self.plan.processes[process.index()].success),
             None => true,
         };
         let broker = &mut self.broker;

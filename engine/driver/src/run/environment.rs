@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use forkyard_core::id::ProcessId;
-use forkyard_core::plan::{Launch, Plan};
+use forkyard_core::plan::{Launch, Plan, Probe, Way};
 
 use super::Options;
 use crate::directory;
@@ -103,6 +103,14 @@ impl Environment {
     pub(super) fn descriptor(&mut self, pipe: &str, number: i32) {
         let name = pipe.to_ascii_uppercase().replace('-', "_");
         self.set(format!("FORKYARD_FD_{name}"), number.to_string());
+    }
+
+    /// Where the process tells of itself, and, where somebody minds its silence, after how long: `sd_watchdog_enabled(3)`.
+    pub(super) fn notify(&mut self, address: &str, live: Option<&Probe>) {
+        self.set("NOTIFY_SOCKET", address);
+        if let Some(live) = live.filter(|live| live.way == Way::Notify) {
+            self.set("WATCHDOG_USEC", live.timeout.as_micros().to_string());
+        }
     }
 
     /// The item of a task, unless the kernel would not take it.

@@ -1,11 +1,15 @@
 //! What the tasks of the engine tell the turn loop.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use forkyard_core::id::{ProcessId, QueueId, TaskId};
 use forkyard_core::machine::Exit;
+use forkyard_core::plan::Program;
+use tokio::sync::oneshot;
 
 use super::lives::Tries;
+use super::looks::Seen;
 use super::wiring::Streams;
 use crate::exit::Usage;
 use crate::spawner::{Child, SpawnError};
@@ -108,6 +112,28 @@ pub enum Happening {
         attempt: u32,
         /// What, to each; `None` when it was too large to be taken in.
         lines: Vec<Option<Vec<u8>>>,
+    },
+    /// What was seen of it, or what it tells of itself.
+    Seen {
+        /// Who.
+        process: ProcessId,
+        /// In which life.
+        attempt: u32,
+        /// What.
+        what: Seen,
+    },
+    /// A command is to be run that looks at it.
+    Look {
+        /// At whom.
+        process: ProcessId,
+        /// At which life.
+        attempt: u32,
+        /// What to run.
+        command: Program,
+        /// For how long.
+        at_most: Duration,
+        /// What it has seen; else why it has seen nothing.
+        answer: oneshot::Sender<Result<(), String>>,
     },
     /// The engine cannot do its work any more.
     Fault {

@@ -13,11 +13,15 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::Happening;
+use super::looks::Sight;
+use crate::deadlock::{self, Conduit};
 use crate::exit::{self, Usage};
 use crate::limits::Groups;
+use crate::notify::Ear;
 use crate::spawner::Child;
 use crate::terminal::Screen;
 use crate::tree::Tree;
+use crate::yard::Commons;
 
 /// How often a tree that outlives its first process is looked at: the kernel tells the end of adopted orphans by
 /// SIGCHLD, but not that of everybody.
@@ -45,8 +49,14 @@ pub struct Life {
     pub tasks: VecDeque<TaskId>,
     /// How far it has come.
     pub state: State,
+    /// What is seen of it.
+    pub sight: Rc<Sight>,
+    /// Where it tells of itself, until somebody listens.
+    pub ear: Option<Ear>,
     /// The way of tasks to a persistent worker.
     pub feed: Option<mpsc::Sender<Vec<u8>>>,
+    /// The engine's ends of its streams.
+    pub streams: Vec<Conduit>,
     /// The control groups that it is limited by.
     pub groups: Option<Groups>,
     /// Its terminal.
@@ -77,7 +87,7 @@ impl Body {
     /// It is being stopped: its output is not waited for any longer than that is worth.
     pub(super) fn stopping(&self, why: Why) {
         self.patience.set(Some(match why {
-            Why::Timeout => DRAIN_LATE,
+            Why::Timeout | Why::NotReady | Why::NotLive | Why::Group => DRAIN_LATE,
             Why::RunStops | Why::NotNeeded => DRAIN_UNNEEDED,
         }));
     }
@@ -172,6 +182,11 @@ impl Lives {
         self.present.get(&process)?.tasks.front().copied()
     }
 
+    /// Why the last look at a life saw nothing.
+    pub(super) fn unseen(&self, process: ProcessId) -> Option<Arc<str>> {
+        self.present.get(&process)?.sight.why()
+    }
+
     /// The process is being stopped.
     pub(super) fn stopping(&self, process: ProcessId, why: Why) {
         if let Some(State::Running(body)) = self.present.get(&process).map(|life| &life.state) {
@@ -209,6 +224,16 @@ impl Lives {
     }
 }
 
+impl deadlock::Lives for Lives {
+    fn life(&self, process: ProcessId) -> Option<(&Tree, &[Conduit])> {
+        let life = self.present.get(&process)?;
+        match &life.state {
+            State::Starting => None,
+            State::Running(body) => Some((&body.tree, &life.streams)),
+        }
+    }
+}
+
 /// The watch over one life.
 pub struct Watch {
     pub process: ProcessId,
@@ -220,6 +245,7 @@ pub struct Watch {
     pub pumps: Vec<JoinHandle<()>>,
     /// Notified when a child has ended, direct or adopted.
     pub child_ended: Rc<Notify>,
+    pub commons: Commons,
     pub inbox: mpsc::Sender<Happening>,
 }
 
@@ -237,6 +263,8 @@ impl Watch {
                 (Exit::Signal(libc::SIGKILL), Usage::default())
             }
         };
+        // Others may wait for what it had: they get it before anything is looked at that takes longer.
+        self.commons.look();
         let tree = &self.body.tree;
         let is_empty = tree.is_empty();
         let left = (!is_empty).then(|| named(&tree.members().unwrap_or_default()));

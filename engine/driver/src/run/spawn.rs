@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::environment::Environment;
 use super::lives::{Body, Fate, Life, State, Tries, Watch};
+use super::looks::{Watchword, newline};
 use super::turn::Run;
 use super::wiring::{Connected, Streams, Wirer, Wiring};
 use super::{Happening, is_transient};
@@ -85,7 +86,10 @@ impl Run {
                 attempt,
                 tasks: task.into_iter().collect(),
                 state: State::Starting,
+                sight: Rc::default(),
+                ear: None,
                 feed: None,
+                streams: Vec::new(),
                 groups: None,
                 screen: None,
             },
@@ -164,9 +168,10 @@ impl Run {
         self.inputs.push_back(Input::NotSpawned { process, attempt });
     }
 
-    /// A worker's ends of pipes are kept for its further lives.
+    /// The ends of pipes of a worker, and of whoever may be restarted, are kept for further lives.
     fn let_go_of_pipes(&mut self, process: ProcessId) {
-        if self.plan.processes[process.index()].worker_of.is_none() {
+        let plan = &self.plan.processes[process.index()];
+        if plan.worker_of.is_none() && plan.restart.is_none() {
             self.pipes.let_go(process);
         }
     }
@@ -190,13 +195,17 @@ impl Run {
         let launch = &self.plan.launches[process.index()];
         let Wiring {
             fds,
-            streams,
+            mut streams,
             connected,
             terminal,
             ..
         } = wiring;
         for (pipe, number) in connected {
             environment.descriptor(&pipe, number);
+        }
+        if let Some(ear) = self.ear(process, identity(launch)?.map(|identity| identity.uid))? {
+            environment.notify(ear.address(), launch.live.as_ref());
+            streams.push(Connected::Ear(ear));
         }
         let mut job = self.job(launch, &launch.program, environment, fds)?;
         if let Some((terminal, number)) = terminal {
@@ -284,20 +293,27 @@ impl Run {
             attempt,
             tasks: task.into_iter().collect(),
             state: State::Running(Rc::clone(&body)),
+            sight: Rc::default(),
+            ear: None,
             feed: None,
+            streams: streams.iter().filter_map(Connected::far).collect(),
             groups,
             screen,
         };
         let pumps = streams
             .into_iter()
             .filter_map(|stream| self.connect(&mut life, process, stream, &over));
+        let pumps = pumps.collect();
+        let (sight, ear) = (Rc::clone(&life.sight), life.ear.take());
+        self.observe(process, attempt, sight, ear, over);
         let watch = Watch {
             process,
             attempt,
             body,
             tree_gone,
-            pumps: pumps.collect(),
+            pumps,
             child_ended: Rc::clone(&self.child_ended),
+            commons: self.yard.clone(),
             inbox: self.inbox.clone(),
         };
         self.lives.insert(process, life);
@@ -370,6 +386,14 @@ impl Run {
                 let answers = worker::answers(tap(pipe)?, cutter, output, process, life.attempt, inbox);
                 self.alarm.start(answers)
             }
+            Connected::Newline(pipe) => {
+                self.alarm.start(newline(pipe, Rc::clone(&life.sight), over.clone()));
+                return Ok(None);
+            }
+            Connected::Ear(ear) => {
+                life.ear = Some(ear);
+                return Ok(None);
+            }
             Connected::Tasks(pipe) => {
                 let (feed, tasks) = mpsc::channel(FEED_MAX);
                 life.feed = Some(feed);
@@ -391,7 +415,30 @@ impl Run {
             start: self.start,
         };
         let secrets = self.facts.secrets.clone();
-        Output::new(log, origin, self.herald.outlet(), self.inbox.clone(), secrets)
+        let watchword = Watchword::of(self.plan.launches[process.index()].ready.as_ref(), &life.sight);
+        let outlet = self
+            .herald
+            .outlet()
+            .of_process(self.plan.launches[process.index()].when_full);
+        Output::new(log, origin, outlet, self.inbox.clone(), secrets).watching_for(watchword)
+    }
+
+    /// A command beside a process, without streams.
+    ///
+    /// # Errors
+    /// Why it could not be prepared, in words.
+    pub(super) fn side_job(
+        &self,
+        process: ProcessId,
+        command: &Program,
+        environment: Environment,
+    ) -> Result<Job, String> {
+        let launch = &self.plan.launches[process.index()];
+        let fds = (0..=2).map(|number| Ok((self.null.try_clone()?.into(), number)));
+        fds.collect::<io::Result<Vec<_>>>()
+            .map_err(Failure::from)
+            .and_then(|fds| self.job(launch, command, environment, fds))
+            .map_err(|failure| failure.reason)
     }
 
     /// Runs the stop command of a process.
@@ -401,12 +448,7 @@ impl Run {
     pub(super) fn stop_command(&self, process: ProcessId, attempt: u32, command: &Program) -> Result<(), String> {
         let launch = &self.plan.launches[process.index()];
         let environment = Environment::new(&self.facts, &self.plan, process, attempt);
-        let prepared = (0..=2)
-            .map(|number| Ok((self.null.try_clone()?.into(), number)))
-            .collect::<io::Result<Vec<_>>>()
-            .map_err(Failure::from)
-            .and_then(|fds| self.job(launch, command, environment, fds));
-        let spawned = self.spawner.spawn(prepared.map_err(|failure| failure.reason)?);
+        let spawned = self.spawner.spawn(self.side_job(process, command, environment)?);
         let body = self.lives.body(process, attempt).map(Rc::clone);
         let signal = launch.stop_signal;
         self.alarm.start(async move {

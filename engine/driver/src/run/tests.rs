@@ -243,7 +243,7 @@ fn holders_of_a_lock_never_run_together() {
             let script = "echo in >> shared; sleep 0.05; echo out >> shared; test $FORKYARD_INDEX = 3 && kill -KILL $$";
             let id = world.process(&format!("holder.{index}"), script, []);
             world.plan.launches[id.index()].index = 3 - index;
-            world.plan.processes[id.index()].success = vec![0, 1];
+            world.plan.processes[id.index()].success.codes = vec![0, 1];
             world.plan.processes[id.index()].holds.push(Hold {
                 resource: Resource::Lock(LockId(0)),
                 permits: 1,

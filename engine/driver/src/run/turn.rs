@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forkyard_core::id::{EventId, PoolId, ProcessId, QueueId};
-use forkyard_core::machine::{Exit, Input, Machine, Outbox, Record, Stopped, Verdict};
+use forkyard_core::machine::{Exit, Input, Machine, Outbox, Record, Stopped, Verdict, Why};
 use forkyard_core::plan::Plan;
 use forkyard_core::time::Time;
 use tokio::io::Interest;
@@ -26,6 +27,7 @@ use super::queues::Queues;
 use super::{Happening, Options, RunError};
 use crate::alarm::Alarm;
 use crate::broker::{Broker, FromClient, Names};
+use crate::deadlock::Vigil;
 use crate::directory::RunDirectory;
 use crate::exit::Usage;
 use crate::limits::{Groups, LimiterCell};
@@ -37,6 +39,7 @@ use crate::stdio::output::time_since;
 use crate::table::Table;
 use crate::tasks::Pools;
 use crate::tree;
+use crate::why::Ledger;
 use crate::yard::{Change, Commons, Yard};
 
 /// How many happenings may wait; whoever has more waits too.
@@ -53,7 +56,7 @@ pub struct Run {
     pub(super) plan: Arc<Plan>,
     pub(super) options: Rc<Options>,
     pub(super) start: Instant,
-    machine: Machine,
+    pub(super) machine: Machine,
     pub(super) inputs: VecDeque<Input>,
     pub(super) wake: Option<Time>,
     pub(super) verdict: Option<Verdict>,
@@ -78,7 +81,11 @@ pub struct Run {
     ears: Option<Ears>,
 
     pub(super) herald: Herald,
-    table: Table,
+    pub(super) table: Table,
+    pub(super) ledger: Ledger,
+    pub(super) vigil: Vigil,
+    /// When it is looked for deadlocks next.
+    pub(super) look_at: Option<Instant>,
     /// The pid each process has, or had last.
     pub(super) pids: Vec<Option<i32>>,
     /// What belongs to a record that is still to come: why a process did not start, or whom it left behind.
@@ -129,7 +136,7 @@ impl Run {
         Ok(Self {
             start: Instant::now(),
             machine: Machine::new(Arc::clone(&plan)),
-            inputs: VecDeque::from([Input::Start]),
+            inputs: VecDeque::from([Input::Seed { seed: seed() }, Input::Start]),
             wake: None,
             verdict: None,
             fault: None,
@@ -160,6 +167,9 @@ impl Run {
             alarm,
             herald: Herald::new(Arc::clone(&plan), directory.id().to_owned(), records, news),
             table: Table::new(&plan),
+            ledger: Ledger::default(),
+            vigil: Vigil::default(),
+            look_at: None,
             pids: vec![None; plan.processes.len()],
             words: BTreeMap::new(),
             failures: BTreeMap::new(),
@@ -251,6 +261,7 @@ impl Run {
     async fn listen(&mut self, ears: &mut Ears) -> Result<(), RunError> {
         let wake = self.start + Duration::from_nanos(self.wake.unwrap_or_default().0);
         let is_busy = self.yard.with(|yard| yard.is_busy());
+        let look = self.next_look();
         tokio::select! {
             Some(happening) = ears.inbox.recv() => self.happened(happening),
             Some(from) = ears.clients.recv() => self.serve(from),
@@ -267,6 +278,7 @@ impl Run {
             }
             () = self.yard.stirred() => {}
             () = tokio::time::sleep(BUSY_PAUSE), if is_busy => self.yard.with(Yard::look),
+            () = tokio::time::sleep_until(look.unwrap_or(wake)), if look.is_some() => self.look_for_deadlocks(),
             () = self.alarm.rung() => return Err(RunError::Panicked),
         }
         for _ in 0..TURN_MAX {
@@ -282,11 +294,17 @@ impl Run {
 
     fn serve(&mut self, from: FromClient) {
         let (broker, names, table) = (&mut self.broker, &self.names, &self.table);
-        self.yard.with(|yard| {
-            if let Some(wanted) = broker.handle(yard, names, from) {
-                broker.reply_table(yard, wanted, table.to_json());
+        let asked = self.yard.with(|yard| {
+            let wanted = broker.handle(yard, names, from)?;
+            if wanted.why.is_some() {
+                return Some(wanted);
             }
+            broker.reply_table(yard, wanted, table.to_json());
+            None
         });
+        if let Some(wanted) = asked {
+            self.say_why(wanted);
+        }
     }
 
     fn heard(&mut self, heard: Heard) {
@@ -354,6 +372,14 @@ impl Run {
                 attempt,
                 lines,
             } => self.answered(process, attempt, lines),
+            Happening::Seen { process, attempt, what } => self.seen(process, attempt, what),
+            Happening::Look {
+                process,
+                attempt,
+                command,
+                at_most,
+                answer,
+            } => self.look(process, attempt, &command, at_most, answer),
             Happening::Fault { reason } => self.fault(reason),
         }
     }
@@ -416,9 +442,15 @@ impl Run {
 
     fn tell(&mut self, at: Time, record: Record) {
         let (pid, reason) = match record {
+            Record::Stopping {
+                process,
+                why: Why::NotReady | Why::NotLive,
+            } => (self.pids[process.index()], self.lives.unseen(process)),
             Record::Started { process, .. } | Record::Stopping { process, .. } => (self.pids[process.index()], None),
             Record::Exited { process, .. } => (self.pids[process.index()], self.words.remove(&process)),
-            Record::NotStarted { process, .. } | Record::LeftBehind { process } => (None, self.words.remove(&process)),
+            Record::NotStarted { process, .. }
+            | Record::Restarting { process, .. }
+            | Record::LeftBehind { process } => (None, self.words.remove(&process)),
             Record::TaskFailed { pool, task, .. } => (None, self.task_shown(pool, task)),
             Record::PoolEnded { pool, .. } => (None, self.failures.remove(&pool)),
             Record::RunStopping { why: Stopped::Fault } => (None, self.fault.clone()),
@@ -427,6 +459,9 @@ impl Run {
             }
             | Record::RunStarted
             | Record::Skipped { .. }
+            | Record::Ready { .. }
+            | Record::NotRestarted { .. }
+            | Record::GaveUp { .. }
             | Record::Killing { .. }
             | Record::TaskDone { .. }
             | Record::TaskRetried { .. }
@@ -446,6 +481,7 @@ impl Run {
             self.lives.all_stopping();
         }
         self.table.note(at, &record, pid);
+        self.ledger.note(&record, reason.as_ref());
         self.herald.tell(News::Record {
             at,
             record,
@@ -490,4 +526,10 @@ impl Run {
             });
         }
     }
+}
+
+/// What the pauses before restarts are drawn from: another number in every run, so that runs which failed together do not try
+/// again together. The library's hasher has its keys from the kernel.
+fn seed() -> u64 {
+    std::hash::RandomState::new().build_hasher().finish()
 }

@@ -10,11 +10,13 @@ use forkyard_core::plan::{Launch, Plan, Wire, WorkerKind};
 
 use super::files::Opener;
 use super::pools::framed_task;
+use crate::deadlock::{Conduit, End};
 use crate::directory::RunDirectory;
 use crate::news::Stream;
+use crate::notify::Ear;
 use crate::pipes::{Pipes, resize};
 use crate::spawner::TARGET_MAX;
-use crate::stdio::log::Log;
+use crate::stdio::log::{Log, Rotating};
 use crate::stdio::memory;
 use crate::tasks::Pools;
 use crate::terminal::Terminal;
@@ -49,6 +51,28 @@ pub enum Connected {
     },
     /// Tasks for a persistent worker.
     Tasks(OwnedFd),
+    /// A newline here says that it is ready.
+    Newline(OwnedFd),
+    /// What it tells of itself.
+    Ear(Ear),
+}
+
+impl Connected {
+    /// Which pipe it is, and what the engine does there.
+    pub(super) fn far(&self) -> Option<Conduit> {
+        let (pipe, end) = match self {
+            Self::Output { pipe, .. } | Self::Result(pipe) | Self::Answers { pipe, .. } | Self::Newline(pipe) => {
+                (pipe, End::Sink)
+            }
+            Self::Ear(_) => return None,
+            Self::ToQueue(pipe, queue) => (pipe, End::Into(*queue)),
+            Self::FromQueue(pipe, queue) => (pipe, End::From(*queue)),
+            Self::Tasks(pipe) => (pipe, End::Tasks),
+        };
+        // Of a pipe that nobody knows the engine says nothing.
+        let pipe = nix::sys::stat::fstat(pipe).ok()?.st_ino;
+        Some(Conduit { pipe, end })
+    }
 }
 
 /// What a wiring is made with.
@@ -118,6 +142,7 @@ impl Wirer<'_> {
             Wire::WriteFile(path) => Ok(self.files.write(self.plan, self.process, path)?.into()),
             Wire::AppendFile(path) => Ok(self.files.append(path)?.into()),
             Wire::Text(text) => memory::file(text.as_bytes()),
+            Wire::Notify => output(wiring, Connected::Newline),
             Wire::Tasks => self.tasks(wiring),
             Wire::Results if self.is_persistent() => output(wiring, |pipe| Connected::Answers { pipe, log: None }),
             Wire::Results => output(wiring, Connected::Result),
@@ -159,11 +184,17 @@ impl Wirer<'_> {
 
     fn open_log(&mut self) -> io::Result<Log> {
         let name = &self.plan.processes[self.process.index()].name;
-        let also = match &self.plan.launches[self.process.index()].log_file {
-            Some(path) => Some(self.files.write(self.plan, self.process, path)?),
+        let launch = &self.plan.launches[self.process.index()];
+        let also = match &launch.log_file {
+            Some(path) => {
+                let file = self.files.write(self.plan, self.process, path)?;
+                Some(Rotating::new(file, self.files.folder().join(path), launch.rotate)?)
+            }
             None => None,
         };
-        Ok(Log::new(RunDirectory::append(&self.directory.log(name))?, also))
+        let path = self.directory.log(name);
+        let file = RunDirectory::append(&path)?;
+        Ok(Log::new(Rotating::new(file, path, launch.rotate)?, also))
     }
 
     fn queue_reader(&mut self, wiring: &mut Wiring, queue: QueueId) -> io::Result<OwnedFd> {

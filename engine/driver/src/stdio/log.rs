@@ -1,20 +1,28 @@
 //! The log of a process: what it wrote, byte by byte, both streams in the order of arrival.
 
-use std::fs::File;
+use std::cell::RefCell;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use forkyard_core::plan::Rotate;
+use tokio::time::Instant;
 
 /// An open log. Everything is appended, so several may be open on one file.
 #[derive(Debug)]
 pub struct Log {
-    file: File,
-    also: Option<File>,
+    file: RefCell<Rotating>,
+    also: Option<RefCell<Rotating>>,
 }
 
 impl Log {
-    /// A log in `file`, and the same in the file of `log.file`, if there is one. Both are open for appending.
+    /// A log in one file, and the same in that of `log.file`, if there is one.
     #[must_use]
-    pub fn new(file: File, also: Option<File>) -> Self {
-        Self { file, also }
+    pub fn new(file: Rotating, also: Option<Rotating>) -> Self {
+        Self {
+            file: RefCell::new(file),
+            also: also.map(RefCell::new),
+        }
     }
 
     /// Appends what was read, whole or not at all as far as the file system allows.
@@ -22,10 +30,153 @@ impl Log {
     /// # Errors
     /// When one of the files cannot be written: the disk is full, say.
     pub fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        (&self.file).write_all(bytes)?;
+        self.file.borrow_mut().append(bytes)?;
         match &self.also {
-            Some(also) => (&*also).write_all(bytes),
+            Some(also) => also.borrow_mut().append(bytes),
             None => Ok(()),
         }
+    }
+}
+
+/// A file that is set aside, as `name.1`, when it has become too large or too old; what was set aside before becomes
+/// `name.2`, and so on.
+#[derive(Debug)]
+pub struct Rotating {
+    file: File,
+    path: PathBuf,
+    rotate: Option<Rotate>,
+    bytes: u64,
+    began: Instant,
+}
+
+impl Rotating {
+    /// A file that is open for appending, and its path.
+    ///
+    /// # Errors
+    /// When its size cannot be asked for.
+    pub fn new(file: File, path: PathBuf, rotate: Option<Rotate>) -> io::Result<Self> {
+        Ok(Self {
+            bytes: file.metadata()?.len(),
+            file,
+            path,
+            rotate,
+            began: Instant::now(),
+        })
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(rotate) = self.rotate.filter(|rotate| self.is_due(rotate)) else {
+            return self.write(bytes);
+        };
+        // A line stays whole, unless it is as long as a file.
+        let end_of_line = bytes.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
+        match end_of_line {
+            Some(end) => {
+                self.write(&bytes[..end])?;
+                self.begin_anew(&rotate)?;
+                self.write(&bytes[end..])
+            }
+            None if rotate.size.is_some_and(|size| self.bytes >= 2 * size) => {
+                self.begin_anew(&rotate)?;
+                self.write(bytes)
+            }
+            None => self.write(bytes),
+        }
+    }
+
+    fn is_due(&self, rotate: &Rotate) -> bool {
+        self.bytes > 0
+            && (rotate.size.is_some_and(|size| self.bytes >= size)
+                || rotate.age.is_some_and(|age| self.began.elapsed() >= age))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.bytes += bytes.len() as u64;
+        self.file.write_all(bytes)
+    }
+
+    fn begin_anew(&mut self, rotate: &Rotate) -> io::Result<()> {
+        // The oldest makes room; what is missing is no loss.
+        for number in (1..rotate.keep).rev() {
+            unless_missing(fs::rename(aside(&self.path, number), aside(&self.path, number + 1)))?;
+        }
+        if rotate.keep == 0 {
+            unless_missing(fs::remove_file(&self.path))?;
+        } else {
+            unless_missing(fs::rename(&self.path, aside(&self.path, 1)))?;
+        }
+        self.file = crate::directory::RunDirectory::append(&self.path)?;
+        self.bytes = 0;
+        self.began = Instant::now();
+        Ok(())
+    }
+}
+
+fn unless_missing(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+/// The path of a log that has been set aside, `name.log.1` being the last.
+#[must_use]
+pub fn aside(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rotating(folder: &Path, size: u64, keep: u32) -> (PathBuf, Rotating) {
+        let path = folder.join("p.log");
+        let file = crate::directory::RunDirectory::append(&path).expect("it can be made");
+        let rotate = Rotate {
+            size: Some(size),
+            age: None,
+            keep,
+        };
+        let log = Rotating::new(file, path.clone(), Some(rotate)).expect("it has a size");
+        (path, log)
+    }
+
+    fn read(path: &Path) -> String {
+        fs::read_to_string(path).expect("it is there")
+    }
+
+    #[tokio::test]
+    async fn a_full_file_is_set_aside_at_the_end_of_a_line() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let (path, mut log) = rotating(folder.path(), 4, 2);
+        for piece in ["one\n", "tw", "o\nthree\n", "four\n", "five\n"] {
+            log.append(piece.as_bytes()).expect("it can be written");
+        }
+        assert_eq!(read(&aside(&path, 2)), "one\ntwo\n");
+        assert_eq!(read(&aside(&path, 1)), "three\nfour\n");
+        assert_eq!(read(&path), "five\n");
+        assert!(!aside(&path, 3).exists());
+    }
+
+    #[tokio::test]
+    async fn a_line_without_end_does_not_fill_one_file() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let (path, mut log) = rotating(folder.path(), 4, 1);
+        for _ in 0..5 {
+            log.append(b"xxx").expect("it can be written");
+        }
+        assert_eq!((read(&aside(&path, 1)).len(), read(&path).len()), (9, 6));
+    }
+
+    #[tokio::test]
+    async fn with_none_kept_the_old_file_is_removed() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let (path, mut log) = rotating(folder.path(), 1, 0);
+        log.append(b"one\n").expect("it can be written");
+        log.append(b"two\nthree\n").expect("it can be written");
+        assert_eq!(read(&path), "three\n");
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
     }
 }

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use forkyard_core::plan::WhenFull;
 use tokio::sync::mpsc::error::{SendTimeoutError, TrySendError};
 
 use crate::news::{News, Sender};
@@ -21,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub struct Outlet {
     news: Sender,
     dropped: Rc<Cell<u64>>,
+    when_full: WhenFull,
 }
 
 impl Outlet {
@@ -30,7 +32,14 @@ impl Outlet {
         Self {
             news,
             dropped: Rc::new(Cell::new(0)),
+            when_full: WhenFull::Drop,
         }
+    }
+
+    /// The same for a process that says what is to happen when nobody takes its lines.
+    #[must_use]
+    pub fn of_process(self, when_full: WhenFull) -> Self {
+        Self { when_full, ..self }
     }
 
     /// Passes lines on; waits for a slow reporter unless it has been found stuck already.
@@ -46,6 +55,11 @@ impl Outlet {
     }
 
     async fn send_batch(&self, lines: Vec<News>) {
+        if self.when_full == WhenFull::Block {
+            // Without reporters nobody misses the lines.
+            let _ = self.news.send(lines).await;
+            return;
+        }
         if self.dropped.get() > 0 {
             self.try_again(lines);
             return;

@@ -14,7 +14,7 @@ use super::mask::{Mask, Secrets};
 use super::outlet::Outlet;
 use super::tap::Tap;
 use crate::news::{News, Stream};
-use crate::run::Happening;
+use crate::run::{Happening, Watchword};
 
 /// Whose output it is.
 #[derive(Clone, Debug)]
@@ -60,6 +60,8 @@ pub struct Output {
     /// When the log cannot be written, the engine is told once, and the rest is still read, so that the process can
     /// come to its end.
     writable: bool,
+    /// A line that is looked for, until it has come.
+    watchword: Option<Watchword>,
 }
 
 impl Output {
@@ -80,7 +82,15 @@ impl Output {
             lines: Lines::default(),
             mask: secrets.map(Mask::new),
             writable: true,
+            watchword: None,
         }
+    }
+
+    /// A line that is like this is told.
+    #[must_use]
+    pub fn watching_for(mut self, watchword: Option<Watchword>) -> Self {
+        self.watchword = watchword;
+        self
     }
 
     /// Takes what was read.
@@ -105,6 +115,11 @@ impl Output {
         }
         let mut cut = Vec::new();
         self.lines.feed(bytes, &mut cut);
+        if let Some(watchword) = &self.watchword
+            && cut.iter().any(|line| watchword.is_in(&line.bytes))
+        {
+            self.watchword = None;
+        }
         self.outlet
             .send(cut.into_iter().map(|line| self.origin.news(line)).collect())
             .await;

@@ -3,7 +3,7 @@
 //! A pump puts and takes many items at once, and only when nothing can be done does it wait, in the line with all others. What it does
 //! may be news for the turn loop, which is stirred then.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use tokio::sync::{Notify, oneshot};
@@ -20,6 +20,8 @@ pub struct Commons {
 struct Shared {
     yard: RefCell<Yard>,
     stirred: Notify,
+    /// Somebody will look before long who waits.
+    is_watched: Cell<bool>,
 }
 
 /// How much is taken at once.
@@ -49,6 +51,7 @@ impl Commons {
         let shared = Shared {
             yard: RefCell::new(yard),
             stirred: Notify::new(),
+            is_watched: Cell::new(false),
         };
         Self {
             shared: Rc::new(shared),
@@ -60,9 +63,19 @@ impl Commons {
         act(&mut self.shared.yard.borrow_mut())
     }
 
+    /// Looks what programs have done by themselves, and which of them have ended.
+    pub fn look(&self) {
+        self.stir(Yard::look);
+    }
+
     /// Resolves when a pump has done something that the turn loop has to hear of.
     pub async fn stirred(&self) {
         self.shared.stirred.notified().await;
+    }
+
+    /// Whether somebody looks who waits; if not, the turn loop is stirred when a pump begins to wait.
+    pub fn watch(&self, is_watched: bool) {
+        self.shared.is_watched.set(is_watched);
     }
 
     fn stir<T>(&self, act: impl FnOnce(&mut Yard) -> T) -> T {
@@ -159,6 +172,9 @@ impl Commons {
             Ok(reply) => return Some(reply),
             Err(parked) => parked,
         };
+        if !self.shared.is_watched.get() {
+            self.shared.stirred.notify_one();
+        }
         let mut asking = Asking {
             commons: self,
             slot,

@@ -30,6 +30,11 @@ pub(super) struct Deaths {
 }
 
 impl Deaths {
+    /// Whether nobody is watched over.
+    pub(super) fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
     /// Who has come to a channel and is not known there.
     pub(super) fn strangers(&self, channel: &Channel, station: Station) -> Vec<Stranger> {
         let own = std::process::id();

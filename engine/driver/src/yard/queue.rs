@@ -87,6 +87,15 @@ impl Queue {
         &mut self.post
     }
 
+    /// Whether it has as many items as it may have; not once it is ending.
+    pub(super) fn is_full(&self) -> bool {
+        let capacity = self.mapped.capacity();
+        self.ending.wanted.is_none()
+            && !self.post.is_damaged()
+            && capacity > 0
+            && self.mapped.glance().ready >= capacity
+    }
+
     pub(super) fn counts(&self) -> QueueCounts {
         let counts = if self.post.is_damaged() {
             self.seen

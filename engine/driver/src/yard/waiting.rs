@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 use super::{Held, Reply, Slot, Station, Ticket};
 
 /// Where a request waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
     /// To put into that queue.
     Put(u32),
     /// To take from that queue.
@@ -66,6 +66,17 @@ impl Waiting {
         let (listener, reply) = oneshot::channel();
         self.listeners.insert(ticket, listener);
         reply
+    }
+
+    /// Whether any request is parked.
+    pub(super) fn is_empty(&self) -> bool {
+        self.parked.is_empty()
+    }
+
+    pub(super) fn parked(&self) -> impl Iterator<Item = (Ticket, Slot, Place)> {
+        self.parked
+            .iter()
+            .map(|(ticket, (slot, place))| (*ticket, *slot, *place))
     }
 
     pub(super) fn has_replies(&self) -> bool {

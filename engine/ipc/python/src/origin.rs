@@ -114,6 +114,6 @@ pub fn holder(lock: &forkyard_ipc::Lock) -> Option<u32> {
 
 /// The pids of those who wait.
 pub fn waiters(clients: &[Client]) -> Vec<u32> {
-    let waiting = clients.iter().filter(|client| client.waiting > 0);
+    let waiting = clients.iter().filter(|client| client.waiting.threads() > 0);
     waiting.map(|client| client.pid).collect()
 }

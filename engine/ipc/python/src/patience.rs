@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use forkyard_ipc::channel::endlessly;
 use forkyard_ipc::{Error, Patience};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -76,7 +77,10 @@ pub fn wait_detached<T: Send>(
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let slice = left.map_or(LOOK, |left| left.min(LOOK));
-        match py.detach(|| attempt(Patience::For(slice))) {
+        let attempt = || attempt(Patience::For(slice));
+        // Who waits for ever only looks around in between.
+        let done = py.detach(|| if left.is_none() { endlessly(attempt) } else { attempt() });
+        match done {
             Ok(None) if left != Some(slice) => py.check_signals()?,
             Ok(done) => return Ok(done),
             Err(Error::Interrupted) => py.check_signals()?,

@@ -8,6 +8,7 @@
 //! A waking can be lost in one way only: whoever was woken is killed before it has acted. So a death wakes all; and
 //! where no engine tells of deaths, nobody sleeps for long without looking.
 
+use std::cell::Cell;
 use std::hint;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering;
@@ -86,6 +87,56 @@ pub enum Attempt<T> {
         /// A process has what is waited for, so that its death would change something.
         on_somebody: bool,
     },
+}
+
+/// Who waits at a channel in one slot, for others to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// So many threads sleep until they get what they want.
+    pub endless: u32,
+    /// So many do for some time at most.
+    pub timed: u32,
+    /// Counts those that were woken, modulo 2¹⁶: as long as it stays the same, nobody has got on.
+    pub woken: u32,
+}
+
+impl Waiting {
+    const ENDLESS: u32 = 1;
+    const TIMED: u32 = 1 << 8;
+    const WOKEN: u32 = 1 << 16;
+
+    const fn one(is_endless: bool) -> u32 {
+        if is_endless { Self::ENDLESS } else { Self::TIMED }
+    }
+
+    /// As it stands in a slot: 8 bits, 8 bits, and 16 bits. More than 255 threads of one process at one channel are shown as others; it
+    /// is for people and for the search for deadlocks, and nothing else rests on it.
+    pub(super) const fn of(word: u32) -> Self {
+        Self {
+            endless: word & 0xff,
+            timed: word >> 8 & 0xff,
+            woken: word >> 16,
+        }
+    }
+
+    /// How many threads.
+    #[must_use]
+    pub const fn threads(self) -> u32 {
+        self.endless + self.timed
+    }
+}
+
+thread_local! {
+    /// This thread's time-outs are for looking around only.
+    static IS_ENDLESS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whatever this thread waits for meanwhile, it will wait for again when its time is over: others see it wait without end.
+pub fn endlessly<T>(attempt: impl FnOnce() -> T) -> T {
+    let before = IS_ENDLESS.replace(true);
+    let done = attempt();
+    IS_ENDLESS.set(before);
+    done
 }
 
 /// How a sleep ended.
@@ -210,9 +261,11 @@ impl Channel {
             return Ok(Nap::Over);
         };
         let waiting = self.waiting_word(self.me()?);
-        waiting.add(1);
+        let one = Waiting::one(deadline == Deadline::Never || IS_ENDLESS.get());
+        waiting.add(one);
         let slept = futex::wait(word, seen, time);
-        waiting.add(u32::MAX);
+        let ended = if slept == Slept::TimedOut { 0 } else { Waiting::WOKEN };
+        waiting.add(ended.wrapping_sub(one));
         match slept {
             Slept::TimedOut => Ok(Nap::Sliced),
             Slept::Interrupted if self.is_interruptible() => Err(Error::Interrupted),

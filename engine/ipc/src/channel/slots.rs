@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, TryLockError};
 
 use super::header::{SLOT, SLOTS};
+use super::sleep::Waiting;
 use super::{Channel, Latched};
 use crate::error::Error;
 use crate::life::{self, Life};
@@ -35,8 +36,8 @@ pub struct Client {
     pub pid: u32,
     /// Which process of a workflow it belongs to; 0 is none.
     pub party: u32,
-    /// How many of its threads wait at the channel.
-    pub waiting: u32,
+    /// Which of its threads wait at the channel.
+    pub waiting: Waiting,
 }
 
 /// The lives of others, each with a descriptor, so that to look once more costs one system call.
@@ -87,7 +88,7 @@ impl Channel {
                 slot,
                 pid: life.pid(),
                 party: self.party_word(slot).load(Ordering::Relaxed),
-                waiting: self.waiting_word(slot).load(Ordering::Relaxed),
+                waiting: Waiting::of(self.waiting_word(slot).load(Ordering::Relaxed)),
             })
         });
         used.collect()

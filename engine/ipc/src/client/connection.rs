@@ -42,7 +42,6 @@ impl Connection {
     }
 
     pub(super) fn receive(&mut self, request: u64) -> Result<Answer, ClientError> {
-        self.stream.set_read_timeout(None).map_err(ClientError::of_io)?;
         loop {
             if let Some(answer) = self.next_answer(request)? {
                 return Ok(answer);
@@ -67,10 +66,10 @@ impl Connection {
                 self.send(&Ask::Cancel { request })?;
                 return self.receive(request);
             }
-            self.stream
-                .set_read_timeout(Some(remaining))
-                .map_err(ClientError::of_io)?;
-            self.read_more()?;
+            // Not a time-out of the socket: nobody could see from outside that there is one.
+            if descriptors::is_readable_within(&self.stream, remaining).map_err(ClientError::of_io)? {
+                self.read_more()?;
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 use std::{io, mem, ptr};
 
 /// With a frame come two; the kernel closes what does not fit here.
@@ -40,6 +41,29 @@ pub(super) fn receive(stream: &UnixStream, bytes: &mut [u8], descriptors: &mut V
         return Err(io::Error::from_raw_os_error(libc::EMFILE));
     }
     Ok(length)
+}
+
+/// Waits until there is something to read, or the other end has gone; false when the time is over, or a signal came.
+///
+/// # Errors
+/// Those of `poll(2)`.
+pub(super) fn is_readable_within(stream: &UnixStream, time: Duration) -> io::Result<bool> {
+    let mut poll = libc::pollfd {
+        fd: stream.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // Rounded up: to wake too early would be to turn round and round.
+    let milliseconds = time.as_nanos().div_ceil(1_000_000);
+    // SAFETY: one entry is given, which outlives the call.
+    let count = unsafe { libc::poll(&raw mut poll, 1, i32::try_from(milliseconds).unwrap_or(i32::MAX)) };
+    match count {
+        0.. => Ok(count > 0),
+        _ => match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+            error => Err(error),
+        },
+    }
 }
 
 /// # Safety

@@ -8,7 +8,8 @@ use super::{Frame, ItemId, OVERHEAD_BYTES_MAX, Touch, WireError};
 pub enum Ask {
     /// The first of a connection: who speaks. `Done`.
     Hello {
-        /// `FORKYARD_TOKEN` of its process; empty for a client that belongs to none, which may only [`Ask::Ps`].
+        /// `FORKYARD_TOKEN` of its process; empty for a client that belongs to none, which may only
+        /// [`Ask::Ps`] and [`Ask::Why`].
         token: String,
         /// [`super::VERSION`].
         version: u32,
@@ -84,6 +85,11 @@ pub enum Ask {
     },
     /// The processes of the run: `Table`.
     Ps,
+    /// Why somebody or something does not get on: `Table`.
+    Why {
+        /// Any name of the workflow.
+        name: String,
+    },
     /// Be handed a channel, to use it without the engine: `Channel`.
     Attach {
         /// The queue, lock, semaphore or event.
@@ -107,6 +113,7 @@ mod operation {
     pub const CANCEL: u8 = 11;
     pub const PS: u8 = 12;
     pub const ATTACH: u8 = 13;
+    pub const WHY: u8 = 14;
 }
 
 impl Ask {
@@ -138,7 +145,11 @@ impl Ask {
                 frame.u32(*permits);
                 frame.text(name)?;
             }
-            Self::Get { name, .. } | Self::Wait { name, .. } | Self::Set { name } | Self::Clear { name } => {
+            Self::Get { name, .. }
+            | Self::Wait { name, .. }
+            | Self::Set { name }
+            | Self::Clear { name }
+            | Self::Why { name } => {
                 frame.text(name)?;
             }
             Self::Cancel { request } => frame.u64(*request),
@@ -212,13 +223,11 @@ impl Ask {
             operation::CLEAR => Self::Clear { name: fields.text()? },
             operation::CANCEL => Self::Cancel { request: fields.u64()? },
             operation::PS => Self::Ps,
-            operation::ATTACH => {
-                let touch = Touch::of(fields.u32()?).ok_or(WireError::Excess)?;
-                Self::Attach {
-                    touch,
-                    name: fields.text()?,
-                }
-            }
+            operation::WHY => Self::Why { name: fields.text()? },
+            operation::ATTACH => Self::Attach {
+                touch: Touch::of(fields.u32()?).ok_or(WireError::Excess)?,
+                name: fields.text()?,
+            },
             other => return Err(WireError::Operation(other)),
         };
         fields.end()?;
@@ -242,6 +251,7 @@ impl Ask {
             Self::Clear { .. } => operation::CLEAR,
             Self::Cancel { .. } => operation::CANCEL,
             Self::Ps => operation::PS,
+            Self::Why { .. } => operation::WHY,
             Self::Attach { .. } => operation::ATTACH,
         }
     }
@@ -260,6 +270,7 @@ impl Ask {
             | Self::Clear { .. }
             | Self::Cancel { .. }
             | Self::Attach { .. }
+            | Self::Why { .. }
             | Self::Ps => false,
         }
     }

@@ -51,6 +51,9 @@ fn asks() -> Vec<Ask> {
         Ask::Clear { name: String::new() },
         Ask::Cancel { request: 7 },
         Ask::Ps,
+        Ask::Why {
+            name: "count.2".to_owned(),
+        },
         Ask::Attach {
             name: name(),
             touch: Touch::Hold,

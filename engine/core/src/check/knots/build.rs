@@ -38,6 +38,8 @@ impl Built {
 pub(super) struct Builder<'a> {
     subject: &'a Subject<'a>,
     round: Round,
+    /// Whether the party that is looked at has a `protocol`: then the explorer knows better what it waits for.
+    is_exact: bool,
     built: Built,
     /// Where the steps of each kind begin.
     bases: Bases,
@@ -92,6 +94,7 @@ impl<'a> Builder<'a> {
         Self {
             subject,
             round,
+            is_exact: false,
             built: Built { steps, list },
             bases,
             wholes: BTreeMap::new(),
@@ -104,6 +107,7 @@ impl<'a> Builder<'a> {
         for (index, process) in workflow.processes.iter().enumerate() {
             let (start, end) = (Step::Start(index), Step::End(index));
             self.need(end, start, Why::Part);
+            self.is_exact = process.body.protocol.is_some();
             let touches = self.subject.touches.of_process(index);
             self.waits(start, &process.body, touches);
             for touch in touches {
@@ -114,6 +118,7 @@ impl<'a> Builder<'a> {
         for (index, pool) in workflow.pools.iter().enumerate() {
             let (begin, done) = (Step::Begin(index), Step::Done(index));
             self.need(done, begin, Why::Part);
+            self.is_exact = pool.body.protocol.is_some();
             let touches = self.subject.touches.of_pool(index);
             self.waits(begin, &pool.body, touches);
             for touch in touches {
@@ -121,6 +126,7 @@ impl<'a> Builder<'a> {
                 self.waiter(done, &pool.declared, touch);
             }
         }
+        self.is_exact = false;
         self.patient_waiters();
         for (index, event) in workflow.events.iter().enumerate() {
             if event.set {
@@ -252,7 +258,8 @@ impl<'a> Builder<'a> {
         let Resolved { touch, target } = resolved;
         let event = target.as_ref().and_then(Target::event);
         if let Some(event) = event.filter(|_| touch.role != Role::Sets) {
-            let itself = (touch.role == Role::Waits).then_some((end, touch.on.place));
+            let waits_itself = touch.role == Role::Waits && !self.is_exact;
+            let itself = waits_itself.then_some((end, touch.on.place));
             let name = &declared.name;
             self.waiters
                 .entry(event.index())
@@ -300,7 +307,7 @@ impl<'a> Builder<'a> {
     }
 
     fn likely(&mut self, step: Step, needed: Step, why: Why) {
-        if self.round == Round::Likely {
+        if self.round == Round::Likely && !self.is_exact {
             self.need(step, needed, why);
         }
     }

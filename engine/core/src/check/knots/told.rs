@@ -191,7 +191,7 @@ impl Ring<'_> {
         let message = format!("`{waiter}` waits for the event `{event}`, which is set only after `{waiter}` has ended");
         let finding = findings.warning(codes::EVENT_SET_TOO_LATE, place, message);
         finding.help = Some(format!(
-            "let a process set `{event}` that does not wait for the end of `{waiter}`; a wait with a time-out of its own is sound"
+            "let a process set `{event}` that does not wait for the end of `{waiter}`; if it gives up after a while, say so: `protocol: [try wait {event}]`"
         ));
         finding.related = self.related(at, place);
     }

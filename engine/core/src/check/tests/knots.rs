@@ -183,3 +183,11 @@ fn peers_of_a_pipe_are_not_kept_apart_by_others() {
         "warning FY214 1:106 `c` starts after `a` has ended, but the pipe `p` is between them\n",
     );
 }
+
+#[test]
+fn a_protocol_says_better_what_is_waited_for() {
+    finds(
+        "{events: {e: {}}, processes: {a: {run: x, waits: e, protocol: [try wait e]}, b: {run: x, after: a, sets: e}}}",
+        "",
+    );
+}

@@ -74,6 +74,10 @@ impl World {
                 }
                 Record::TaskFailed { pool, .. } => self.irregular[model.pool_actor(*pool)] = true,
                 Record::NotStarted { .. }
+                | Record::Ready { .. }
+                | Record::Restarting { .. }
+                | Record::NotRestarted { .. }
+                | Record::GaveUp { .. }
                 | Record::RunStarted
                 | Record::Started { .. }
                 | Record::Stopping { .. }

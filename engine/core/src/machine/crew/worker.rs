@@ -287,7 +287,8 @@ impl Machine {
         let Process { attempt, since, .. } = *self.process(worker);
         let success = self.is_success(worker, exit);
         let outcome = match stopped {
-            Some(Why::Timeout) => Outcome::TimedOut,
+            // Nobody looks whether a worker is ready or alive, and none is in a group.
+            Some(Why::Timeout | Why::NotReady | Why::NotLive | Why::Group) => Outcome::TimedOut,
             Some(Why::RunStops | Why::NotNeeded) if !success => Outcome::Stopped,
             Some(Why::RunStops | Why::NotNeeded) | None if success => Outcome::Succeeded,
             Some(Why::RunStops | Why::NotNeeded) | None => Outcome::Failed,
@@ -334,7 +335,9 @@ impl Machine {
             // It was stopped in order: the task is neither done nor failed, it is left.
             (_, Outcome::Stopped) => {}
             (WorkerKind::Task, Outcome::Succeeded) => self.task_done(pool, task, worker),
-            (_, Outcome::TimedOut) => self.task_missed(pool, task, worker, Miss::Failure),
+            (_, Outcome::TimedOut | Outcome::NotReady | Outcome::NotLive | Outcome::Restarts) => {
+                self.task_missed(pool, task, worker, Miss::Failure);
+            }
             (WorkerKind::Task, Outcome::Failed | Outcome::Ignored | Outcome::BrokenPipe) => {
                 let miss = if matches!(exit, Exit::Signal(_)) {
                     Miss::Death

@@ -38,18 +38,35 @@ type Meetings = BTreeSet<(String, String)>;
 /// For every input about a process, the states in which it can arrive. The rest is impossible, since the driver
 /// answers each action once and in order; where a life is over before the answer to it has come, the answer is
 /// late, and must fall.
-const POSSIBLE: [(&str, &str); 7] = [
+const POSSIBLE: [(&str, &str); 11] = [
     // Late: its run stopped, or its pool closed, while the hold was being asked for.
-    ("Acquired", "Acquiring Pending Ended"),
+    ("Acquired", "Acquiring Pending Ended Backoff"),
     ("Spawned", "Starting"),
     ("NotSpawned", "Starting"),
-    ("Exited", "Running Stopping"),
+    ("Exited", "Running Ready Stopping"),
     ("Gone", "Leaving"),
     // Its output is taken in until its end, which may be after its exit.
     ("Answered", "Running Stopping Leaving"),
     // Late: the worker ended before it could be given the task.
     ("Unfit", "Running Stopping Leaving"),
+    // Who looks at a process does so until it has gone.
+    ("Ready", "Running Ready Stopping Leaving"),
+    ("NotReady", "Running Ready Stopping Leaving"),
+    ("Extend", "Running Ready Stopping Leaving"),
+    ("NotLive", "Running Ready Stopping Leaving"),
 ];
+
+/// The same for what is possible, but so rare that ten thousand histories need not have it: a hold is granted that was
+/// asked for before the whole group was restarted, and tells of it only during the restart.
+const RARE: [(&str, &str); 1] = [("Acquired", "Regrouping Queued Starting Running Ready Stopping Leaving")];
+
+fn meetings(table: &[(&str, &str)]) -> Meetings {
+    let pairs = table.iter().flat_map(|(input, states)| {
+        let states = states.split_whitespace();
+        states.map(|state| (state.to_owned(), (*input).to_owned()))
+    });
+    pairs.collect()
+}
 
 /// The state that the process which this input is about is in.
 fn meeting(machine: &Machine, input: Input) -> Option<(String, String)> {
@@ -60,8 +77,13 @@ fn meeting(machine: &Machine, input: Input) -> Option<(String, String)> {
         | Input::Exited { process, .. }
         | Input::Gone { process, .. }
         | Input::Answered { process, .. }
-        | Input::Unfit { process, .. } => process,
+        | Input::Unfit { process, .. }
+        | Input::Ready { process, .. }
+        | Input::NotReady { process, .. }
+        | Input::Extend { process, .. }
+        | Input::NotLive { process, .. } => process,
         Input::Start
+        | Input::Seed { .. }
         | Input::EventSet { .. }
         | Input::QueueDrained { .. }
         | Input::QueueLeft { .. }
@@ -162,14 +184,7 @@ fn no_random_history_breaks_an_invariant_and_each_one_ends_and_replays() {
         *verdicts.entry(end).or_insert(0_u64) += 1;
     }
     println!("{HISTORIES} histories, {steps} steps: {verdicts:?}");
-    let possible: Meetings = POSSIBLE
-        .into_iter()
-        .flat_map(|(input, states)| {
-            states
-                .split_whitespace()
-                .map(move |state| (state.to_owned(), input.to_owned()))
-        })
-        .collect();
-    assert_eq!(met, possible, "the states in which inputs arrive");
+    let frequent: Meetings = met.difference(&meetings(&RARE)).cloned().collect();
+    assert_eq!(frequent, meetings(&POSSIBLE), "the states in which inputs arrive");
     assert!(verdicts.len() > 3, "the histories are too much alike: {verdicts:?}");
 }

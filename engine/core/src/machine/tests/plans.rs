@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::world::Random;
-use crate::id::{EventId, LockId, PoolId, ProcessId, QueueId, SemaphoreId};
+use crate::id::{EventId, GroupId, LockId, PoolId, ProcessId, QueueId, SemaphoreId};
 use crate::plan::{
-    Condition, Dependency, Dispatch, Event, Framing, Grant, Hold, Inside, Launch, Limits, Lock, OnDeadlock, OnFailure,
-    Order, Otherwise, Party, Pipe, Plan, Pool, Process, Program, Queue, Resource, Semaphore, TaskSource, Tasks, Wait,
-    Work, WorkerKind,
+    Backoff, Condition, Dependency, Dispatch, Endings, Event, Framing, Grant, Group, Hold, Inside, Intensity, Launch,
+    Limits, Lock, OnDeadlock, OnFailure, Order, Otherwise, Party, Pipe, Plan, Policy, Pool, Process, Program, Queue,
+    Resource, Restart, Semaphore, Strategy, TaskSource, Tasks, Wait, Work, WorkerKind,
 };
 use crate::source::Span;
 
@@ -22,7 +22,10 @@ pub fn process(name: &str) -> Process {
         daemon: false,
         timeout: None,
         grace: Duration::from_secs(10),
-        success: vec![0],
+        success: Endings::of_codes(&[0]),
+        restart: None,
+        ready: None,
+        group: None,
         on_failure: OnFailure::Fail,
     }
 }
@@ -67,6 +70,11 @@ fn launch() -> Launch {
         inside: Inside::default(),
         log_file: None,
         prefix: None,
+        ready: None,
+        live: None,
+        sockets: Vec::new(),
+        rotate: None,
+        when_full: crate::plan::WhenFull::Drop,
     }
 }
 
@@ -84,6 +92,7 @@ pub fn plan(processes: Vec<Process>) -> Plan {
         locks: Vec::new(),
         semaphores: Vec::new(),
         events: Vec::new(),
+        groups: Vec::new(),
     }
 }
 
@@ -170,6 +179,9 @@ pub fn random(random: &mut Random) -> Plan {
     for _ in 0..random.below(3) {
         add_crew(&mut plan, random);
     }
+    if random.one_in(3) {
+        add_group(&mut plan, random);
+    }
     for _ in 0..random.below(3) {
         let count = u32::try_from(plan.processes.len()).expect("a small plan");
         plan.pipes.push(pipe(random.below(count), random.below(count)));
@@ -215,6 +227,8 @@ fn add_process(plan: &mut Plan, random: &mut Random) {
     process.slot_in = (!plan.pools.is_empty() && random.one_in(2)).then_some(PoolId(0));
     process.daemon = random.one_in(5);
     process.timeout = random.one_in(4).then(|| random.duration());
+    process.ready = random.one_in(4).then(|| random.duration());
+    process.restart = random.one_in(3).then(|| restart(random));
     process.grace = random.duration();
     process.on_failure = [OnFailure::Fail, OnFailure::Ignore, OnFailure::Stop][random.below(3) as usize];
     plan.processes.push(process);
@@ -227,6 +241,51 @@ fn add_process(plan: &mut Plan, random: &mut Random) {
     }
     plan.launches.push(launch);
     touch_queues(plan, random, Party::Process(id));
+}
+
+fn restart(random: &mut Random) -> Restart {
+    let policy = if random.one_in(3) {
+        Policy::Always
+    } else {
+        Policy::OnFailure
+    };
+    Restart {
+        // So few that a run can always end.
+        intensity: Intensity {
+            max: random.below(4),
+            within: Duration::from_hours(1),
+        },
+        backoff: Backoff {
+            initial: random.duration(),
+            reset: random.duration(),
+            ..Backoff::default()
+        },
+        never_on: Endings {
+            codes: Vec::new(),
+            signals: if random.one_in(4) { vec![9] } else { Vec::new() },
+        },
+        ..Restart::under(policy)
+    }
+}
+
+/// Own processes, at random, in one group.
+fn add_group(plan: &mut Plan, random: &mut Random) {
+    let mut members = Vec::new();
+    for (index, process) in plan.processes.iter_mut().enumerate() {
+        if process.worker_of.is_none() && random.one_in(2) {
+            process.group = Some(GroupId(0));
+            members.push(ProcessId::at(index));
+        }
+    }
+    plan.groups.push(Group {
+        name: "group".to_owned(),
+        members,
+        strategy: [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne][random.below(3) as usize],
+        intensity: Intensity {
+            max: random.below(4),
+            within: Duration::from_hours(1),
+        },
+    });
 }
 
 fn touch_queues(plan: &mut Plan, random: &mut Random, party: Party) {
@@ -249,11 +308,15 @@ fn random_wait(plan: &Plan, random: &mut Random, earlier: u32) -> Option<Wait> {
         Condition::Failed,
         Condition::Finished,
     ];
-    let condition = conditions[random.below(4) as usize];
+    let mut condition = conditions[random.below(4) as usize];
     let mut wait = if !plan.events.is_empty() && random.one_in(3) {
         wait(Dependency::Event(EventId(0)), Condition::Set)
     } else {
-        wait(Dependency::Process(ProcessId(random.below(earlier))), condition)
+        let on = ProcessId(random.below(earlier));
+        if plan.processes[on.index()].ready.is_some() && random.one_in(2) {
+            condition = Condition::Ready;
+        }
+        wait(Dependency::Process(on), condition)
     };
     if random.one_in(4) {
         wait.timeout = Some(random.duration());

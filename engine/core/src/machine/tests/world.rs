@@ -120,7 +120,7 @@ impl<'a> World<'a> {
             forsaken: BTreeSet::new(),
             wake_at: None,
             verdict: None,
-            inbox: VecDeque::from([Input::Start]),
+            inbox: VecDeque::from([Input::Seed { seed: 1 }, Input::Start]),
         }
     }
 
@@ -462,6 +462,9 @@ impl<'a> World<'a> {
     /// One thing that a living process may do.
     fn live(&mut self, process: ProcessId) -> bool {
         let life = self.lives[&process].clone();
+        if self.random.one_in(3) {
+            self.look_at(process, life.attempt);
+        }
         if life.exited {
             // What it has answered may be read after its exit.
             if self.random.one_in(4) && self.answer(process, &life) {
@@ -489,6 +492,24 @@ impl<'a> World<'a> {
         }
         self.exit(process, &life);
         true
+    }
+
+    /// Somebody looks whether it is ready, or alive; or it tells that itself.
+    fn look_at(&mut self, process: ProcessId, attempt: u32) {
+        if self.plan.processes[process.index()].worker_of.is_some() {
+            return;
+        }
+        let seen = match self.random.below(8) {
+            0 => Input::NotLive { process, attempt },
+            1 => {
+                let by = self.random.duration();
+                Input::Extend { process, attempt, by }
+            }
+            2 if self.random.one_in(4) => Input::NotReady { process, attempt },
+            2..=7 => Input::Ready { process, attempt },
+            other => unreachable!("{other} is not below 8"),
+        };
+        self.inbox.push_back(seen);
     }
 
     fn is_persistent(&self, process: ProcessId) -> bool {

@@ -6,7 +6,7 @@ use super::{Builder, Owner, sort_once};
 use crate::id::{PipeId, QueueId};
 use crate::plan::{Channel, Grant, Hold, Inside, Launch, Op, Program, Resource, Side, Wire};
 use crate::spec::target::{Role, Target};
-use crate::spec::{Body, Descriptor, ProtocolStep, ProtocolVerb, Reference, Stream};
+use crate::spec::{self, Body, Descriptor, Probe, ProtocolStep, ProtocolVerb, Reference, Stream};
 
 /// Whose standard streams they are.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,11 @@ impl Builder<'_> {
             inside: self.inside(body),
             log_file: path(body.log.file.as_ref()),
             prefix: body.log.prefix.clone(),
+            ready: body.ready.clone(),
+            live: body.live.clone(),
+            sockets: body.sockets.clone(),
+            rotate: body.log.rotate,
+            when_full: body.log.when_full,
         }
     }
 
@@ -64,6 +69,13 @@ impl Builder<'_> {
         for (number, descriptor) in &body.fds {
             let wire = self.descriptor(owner, *number, descriptor);
             fds.insert(*number, wire);
+        }
+        if let Some(Probe {
+            way: spec::Way::NotifyFd(number),
+            ..
+        }) = body.ready
+        {
+            fds.insert(number, Wire::Notify);
         }
         fds
     }

@@ -1,10 +1,11 @@
 //! One table of all names of a workflow.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
+use indexmap::IndexMap;
+
 use super::{Role, Side, Target};
-use crate::diagnostic::{Diagnostic, Related, Severity, codes};
+use crate::diagnostic::{Diagnostic, Related, Severity, codes, seeming};
 use crate::id::{EventId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
 use crate::source::Span;
 use crate::spec::{Declared, Reference, Workflow};
@@ -13,7 +14,8 @@ use crate::spec::{Declared, Reference, Workflow};
 #[derive(Debug)]
 pub struct Names<'a> {
     workflow: &'a Workflow,
-    table: BTreeMap<&'a str, Entry>,
+    /// In the order of the sections, and in each of the file.
+    table: IndexMap<&'a str, Entry>,
 }
 
 #[derive(Debug)]
@@ -28,7 +30,7 @@ impl<'a> Names<'a> {
     pub fn of(workflow: &'a Workflow) -> Self {
         let mut names = Self {
             workflow,
-            table: BTreeMap::new(),
+            table: IndexMap::with_capacity(workflow.processes.len()),
         };
         names.enter_processes();
         let w = workflow;
@@ -61,25 +63,27 @@ impl<'a> Names<'a> {
     fn enter_processes(&mut self) {
         for (index, process) in self.workflow.processes.iter().enumerate() {
             let at = ProcessId::at(index).0;
-            let entry = self.table.entry(&process.declared.name).or_insert_with(|| Entry {
-                target: Target::Processes(at..at),
-                place: process.declared.place,
-            });
-            if let Target::Processes(range) = &mut entry.target
-                && range.end == at
+            // Instances of one process stand together.
+            if let Some((name, entry)) = self.table.last_mut()
+                && *name == process.declared.name
+                && let Target::Processes(range) = &mut entry.target
             {
                 range.end += 1;
+            } else {
+                self.enter_one(&process.declared, Target::Processes(at..at + 1));
             }
         }
     }
 
     fn enter(&mut self, declared: impl IntoIterator<Item = &'a Declared>, target: impl Fn(usize) -> Target) {
         for (index, declared) in declared.into_iter().enumerate() {
-            self.table.entry(&declared.name).or_insert_with(|| Entry {
-                target: target(index),
-                place: declared.place,
-            });
+            self.enter_one(declared, target(index));
         }
+    }
+
+    fn enter_one(&mut self, declared: &'a Declared, target: Target) {
+        let place = declared.place;
+        self.table.entry(&declared.name).or_insert(Entry { target, place });
     }
 
     /// How many names there are.
@@ -279,14 +283,16 @@ impl<'a> Names<'a> {
     /// The known name most like `name` and what it is, for "did you mean …?"; looks at every name.
     #[must_use]
     pub fn nearest(&self, name: &str) -> Option<(&'a str, &'static str)> {
+        let seeming = seeming(name);
+        let name = seeming.as_deref().unwrap_or(name);
         let most = 1 + name.len() / 4;
         self.table
             .iter()
             .filter(|(known, _)| known.len().abs_diff(name.len()) <= most)
-            .map(|(known, entry)| (strsim::damerau_levenshtein(name, known), known, entry))
+            .map(|(known, entry)| (strsim::damerau_levenshtein(name, known), *known, entry))
             .filter(|(distance, ..)| *distance <= most)
-            .min_by_key(|(distance, ..)| *distance)
-            .map(|(_, known, entry)| (*known, entry.target.noun()))
+            .min_by_key(|(distance, known, _)| (*distance, *known))
+            .map(|(_, known, entry)| (known, entry.target.noun()))
     }
 }
 

@@ -90,7 +90,7 @@ processes:
     let workflow = accepted_body(yaml);
     let env = &workflow.processes[0].body.env;
     assert_eq!((env["A"].value.as_str(), env["B"].value.as_str()), ("own", "template"));
-    assert_eq!(workflow.processes[1].body.timeout.unwrap().as_secs(), 2);
+    assert_eq!(workflow.processes[1].body.timeout.unwrap().0.as_secs(), 2);
     assert!(workflow.templates[0].used);
 }
 
@@ -117,7 +117,7 @@ fn defaults_apply_where_they_fit() {
     assert_eq!(process.run.as_ref().unwrap().argv[0], "bash");
     assert_eq!(process.stdin, Stream::Inherit);
     assert_eq!((pool.size, &pool.body.stdin), (2, &Stream::Null));
-    assert_eq!(pool.body.timeout.unwrap().as_secs(), 5);
+    assert_eq!(pool.body.timeout.unwrap().0.as_secs(), 5);
     assert_eq!((workflow.pools[1].size, workflow.pools[1].body.timeout), (3, None));
 }
 

@@ -120,7 +120,7 @@ fn a_later_file_wins_field_by_field() {
     let workflow = loaded.workflow.unwrap();
     let body = &workflow.processes[0].body;
     assert_eq!(workflow.name, "base");
-    assert_eq!(body.timeout.unwrap().as_secs(), 2);
+    assert_eq!(body.timeout.unwrap().0.as_secs(), 2);
     assert_eq!((body.env["A"].value.as_str(), body.env["B"].value.as_str()), ("a", "2"));
     assert!(matches!(&body.stdout, Stream::Append(path, _) if path == "g"));
     assert_eq!(workflow.processes.len(), 2);

@@ -97,10 +97,10 @@ fn one_line_of_megabytes_is_refused_and_shown_in_short() {
 }
 
 #[test]
-fn a_file_of_a_hundred_megabytes_is_refused() {
-    let yaml = vec![b'#'; 100 << 20];
+fn a_file_of_hundreds_of_megabytes_is_refused() {
+    let yaml = vec![b'#'; 300 << 20];
     let loaded = read_all(&["flow.yaml"], &[("flow.yaml", &yaml)], &[]);
-    assert_eq!(shown(&loaded), "FY002 `flow.yaml` is larger than 64 MiB");
+    assert_eq!(shown(&loaded), "FY002 `flow.yaml` is larger than 256 MiB");
     assert!(!loaded.readable);
 }
 

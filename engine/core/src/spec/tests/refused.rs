@@ -88,11 +88,11 @@ fn values_of_the_wrong_type() {
     );
     check_process(
         "run: x, success: [0, 256]",
-        "FY103 2:38 expected a whole number from 0 to 255; found `256`",
+        "FY103 2:38 expected an exit code from 0 to 255, or a signal such as SIGTERM; found `256`",
     );
     check_process(
         "run: x, success: ['0']",
-        "FY103 2:35 expected a whole number from 0 to 255; found `0`",
+        "FY103 2:35 expected an exit code from 0 to 255, or a signal such as SIGTERM; found `0`",
     );
     check_process(
         "run: x, umask: 9",

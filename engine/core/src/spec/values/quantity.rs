@@ -1,5 +1,6 @@
 //! Numbers with a unit.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 /// The longest duration that is taken: ten years. A longer one is a mistake.
@@ -51,6 +52,22 @@ pub fn duration(text: &str) -> Option<Duration> {
     }
     let duration = Duration::from_nanos(u64::try_from(nanos).ok()?);
     (!text.is_empty() && duration <= DURATION_MAX).then_some(duration)
+}
+
+/// The duration as it is written in a workflow: `1h30m`.
+#[must_use]
+pub fn duration_text(duration: Duration) -> String {
+    let mut left = duration.as_nanos();
+    let mut text = String::new();
+    for (unit, scale) in TIMES {
+        let count = left / scale;
+        left %= scale;
+        if count > 0 {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{count}{unit}");
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
 }
 
 /// A size: one number with or without a unit, such as `64KiB` or `512`.

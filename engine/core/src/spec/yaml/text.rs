@@ -3,8 +3,8 @@
 use crate::diagnostic::{Findings, codes};
 use crate::source::{Span, saturating_u32};
 
-/// The largest file that is read: 64 MiB.
-pub(crate) const FILE_BYTES_MAX: usize = 64 << 20;
+/// The largest file that is read: 256 MiB, which is room for a million processes with commands of their own.
+pub(crate) const FILE_BYTES_MAX: usize = 256 << 20;
 
 /// How many `,` a file may have. A YAML scanner holds all tokens of a `[…]` in memory at once.
 const COMMAS_MAX: usize = 5_000_000;
@@ -42,6 +42,10 @@ pub(crate) fn is_parseable(file: u32, text: &str, findings: &mut Findings) -> bo
 
 /// The first character that YAML 1.2 does not allow in a file (its production `c-printable`).
 fn forbidden_character(text: &str) -> Option<(usize, char)> {
+    let is_plain = |byte: u8| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~');
+    if text.bytes().all(is_plain) {
+        return None;
+    }
     text.char_indices().find(|&(_, character)| match character {
         '\t' | '\n' | '\r' | '\u{85}' => false,
         '\u{FFFE}' | '\u{FFFF}' => true,

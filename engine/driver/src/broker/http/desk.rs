@@ -17,6 +17,8 @@ use crate::broker::{Asked, What};
 #[derive(Debug)]
 pub(super) struct Desk {
     door: Door,
+    /// The pid of the client.
+    peer: Option<i32>,
     flight: Arc<Flight>,
     session: Option<Session>,
 }
@@ -40,9 +42,10 @@ pub(super) struct Question {
 }
 
 impl Desk {
-    pub(super) const fn new(door: Door, flight: Arc<Flight>) -> Self {
+    pub(super) const fn new(door: Door, peer: Option<i32>, flight: Arc<Flight>) -> Self {
         Self {
             door,
+            peer,
             flight,
             session: None,
         }
@@ -59,7 +62,11 @@ impl Desk {
             return Ok(());
         }
         self.close().await;
-        let opened = self.door.open(Manner::Http).await.ok_or_else(Refusal::ended)?;
+        let opened = self
+            .door
+            .open(Manner::Http, self.peer)
+            .await
+            .ok_or_else(Refusal::ended)?;
         self.session = Some(Session {
             opened,
             token: token.to_owned(),
@@ -116,6 +123,7 @@ impl Desk {
             ask: question.ask,
             cut: question.cut,
             kind: question.kind,
+            is_timed: matches!(patience, Patience::For(_)),
         };
         self.door.tell(id, What::Asked(asked)).await;
         let answers = &mut session.opened.answers;
@@ -130,6 +138,7 @@ impl Desk {
                 ask: Ask::Cancel { request },
                 cut: 0,
                 kind: None,
+                is_timed: false,
             };
             self.door.tell(id, What::Asked(cancel)).await;
         }

@@ -195,6 +195,7 @@ fn plan() -> Plan {
             name: name("go"),
             set: false,
         }],
+        groups: Vec::new(),
     }
 }
 
@@ -208,7 +209,10 @@ fn process(name: &str) -> Process {
         daemon: false,
         timeout: None,
         grace: Duration::from_secs(10),
-        success: vec![0],
+        success: forkyard_core::plan::Endings::of_codes(&[0]),
+        restart: None,
+        ready: None,
+        group: None,
         on_failure: OnFailure::Fail,
     }
 }
@@ -239,5 +243,10 @@ fn launch(grants: Vec<Grant>) -> Launch {
         inside: Inside::default(),
         log_file: None,
         prefix: None,
+        ready: None,
+        live: None,
+        sockets: Vec::new(),
+        rotate: None,
+        when_full: forkyard_core::plan::WhenFull::Drop,
     }
 }

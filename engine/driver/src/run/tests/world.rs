@@ -48,6 +48,7 @@ impl World {
             locks: Vec::new(),
             semaphores: Vec::new(),
             events: Vec::new(),
+            groups: Vec::new(),
         };
         let folder = tempfile::tempdir().expect("a temporary folder");
         Self { plan, folder }
@@ -65,7 +66,10 @@ impl World {
             daemon: false,
             timeout: None,
             grace: Duration::from_secs(10),
-            success: vec![0],
+            success: forkyard_core::plan::Endings::of_codes(&[0]),
+            restart: None,
+            ready: None,
+            group: None,
             on_failure: OnFailure::Fail,
         });
         let mut fds = BTreeMap::from([(0, Wire::Null), (1, Wire::Log), (2, Wire::Log)]);
@@ -224,6 +228,7 @@ impl Shown {
             News::Record { record, .. } => Some(*record),
             News::Output { .. }
             | News::Damaged { .. }
+            | News::Deadlock { .. }
             | News::OutputDropped { .. }
             | News::StdinRead { .. }
             | News::QueueCounted { .. }
@@ -298,5 +303,10 @@ fn launch(script: &str, fds: BTreeMap<i32, Wire>) -> Launch {
         inside: Inside::default(),
         log_file: None,
         prefix: None,
+        ready: None,
+        live: None,
+        sockets: Vec::new(),
+        rotate: None,
+        when_full: forkyard_core::plan::WhenFull::Drop,
     }
 }
