@@ -36,7 +36,11 @@ fn clause(stuck: &Stuck, plan: &Plan) -> String {
         }
     }
     let waits = format!("waits for {}", waits.join(", and for "));
-    if holds.is_empty() { format!("{who} {waits}") } else { format!("{who} holds {} and {waits}", list(holds, "and")) }
+    if holds.is_empty() {
+        format!("{who} {waits}")
+    } else {
+        format!("{who} holds {} and {waits}", list(holds, "and"))
+    }
 }
 
 fn held(Hold { resource, permits }: Hold, plan: &Plan) -> String {

@@ -48,7 +48,11 @@ impl Teller<'_> {
             State::Running if node.kind == Kind::Pool => self.pool(node),
             State::Running => {
                 let runs = self.runs(node);
-                if node.waits.is_empty() { runs } else { format!("{runs}, and {}", self.waits(node)) }
+                if node.waits.is_empty() {
+                    runs
+                } else {
+                    format!("{runs}, and {}", self.waits(node))
+                }
             }
             State::Stopping => format!("is being stopped{}", stopped(node)),
             State::Leaving => "has ended; others of its processes, or some of its output, are left".to_owned(),
@@ -88,7 +92,11 @@ impl Teller<'_> {
             )
         };
         let waits: Vec<&Wait> = node.waits.iter().filter(|wait| wait.r#for != "worker").collect();
-        if waits.is_empty() { format!("goes on: {busy}") } else { format!("goes on, and {}: {busy}", self.waits_for(&waits)) }
+        if waits.is_empty() {
+            format!("goes on: {busy}")
+        } else {
+            format!("goes on, and {}: {busy}", self.waits_for(&waits))
+        }
     }
 
     fn waits(&self, node: &Node) -> String {
@@ -97,7 +105,11 @@ impl Teller<'_> {
 
     fn waits_for(&self, waits: &[&Wait]) -> String {
         let waits: Vec<String> = waits.iter().map(|wait| self.wait(wait)).collect();
-        if waits.is_empty() { "is about to go on".to_owned() } else { format!("waits for {}", waits.join(", and for ")) }
+        if waits.is_empty() {
+            "is about to go on".to_owned()
+        } else {
+            format!("waits for {}", waits.join(", and for "))
+        }
     }
 
     fn wait(&self, wait: &Wait) -> String {
@@ -114,7 +126,11 @@ impl Teller<'_> {
                 } else {
                     "permits of the semaphore"
                 };
-                if wait.from.is_empty() { format!("{what} {name}") } else { format!("{what} {name}, held by {}", from()) }
+                if wait.from.is_empty() {
+                    format!("{what} {name}")
+                } else {
+                    format!("{what} {name}, held by {}", from())
+                }
             }
             "room" => format!(
                 "room in the queue {name}, from which {} {}",
@@ -171,10 +187,14 @@ impl Teller<'_> {
             Outcome::Restarts => format!("is to be started again: {how}"),
             Outcome::Stopped => format!("{how}{}", stopped(node)),
         };
-        if node.waits.is_empty() { told } else { format!(
+        if node.waits.is_empty() {
+            told
+        } else {
+            format!(
                 "{told}; before that it was part of a deadlock: it waited for {}",
                 self.waits(node).trim_start_matches("waits for ")
-            ) }
+            )
+        }
     }
 
     /// Of a run that is over.
@@ -187,13 +207,21 @@ impl Teller<'_> {
     }
 
     fn lock(&self, node: &Node, name: &str) -> String {
-        let holder = if node.holders.is_empty() { format!("{name} is free") } else { format!("{name} is held by {}", self.with_pids(&node.holders, "and")) };
+        let holder = if node.holders.is_empty() {
+            format!("{name} is free")
+        } else {
+            format!("{name} is held by {}", self.with_pids(&node.holders, "and"))
+        };
         format!("{holder}{}", waited_for(node))
     }
 
     fn semaphore(&self, node: &Node, name: &str) -> String {
         let free = node.left.unwrap_or_default();
-        let holders = if node.holders.is_empty() { String::new() } else { format!("; permits are held by {}", self.with_pids(&node.holders, "and")) };
+        let holders = if node.holders.is_empty() {
+            String::new()
+        } else {
+            format!("; permits are held by {}", self.with_pids(&node.holders, "and"))
+        };
         let is = if free == 1 { "permit is" } else { "permits are" };
         format!("of {name}, {free} {is} free{holders}{}", waited_for(node))
     }
@@ -223,11 +251,15 @@ fn queue(node: &Node, name: &str) -> String {
 }
 
 fn waited_for(node: &Node) -> String {
-    if node.waiting.is_empty() { String::new() } else { format!(
+    if node.waiting.is_empty() {
+        String::new()
+    } else {
+        format!(
             "; {} {} for it",
             quoted(&node.waiting, "and"),
             verb(&node.waiting, "waits", "wait")
-        ) }
+        )
+    }
 }
 
 fn condition(wait: &Wait, name: &str) -> String {
