@@ -228,7 +228,11 @@ impl World {
                     Some(pool) => self.machine().has_not_begun(Party::Pool(pool)),
                     None => self.lives[*actor].phase != Phase::Away,
                 };
-                model.members(Dependency::Pool(pool)).into_iter().filter(has_slot).collect()
+                model
+                    .members(Dependency::Pool(pool))
+                    .into_iter()
+                    .filter(has_slot)
+                    .collect()
             }
             Need::Task(pool) => vec![model.pool_actor(pool)],
             Need::Work(pool) => self.helpers_of_pool(model, pool),
