@@ -82,14 +82,14 @@ fn by_a_connection_and_by_a_request() {
 }
 
 /// Says something as `sd_notify` does; Python has datagram sockets, and shells have not.
-const SAY: &str = r#"
+const SAY: &str = r"
 import os, socket, sys
 address = os.environ['NOTIFY_SOCKET']
 address = '\0' + address[1:] if address[0] == '@' else address
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 for word in sys.argv[1:]:
     s.sendto(word.encode(), address)
-"#;
+";
 
 #[test]
 fn by_the_protocol_of_systemd() {

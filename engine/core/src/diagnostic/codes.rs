@@ -195,7 +195,7 @@ define_codes! {
     /// Queues or pipes that wait for each other.
     QUEUE_CYCLE = 282, Warning, "queues or pipes that wait for each other";
     /// One end of a channel starts only after the other, which cannot end without it.
-    LATE_PEER = 283, Warning, "a sender and a receiver of which one waits for the other's end";
+    LATE_PEER = 283, Error, "a sender and a receiver of which one waits for the other's end";
     /// Events and starts that wait for each other.
     EVENT_RING = 284, Error, "events and starts that wait for each other";
     /// Any other ring.

@@ -101,10 +101,12 @@ impl World {
                 continue;
             };
             if !self.can(model, act) {
-                moves.push(Move {
-                    actor,
-                    what: What::Turn(number),
-                });
+                if model.programs[actor].lasts(act) {
+                    moves.push(Move {
+                        actor,
+                        what: What::Turn(number),
+                    });
+                }
             } else if self.is_of_use(model, act) {
                 moves.push(Move {
                     actor,
@@ -221,7 +223,17 @@ impl World {
             Need::Item(way) => model.ways[way].senders.clone(),
             Need::Event(event) => model.setters[event].clone(),
             Need::After(wait) => model.members(wait.on),
-            Need::Slot(pool) => model.members(Dependency::Pool(pool)),
+            Need::Slot(pool) => {
+                let has_slot = |actor: &Actor| match model.pool_of_actor(*actor) {
+                    Some(pool) => self.machine().has_not_begun(Party::Pool(pool)),
+                    None => self.lives[*actor].phase != Phase::Away,
+                };
+                model
+                    .members(Dependency::Pool(pool))
+                    .into_iter()
+                    .filter(has_slot)
+                    .collect()
+            }
             Need::Task(pool) => vec![model.pool_actor(pool)],
             Need::Work(pool) => self.helpers_of_pool(model, pool),
         };

@@ -258,12 +258,14 @@ impl<'a> Search<'a> {
         (print.value(), stands_for)
     }
 
-    /// What takes something first, one actor after the other: so that who could get into each other's way does.
+    /// What takes something first, and first for those who have the least: so that who could get into each other's way does.
     fn sort(&self, world: &World, moves: &mut [Move], last: Actor) {
         let actors = self.model.actors();
         moves.sort_by_key(|step| {
             let turn = (step.actor + actors - last - 1) % actors;
-            (self.eagerness(world, *step), turn)
+            let life = world.lives.get(step.actor);
+            let has = life.map_or(0, |life| life.at + life.granted);
+            (self.eagerness(world, *step), has, turn)
         });
     }
 

@@ -91,7 +91,7 @@ impl Layout {
     /// The node of a wait of `after`.
     pub fn wait(self, plan: &Plan, wait: Wait) -> Node {
         let party = |actor| {
-            if wait.is == Condition::Started {
+            if matches!(wait.is, Condition::Started | Condition::Ready) {
                 self.begun(actor)
             } else {
                 self.over(actor)
@@ -157,8 +157,8 @@ impl Structure {
         let layout = Layout::of(plan);
         let mut structure = Self {
             layout,
-            owner: vec![NOBODY; layout.end as usize],
-            edges: Vec::new(),
+            owner: reserved(vec![NOBODY; layout.end as usize], 4 * plan.processes.len()),
+            edges: reserved(Vec::new(), 12 * plan.processes.len()),
             all: vec![None; plan.processes.len() + plan.pools.len()],
             core: Vec::new(),
         };
@@ -245,7 +245,8 @@ impl Structure {
         let mut held_over: Vec<(usize, std::ops::Range<usize>)> = Vec::new();
         match program {
             Program::Free { acquires, acts } => {
-                needs.extend(acquires.iter().chain(acts).filter_map(|act| layout.act(*act)));
+                let lasting = acquires.iter().chain(acts).filter(|act| program.lasts(**act));
+                needs.extend(lasting.filter_map(|act| layout.act(*act)));
                 for (place, act) in acquires.iter().enumerate() {
                     let (resource, _) = act.demand().expect("it acquires something");
                     held_over.push((resource, begun + place + 1..needs.len()));
@@ -322,6 +323,9 @@ impl Structure {
             for event in program.surely_set() {
                 is_sure[event] = true;
             }
+        }
+        if !is_sure.contains(&false) {
+            return;
         }
         for (actor, program) in programs.iter().enumerate() {
             for act in program.waits() {
@@ -449,6 +453,12 @@ impl Structure {
         }
         knot
     }
+}
+
+/// Room for about as much as comes, so that it need not be copied again and again.
+fn reserved<T>(mut list: Vec<T>, more: usize) -> Vec<T> {
+    list.reserve(more);
+    list
 }
 
 /// What is explored together.
