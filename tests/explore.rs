@@ -39,7 +39,7 @@ fn is_warning(workflow: &str, code: &str, words: &[&str]) {
 fn diners(count: usize, is_left_handed: bool) -> String {
     let mut text = "forkyard: 1\nlocks:\n".to_owned();
     for place in 0..count {
-        text += &format!("  fork{place}: {{}}\n");
+        text.extend([format!("  fork{place}: {{}}\n")]);
     }
     text += "processes:\n";
     for place in 0..count {
@@ -49,7 +49,9 @@ fn diners(count: usize, is_left_handed: bool) -> String {
         } else {
             (left, right)
         };
-        text += &format!("  diner{place}: {{run: \"true\", acquires: [fork{first}, fork{second}]}}\n");
+        text.extend([format!(
+            "  diner{place}: {{run: \"true\", acquires: [fork{first}, fork{second}]}}\n"
+        )]);
     }
     text
 }

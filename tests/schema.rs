@@ -32,7 +32,7 @@ fn workflows(world: &World) -> Vec<PathBuf> {
             paths.push(world.folder().join(name));
         }
     }
-    let checked = paths.iter().fold(Forkyard::new("check"), |call, path| call.arg(path));
+    let checked = paths.iter().fold(Forkyard::new("check"), Forkyard::arg);
     let checked = checked.arg("--format").arg("json").run();
     let found: Value = serde_json::from_str(checked.stdout()).expect("findings are JSON");
     let found = found.as_array().expect("findings are a list").iter();

@@ -72,7 +72,7 @@ enum Format {
     Sarif,
     /// For GitHub Actions: an annotation a finding
     Github,
-    /// For CI servers: a JUnit report, a test a rule
+    #[value(help = "For CI servers: a JUnit report, a test a rule")]
     Junit,
 }
 
@@ -257,9 +257,9 @@ fn text(checked: &[Checked], color: When) -> String {
         }
         if let Some(contents) = one.contents.as_ref().filter(|_| one.count(Severity::Error) == 0) {
             let path = diagnostic::shown(&one.path);
-            text.push_str(&format!("{path}: ok, {contents}\n"));
+            text.extend([format!("{path}: ok, {contents}\n")]);
             if let Some(deadlocks) = one.deadlocks {
-                text.push_str(&format!("{path}: {deadlocks}\n"));
+                text.extend([format!("{path}: {deadlocks}\n")]);
             }
         }
     }
@@ -269,7 +269,7 @@ fn text(checked: &[Checked], color: When) -> String {
     if errors + warnings + allowed > 0 {
         text.push_str(&load::tally(errors, warnings));
         if allowed > 0 {
-            text.push_str(&format!("; {allowed} allowed"));
+            text.extend([format!("; {allowed} allowed")]);
         }
         text.push('\n');
     }

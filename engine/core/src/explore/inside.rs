@@ -237,8 +237,8 @@ impl Compiler<'_> {
 
     fn release(&mut self, hold: Hold) {
         let resource = resource_index(self.plan, hold.resource);
-        let held = (resource, hold.permits);
-        let Some(last) = self.holding.iter().rposition(|known| *known == held) else {
+        let taken = (resource, hold.permits);
+        let Some(last) = self.holding.iter().rposition(|known| *known == taken) else {
             return;
         };
         let first = self.holding.iter().position(|(known, _)| *known == resource);

@@ -1,6 +1,11 @@
 //! The search through all situations that can come, until none is left, a deadlock is found, or the budget is spent.
 
-use std::collections::{HashSet, VecDeque};
+#[expect(
+    clippy::disallowed_types,
+    reason = "millions of fingerprints are asked for and never gone through"
+)]
+use std::collections::HashSet;
+use std::collections::VecDeque;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::inside::{Act, Program};
@@ -68,6 +73,7 @@ impl Hasher for Known {
     }
 }
 
+#[expect(clippy::disallowed_types, reason = "as above")]
 pub(super) type Prints = HashSet<u64, BuildHasherDefault<Known>>;
 
 /// A search.

@@ -56,7 +56,7 @@ impl Layout {
         }
     }
 
-    pub fn resource(self, resource: usize) -> Node {
+    pub fn resource(resource: usize) -> Node {
         node(0, resource)
     }
 
@@ -108,7 +108,7 @@ impl Layout {
     /// The node of an act that may have to wait.
     pub fn act(self, act: Act) -> Option<Node> {
         match act {
-            Act::Acquire { resource, .. } => Some(self.resource(resource)),
+            Act::Acquire { resource, .. } => Some(Self::resource(resource)),
             Act::Put(way) => Some(self.room(way)),
             Act::Get(way) => Some(self.item(way)),
             Act::Wait(event) => Some(self.event(event)),
@@ -239,7 +239,7 @@ impl Structure {
         let holds = process
             .holds
             .iter()
-            .map(|hold| layout.resource(resource_index(plan, hold.resource)));
+            .map(|hold| Layout::resource(resource_index(plan, hold.resource)));
         needs.extend(holds);
         let begun = needs.len();
         let mut held_over: Vec<(usize, std::ops::Range<usize>)> = Vec::new();
@@ -266,7 +266,7 @@ impl Structure {
             self.lead(layout.slot(pool), chain.from(lent));
         }
         for (place, hold) in process.holds.iter().enumerate() {
-            let resource = layout.resource(resource_index(plan, hold.resource));
+            let resource = Layout::resource(resource_index(plan, hold.resource));
             self.lead(resource, chain.from(lent + place + 1));
         }
         self.lead_held(&chain, program, &held_over);
@@ -280,7 +280,7 @@ impl Structure {
 
     fn lead_held(&mut self, chain: &Chain, program: &Program, held_over: &[(usize, std::ops::Range<usize>)]) {
         for (resource, range) in held_over {
-            let resource = self.layout.resource(*resource);
+            let resource = Layout::resource(*resource);
             if program.is_free() {
                 self.lead(resource, chain.from(range.start));
             } else {
