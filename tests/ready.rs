@@ -68,7 +68,8 @@ fn by_a_connection_and_by_a_request() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("it has one").port().to_string();
         let way = format!("{{{}, interval: 5ms}}", way.replace("PORT", &port));
-        let live = service(&way, "touch is-ready").start();
+        // The test is what answers, and does so from the start.
+        let live = service(&way, ":").file("is-ready", "").start();
         live.wait_for("service │ is ready");
         let (mut connection, _) = listener.accept().expect("it is looked at");
         if !answer.is_empty() {
