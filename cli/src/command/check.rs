@@ -55,7 +55,7 @@ Examples:
   forkyard check workflow.yaml
   forkyard check base.yaml -f local.yaml -p words=5       one workflow of two files
   forkyard check workflows --deny warnings                all workflows in a directory
-  forkyard check '**/*.flow.yaml' --format sarif          all that match, for a code scanning service
+  forkyard check '**/*.flow.yaml' --format sarif          all that match, for a code scanner
   generate | forkyard check - --allow FY270,FY241
 
 Exit codes: 0 no error, 1 errors, 2 a file could not be read or the command line is wrong.";
