@@ -129,6 +129,8 @@ pub(super) struct Structure {
     edges: Vec<(Node, Node)>,
     /// By actor: all that it may wait for.
     all: Vec<Option<Node>>,
+    /// By actor: whether anybody waits for its beginning or its end.
+    is_awaited: Vec<bool>,
     /// By node: whether a cycle can be reached from it.
     core: Vec<bool>,
 }
@@ -160,6 +162,7 @@ impl Structure {
             owner: reserved(vec![NOBODY; layout.end as usize], 4 * plan.processes.len()),
             edges: reserved(Vec::new(), 12 * plan.processes.len()),
             all: vec![None; plan.processes.len() + plan.pools.len()],
+            is_awaited: awaited(plan),
             core: Vec::new(),
         };
         for (actor, program) in programs.iter().enumerate() {
@@ -183,6 +186,17 @@ impl Structure {
     fn chain(&mut self, actor: Actor, needs: Vec<Node>) -> Chain {
         let first = node(0, self.owner.len());
         let owner = node(0, actor);
+        if let [only] = needs.as_slice() {
+            // All that follow and all that come before are the same.
+            self.owner.push(owner);
+            self.edges.push((first, *only));
+            self.all[actor] = Some(first);
+            return Chain {
+                after: first,
+                before: first,
+                needs,
+            };
+        }
         self.owner.resize(self.owner.len() + 2 * needs.len(), owner);
         let before = node(first, needs.len());
         for (place, need) in needs.iter().enumerate() {
@@ -260,8 +274,10 @@ impl Structure {
             needs.push(layout.over(pool_actor(plan, pool)));
         }
         let chain = self.chain(actor, needs);
-        self.lead(layout.over(actor), chain.from(0));
-        self.lead(layout.begun(actor), chain.until(begun));
+        if self.is_awaited[actor] {
+            self.lead(layout.over(actor), chain.from(0));
+            self.lead(layout.begun(actor), chain.until(begun));
+        }
         if let Some(pool) = process.slot_in {
             self.lead(layout.slot(pool), chain.from(lent));
         }
@@ -270,7 +286,10 @@ impl Structure {
             self.lead(resource, chain.from(lent + place + 1));
         }
         self.lead_held(&chain, program, &held_over);
-        self.lead_touched(&chain, program.acts());
+        match program {
+            Program::Free { acts, .. } => self.lead_touched(&chain, acts),
+            Program::Exact { .. } => self.lead_touched(&chain, &program.acts()),
+        }
         for grant in &plan.launches[actor].grants {
             if let crate::plan::Grant::Set(event) = grant {
                 self.lead(layout.event(event.index()), chain.from(0));
@@ -291,10 +310,10 @@ impl Structure {
         }
     }
 
-    fn lead_touched(&mut self, chain: &Chain, acts: Vec<Act>) {
+    fn lead_touched(&mut self, chain: &Chain, acts: &[Act]) {
         let layout = self.layout;
         for act in acts {
-            match act {
+            match *act {
                 Act::Put(way) => self.lead_to_all_but(layout.item(way), chain, layout.room(way)),
                 Act::Get(way) => self.lead_to_all_but(layout.room(way), chain, layout.item(way)),
                 Act::Acquire { .. } | Act::Release { .. } | Act::Wait(_) | Act::Set(_) => {}
@@ -367,7 +386,7 @@ impl Structure {
         }
         let mut acts: Vec<Act> = source.map(Act::Get).into_iter().collect();
         acts.extend(results.map(Act::Put));
-        self.lead_touched(&chain, acts);
+        self.lead_touched(&chain, &acts);
     }
 
     /// The nodes from which a cycle can be reached: what is left when those that lead nowhere are taken away, and then those that
@@ -474,6 +493,28 @@ pub(super) struct Knot {
 fn waits(plan: &Plan, layout: Layout, after: &[Wait]) -> Vec<Node> {
     let lasting = after.iter().filter(|wait| wait.timeout.is_none());
     lasting.map(|wait| layout.wait(plan, *wait)).collect()
+}
+
+/// By actor: whether anybody waits for its beginning or its end; of a pool whose tasks it is to give, the pool does.
+fn awaited(plan: &Plan) -> Vec<bool> {
+    let mut awaited = vec![false; plan.processes.len()];
+    awaited.resize(plan.processes.len() + plan.pools.len(), true);
+    let of_processes = plan.processes.iter().flat_map(|process| &process.after);
+    for wait in of_processes.chain(plan.pools.iter().flat_map(|pool| &pool.after)) {
+        match wait.on {
+            Dependency::Process(process) => awaited[process.index()] = true,
+            Dependency::Queue(queue) => {
+                let queue = &plan.queues[queue.index()];
+                for party in queue.senders.iter().chain(&queue.receivers) {
+                    if let Party::Process(process) = party {
+                        awaited[process.index()] = true;
+                    }
+                }
+            }
+            Dependency::Pool(_) | Dependency::Event(_) => {}
+        }
+    }
+    awaited
 }
 
 /// A persistent worker keeps what it holds while it waits for a task.
