@@ -191,7 +191,10 @@ fn verdict(report: &Report) -> String {
 
 fn row(what: &str, text: &str) {
     // `cargo bench --bench explore -- chain` measures those alone.
-    let mut wanted = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
+    let mut wanted = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .peekable();
     if wanted.peek().is_some() && !wanted.any(|word| what.contains(&word)) {
         return;
     }

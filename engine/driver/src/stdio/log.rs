@@ -93,7 +93,11 @@ impl Rotating {
     fn room(&self, rotate: &Rotate, bytes: &[u8]) -> usize {
         let until = |size: u64| usize::try_from(size.saturating_sub(self.bytes)).unwrap_or(usize::MAX);
         let is_old = rotate.age.is_some_and(|age| self.began.elapsed() >= age);
-        let least = if is_old { 1 } else { rotate.size.map_or(usize::MAX, until).max(1) };
+        let least = if is_old {
+            1
+        } else {
+            rotate.size.map_or(usize::MAX, until).max(1)
+        };
         let most = rotate.size.map_or(usize::MAX, |size| until(2 * size)).max(1);
         let end_of_line = bytes.iter().skip(least - 1).position(|byte| *byte == b'\n');
         let end = end_of_line.map_or(bytes.len(), |at| least + at);
