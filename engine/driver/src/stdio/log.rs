@@ -188,7 +188,7 @@ mod tests {
     #[tokio::test]
     async fn with_none_kept_the_old_file_is_removed() {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let (path, mut log) = rotating(folder.path(), 1, 0);
+        let (path, mut log) = rotating(folder.path(), 3, 0);
         log.append(b"one\n").expect("it can be written");
         log.append(b"two\nthree\n").expect("it can be written");
         assert_eq!(read(&path), "three\n");
