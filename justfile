@@ -22,6 +22,13 @@ interleavings SCHEDULES="5000" SEED="1":
 wheel:
     python3 -m pip wheel --no-deps --wheel-dir target/wheels engine/ipc/python
 
+# What `forkyard check` can prove in a second, as a table.
+explore-table:
+    cargo bench -p forkyard-core --bench explore
+
+# Compares the search for deadlocks with the full one, on so many random workflows.
+models MODELS="4000":
+    FORKYARD_MODELS={{ MODELS }} cargo test --release -p forkyard-core --lib explore::tests::differential -- --nocapture
 # Writes docs/forkyard.schema.json, the JSON Schema of the language, anew from the types that read it.
 schema:
     FORKYARD_WRITE_SCHEMA=1 cargo test --package forkyard-core --lib schema::the_published_schema

@@ -386,14 +386,17 @@ processes:
 fn a_condition_that_cannot_come() {
     deadlocks(
         "
-events: {go: {}}
+locks: {left: {}}
+events: {go: {}, held: {}}
 processes:
-  a: {waits: go, run: forkyard wait go}
+  holder: {acquires: left, sets: held, waits: go, run: 'forkyard acquire left; forkyard set held; forkyard wait go'}
+  a: {after: {held: set}, acquires: left, run: forkyard acquire left}
   b: {after: a, run: 'true'}
   c: {after: b, sets: go, run: forkyard set go}
 ",
         &[
-            "`a` waits for the event `go`, which only `c` could set",
+            "`holder` holds `left` and waits for the event `go`, which only `c` could set",
+            "`a` waits for `left`, which `holder` holds",
             "`b` waits for `a` to succeed",
             "`c` waits for `b` to succeed",
         ],

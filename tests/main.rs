@@ -9,6 +9,7 @@ mod cli;
 mod deadlock;
 mod diagnostics;
 mod docs;
+mod explore;
 mod faults;
 mod formats;
 mod gauntlet;

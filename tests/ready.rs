@@ -68,7 +68,8 @@ fn by_a_connection_and_by_a_request() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("it has one").port().to_string();
         let way = format!("{{{}, interval: 5ms}}", way.replace("PORT", &port));
-        let live = service(&way, "touch is-ready").start();
+        // The test is what answers, and does so from the start.
+        let live = service(&way, ":").file("is-ready", "").start();
         live.wait_for("service │ is ready");
         let (mut connection, _) = listener.accept().expect("it is looked at");
         if !answer.is_empty() {
@@ -82,14 +83,14 @@ fn by_a_connection_and_by_a_request() {
 }
 
 /// Says something as `sd_notify` does; Python has datagram sockets, and shells have not.
-const SAY: &str = r#"
+const SAY: &str = r"
 import os, socket, sys
 address = os.environ['NOTIFY_SOCKET']
 address = '\0' + address[1:] if address[0] == '@' else address
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 for word in sys.argv[1:]:
     s.sendto(word.encode(), address)
-"#;
+";
 
 #[test]
 fn by_the_protocol_of_systemd() {

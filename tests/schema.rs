@@ -32,7 +32,7 @@ fn workflows(world: &World) -> Vec<PathBuf> {
             paths.push(world.folder().join(name));
         }
     }
-    let checked = paths.iter().fold(Forkyard::new("check"), |call, path| call.arg(path));
+    let checked = paths.iter().fold(Forkyard::new("check"), Forkyard::arg);
     let checked = checked.arg("--format").arg("json").run();
     let found: Value = serde_json::from_str(checked.stdout()).expect("findings are JSON");
     let found = found.as_array().expect("findings are a list").iter();
@@ -88,6 +88,8 @@ fn what_the_schema_refuses_check_refuses_too() {
         .iter()
         .zip(mutants.lines())
         .filter(|(name, _)| !refused.contains(name.as_str()))
+        // What is not there is not read, and a schema knows nothing of that.
+        .filter(|(_, text)| !text.contains("\"if\": false"))
         .map(|(_, text)| text)
         .collect();
     assert!(

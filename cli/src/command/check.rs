@@ -55,7 +55,7 @@ Examples:
   forkyard check workflow.yaml
   forkyard check base.yaml -f local.yaml -p words=5       one workflow of two files
   forkyard check workflows --deny warnings                all workflows in a directory
-  forkyard check '**/*.flow.yaml' --format sarif          all that match, for a code scanning service
+  forkyard check '**/*.flow.yaml' --format sarif          all that match, for a code scanner
   generate | forkyard check - --allow FY270,FY241
 
 Exit codes: 0 no error, 1 errors, 2 a file could not be read or the command line is wrong.";
@@ -72,7 +72,7 @@ enum Format {
     Sarif,
     /// For GitHub Actions: an annotation a finding
     Github,
-    /// For CI servers: a JUnit report, a test a rule
+    #[value(help = "For CI servers: a JUnit report, a test a rule")]
     Junit,
 }
 
@@ -275,9 +275,9 @@ fn text(checked: &[Checked], color: When) -> String {
         }
         if let Some(contents) = one.contents.as_ref().filter(|_| one.count(Severity::Error) == 0) {
             let path = diagnostic::shown(&one.path);
-            text.push_str(&format!("{path}: ok, {contents}\n"));
+            text.extend([format!("{path}: ok, {contents}\n")]);
             if let Some((_, deadlocks)) = &one.deadlocks {
-                text.push_str(&format!("{path}: {deadlocks}\n"));
+                text.extend([format!("{path}: {deadlocks}\n")]);
             }
         }
     }
@@ -287,7 +287,7 @@ fn text(checked: &[Checked], color: When) -> String {
     if errors + warnings + allowed > 0 {
         text.push_str(&load::tally(errors, warnings));
         if allowed > 0 {
-            text.push_str(&format!("; {allowed} allowed"));
+            text.extend([format!("; {allowed} allowed")]);
         }
         text.push('\n');
     }

@@ -283,7 +283,7 @@ impl Tally {
             Outcome::Stopped => self.stands(process, Standing::Stopped),
             Outcome::Restarts => self.stands(process, Standing::Waiting),
             Outcome::Failed | Outcome::TimedOut | Outcome::NotReady | Outcome::NotLive => {
-                self.failed(process, Cause::Exited(exit, lasted, outcome))
+                self.failed(process, Cause::Exited(exit, lasted, outcome));
             }
         }
     }

@@ -17,6 +17,7 @@ mod pools;
 mod protocol;
 mod references;
 mod resources;
+mod restarts;
 mod steps;
 mod together;
 mod unused;
@@ -85,6 +86,8 @@ const RULES_OF_WHOLE: &[Rule] = &[
     channels::queues_are_not_read_by_their_writers,
     daemons::are_not_waited_for_by_mistake,
     daemons::take_all_that_is_sent,
+    restarts::lose_no_item,
+    restarts::are_not_waited_for,
     unused::declarations,
     written::no_secret_in_clear,
     written::parts_end_before_the_run,

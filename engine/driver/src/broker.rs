@@ -212,12 +212,12 @@ impl Broker {
     }
 
     /// Answers a [`TableWanted`] with the text of the table.
-    pub fn reply_table(&mut self, yard: &mut Yard, wanted: TableWanted, json: Vec<u8>) {
+    pub fn reply_table(&mut self, yard: &mut Yard, wanted: &TableWanted, json: Vec<u8>) {
         self.send(yard, wanted.connection, wanted.request, Answer::Table(json));
     }
 
     /// There is no such name.
-    pub fn refuse_table(&mut self, yard: &mut Yard, wanted: TableWanted, message: String) {
+    pub fn refuse_table(&mut self, yard: &mut Yard, wanted: &TableWanted, message: String) {
         let why = Why::NoSuchName;
         self.send(
             yard,

@@ -25,7 +25,7 @@ pub use scene::{Scene, Sight};
 /// How often it is looked who waits, while anybody does. A deadlock has to be there at two looks, so that it is told within a second.
 pub const LOOK: Duration = Duration::from_millis(300);
 
-/// So many processes are looked at more closely at one look, at some 50 µs each.
+/// So many processes are looked at more closely at one look: each costs a few reads of `/proc` for every thread it has.
 const INSPECTIONS_MAX: usize = 64;
 
 /// What somebody waits for.

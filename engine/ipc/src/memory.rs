@@ -279,6 +279,9 @@ fn fallocate(file: &impl AsRawFd, mode: i32, from: u64, length: u64) -> io::Resu
 /// How long a [`Record`] is, in bytes: a line of the cache.
 pub const RECORD: u64 = 64;
 
+/// The same, to step through mapped memory by.
+const RECORD_BYTES: usize = 64;
+
 /// Some records, of which it has been checked once that they lie in the fixed part.
 #[derive(Clone, Copy, Debug)]
 pub struct Records<'a> {
@@ -299,7 +302,7 @@ impl<'a> Records<'a> {
     pub fn at(self, index: u32) -> Record<'a> {
         assert!(index < self.count, "a record behind the last");
         // SAFETY: so many records lie within the mapping, as was seen when this was made.
-        let base = unsafe { self.base.add(index as usize * RECORD as usize) };
+        let base = unsafe { self.base.add(index as usize * RECORD_BYTES) };
         let memory = self.memory;
         Record { base, memory }
     }

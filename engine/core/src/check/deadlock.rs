@@ -32,7 +32,10 @@ pub enum DeadlockVerdict {
         states: usize,
     },
     /// There is one at least.
-    Deadlock,
+    Deadlock {
+        /// Whether no way into it is shorter than the one that is told.
+        is_shortest: bool,
+    },
     /// None was found among so many situations, and there are more.
     NotExhaustive {
         /// How many situations.
@@ -44,7 +47,8 @@ impl std::fmt::Display for DeadlockVerdict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Proved { .. } => write!(f, "proved free of deadlock"),
-            Self::Deadlock => write!(f, "deadlock: the shortest way into it is shown above"),
+            Self::Deadlock { is_shortest: true } => write!(f, "deadlock: the shortest way into it is shown above"),
+            Self::Deadlock { is_shortest: false } => write!(f, "deadlock: a way into it is shown above"),
             Self::NotExhaustive { states } => {
                 let noun = if *states == 1 { "state" } else { "states" };
                 write!(
@@ -72,7 +76,9 @@ pub fn deadlocks(
         .map(|deadlock| teller.finding(deadlock))
         .collect();
     let verdict = if !findings.is_empty() {
-        DeadlockVerdict::Deadlock
+        DeadlockVerdict::Deadlock {
+            is_shortest: report.deadlocks.iter().all(|deadlock| deadlock.is_shortest),
+        }
     } else if report.is_exhaustive {
         DeadlockVerdict::Proved { states: report.states }
     } else {

@@ -15,7 +15,7 @@ use crate::spec::{Body, Condition, Otherwise, Workflow};
 
 /// How many facts all rules together may look at: in a workflow where these are not enough, the rules that ask for
 /// them leave the rest alone, so that the check stays linear.
-const FACTS_MAX: usize = 2_000_000;
+const FACTS_MAX: usize = 200_000;
 
 /// A process instance, or a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -89,11 +89,10 @@ impl<'a> Walk<'a, '_> {
         let entry = held.entry(name).or_default();
         match verb {
             ProtocolVerb::Acquire => entry.push(taken),
-            ProtocolVerb::Release => match entry.iter().rposition(|(permits, _)| *permits == taken.0) {
-                Some(place) => {
+            ProtocolVerb::Release => {
+                if let Some(place) = entry.iter().rposition(|(permits, _)| *permits == taken.0) {
                     entry.remove(place);
-                }
-                None => {
+                } else {
                     let message = format!(
                         "the `protocol` of `{}` releases `{name}`, which it does not hold",
                         self.name
@@ -103,7 +102,7 @@ impl<'a> Walk<'a, '_> {
                         "acquire it before: `acquire {name}`, as many permits as are released"
                     ));
                 }
-            },
+            }
             ProtocolVerb::Put | ProtocolVerb::Get | ProtocolVerb::Wait | ProtocolVerb::Set => {}
         }
     }

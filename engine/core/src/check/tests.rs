@@ -11,6 +11,7 @@ mod knots;
 mod meetings;
 mod others;
 mod partial;
+mod restarts;
 mod size;
 mod written;
 

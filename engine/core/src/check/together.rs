@@ -16,7 +16,7 @@ use crate::source::Span;
 use crate::spec::target::{Role, Target};
 
 /// How many steps from writer to reader are looked at in all.
-const STEPS_MAX: usize = 1_000_000;
+const STEPS_MAX: usize = 200_000;
 
 type Node = NodeIndex<u32>;
 

@@ -150,6 +150,8 @@ define_codes! {
     READS_ITS_OWN = 233, Warning, "a process reads the queue that only it fills";
     /// A queue is read before anybody can fill it.
     SENDER_COMES_LATE = 234, Warning, "a queue whose senders start only after its reader has ended";
+    /// What a process had read is lost when it is restarted.
+    LOST_AT_RESTART = 235, Warning, "items are lost at a restart";
     /// An event that is waited for but never set.
     EVENT_NEVER_SET = 240, Error, "an event that is waited for is never set";
     /// An event that nobody waits for.
@@ -193,7 +195,7 @@ define_codes! {
     /// Queues or pipes that wait for each other.
     QUEUE_CYCLE = 282, Warning, "queues or pipes that wait for each other";
     /// One end of a channel starts only after the other, which cannot end without it.
-    LATE_PEER = 283, Warning, "a sender and a receiver of which one waits for the other's end";
+    LATE_PEER = 283, Error, "a sender and a receiver of which one waits for the other's end";
     /// Events and starts that wait for each other.
     EVENT_RING = 284, Error, "events and starts that wait for each other";
     /// Any other ring.

@@ -97,10 +97,24 @@ impl Program {
         }
     }
 
+    /// Whether it might wait for ever where this cannot be done at once. A free one knows what it has put into a queue itself.
+    pub fn lasts(&self, act: Act) -> bool {
+        let own = |other: Act| match self {
+            Self::Free { acts, .. } => acts.contains(&other),
+            Self::Exact { .. } => false,
+        };
+        match act {
+            Act::Put(way) => !own(Act::Get(way)),
+            Act::Get(way) => !own(Act::Put(way)),
+            Act::Acquire { .. } | Act::Wait(_) => true,
+            Act::Release { .. } | Act::Set(_) => false,
+        }
+    }
+
     /// All that it may have to wait for, as acts.
     pub fn waits(&self) -> Vec<Act> {
         match self {
-            Self::Free { .. } => self.acts(),
+            Self::Free { .. } => self.acts().into_iter().filter(|act| self.lasts(*act)).collect(),
             Self::Exact { steps, .. } => steps.iter().filter_map(|step| step.waits()).collect(),
         }
     }
@@ -223,8 +237,8 @@ impl Compiler<'_> {
 
     fn release(&mut self, hold: Hold) {
         let resource = resource_index(self.plan, hold.resource);
-        let held = (resource, hold.permits);
-        let Some(last) = self.holding.iter().rposition(|known| *known == held) else {
+        let taken = (resource, hold.permits);
+        let Some(last) = self.holding.iter().rposition(|known| *known == taken) else {
             return;
         };
         let first = self.holding.iter().position(|(known, _)| *known == resource);

@@ -101,10 +101,12 @@ impl World {
                 continue;
             };
             if !self.can(model, act) {
-                moves.push(Move {
-                    actor,
-                    what: What::Turn(number),
-                });
+                if model.programs[actor].lasts(act) {
+                    moves.push(Move {
+                        actor,
+                        what: What::Turn(number),
+                    });
+                }
             } else if self.is_of_use(model, act) {
                 moves.push(Move {
                     actor,
@@ -112,7 +114,7 @@ impl World {
                 });
             }
         }
-        self.ends(model, actor, moves);
+        Self::ends(model, actor, moves);
     }
 
     fn moves_of_exact(&self, model: &Model, actor: Actor, steps: &[Step], moves: &mut Vec<Move>) {
@@ -128,14 +130,14 @@ impl World {
                 add(What::Leave);
             }
             Step::Jump(_) => {}
-            Step::End => return self.ends(model, actor, moves),
+            Step::End => return Self::ends(model, actor, moves),
         }
         if model.fails[actor] && !is_persistent(model, actor) {
             add(What::Fail);
         }
     }
 
-    fn ends(&self, model: &Model, actor: Actor, moves: &mut Vec<Move>) {
+    fn ends(model: &Model, actor: Actor, moves: &mut Vec<Move>) {
         if is_persistent(model, actor) {
             return moves.push(Move {
                 actor,
@@ -221,7 +223,17 @@ impl World {
             Need::Item(way) => model.ways[way].senders.clone(),
             Need::Event(event) => model.setters[event].clone(),
             Need::After(wait) => model.members(wait.on),
-            Need::Slot(pool) => model.members(Dependency::Pool(pool)),
+            Need::Slot(pool) => {
+                let has_slot = |actor: &Actor| match model.pool_of_actor(*actor) {
+                    Some(pool) => self.machine().has_not_begun(Party::Pool(pool)),
+                    None => self.lives[*actor].phase != Phase::Away,
+                };
+                model
+                    .members(Dependency::Pool(pool))
+                    .into_iter()
+                    .filter(has_slot)
+                    .collect()
+            }
             Need::Task(pool) => vec![model.pool_actor(pool)],
             Need::Work(pool) => self.helpers_of_pool(model, pool),
         };
@@ -285,7 +297,7 @@ impl World {
                     Program::Exact { steps, .. } => steps[number].act(),
                 };
                 if let Some(act) = act {
-                    self.rivals_of_act(model, actor, act, rivals);
+                    Self::rivals_of_act(model, actor, act, rivals);
                 }
                 if let Program::Exact { steps, .. } = &model.programs[actor]
                     && let Step::Try(act) = steps[number]
@@ -300,29 +312,29 @@ impl World {
                         rivals.extend(&way.senders);
                     }
                 }
-                self.rivals_in_line(model, actor, rivals);
+                Self::rivals_in_line(model, actor, rivals);
             }
             What::Take => {
                 if let Some((_, queue)) = source_queue(model, actor) {
                     rivals.extend(&model.ways[queue.index()].receivers);
                 }
-                self.rivals_in_line(model, actor, rivals);
+                Self::rivals_in_line(model, actor, rivals);
             }
             What::Deliver => {
                 let work = model
                     .pool_of_actor(actor)
                     .and_then(|pool| model.plan.pools[pool.index()].work.as_ref());
                 if let Some(queue) = work.and_then(|work| work.results) {
-                    self.rivals_of_act(model, actor, Act::Put(queue.index()), rivals);
+                    Self::rivals_of_act(model, actor, Act::Put(queue.index()), rivals);
                 }
-                self.rivals_in_line(model, actor, rivals);
+                Self::rivals_in_line(model, actor, rivals);
             }
             What::GiveUp(place) => {
                 let waits = self.machine().open_waits(model.party(actor));
                 for (_, wait) in waits.filter(|(at, _)| *at == place) {
                     rivals.extend(model.members(wait.on));
                 }
-                self.rivals_in_line(model, actor, rivals);
+                Self::rivals_in_line(model, actor, rivals);
                 rivals.extend(
                     model
                         .plan
@@ -333,11 +345,11 @@ impl World {
                         .flat_map(|pool| model.line_makers.get(pool).into_iter().flatten()),
                 );
             }
-            What::Turn(_) | What::Leave | What::Answer => self.rivals_in_line(model, actor, rivals),
+            What::Turn(_) | What::Leave | What::Answer => Self::rivals_in_line(model, actor, rivals),
         }
     }
 
-    fn rivals_of_act(&self, model: &Model, actor: Actor, act: Act, rivals: &mut Vec<Actor>) {
+    fn rivals_of_act(model: &Model, actor: Actor, act: Act, rivals: &mut Vec<Actor>) {
         match act {
             Act::Acquire { resource, .. } => rivals.extend(&model.users[resource]),
             Act::Put(way) => {
@@ -350,16 +362,16 @@ impl World {
                 rivals.extend(&model.ways[way].receivers);
                 if model.ways[way].is_awaited {
                     rivals.extend(&model.ways[way].senders);
-                    self.rivals_in_line(model, actor, rivals);
+                    Self::rivals_in_line(model, actor, rivals);
                 }
             }
-            Act::Set(_) => self.rivals_in_line(model, actor, rivals),
+            Act::Set(_) => Self::rivals_in_line(model, actor, rivals),
             Act::Release { .. } | Act::Wait(_) => {}
         }
     }
 
     /// Who comes first into the line for slots is served first.
-    fn rivals_in_line(&self, model: &Model, actor: Actor, rivals: &mut Vec<Actor>) {
+    fn rivals_in_line(model: &Model, actor: Actor, rivals: &mut Vec<Actor>) {
         for pool in &model.lines[actor] {
             rivals.extend(model.line_makers.get(pool).into_iter().flatten());
         }

@@ -205,7 +205,7 @@ impl<'a> Selection<'a> {
         let layout = Layout::of(plan);
         let needs = &knot.needs;
         let numbers = |count: usize, is_kept: &dyn Fn(usize) -> bool| (0..count).filter(|at| is_kept(*at)).collect();
-        let resources: BTreeSet<usize> = numbers(touched.users.len(), &|at| needs.contains(&layout.resource(at)));
+        let resources: BTreeSet<usize> = numbers(touched.users.len(), &|at| needs.contains(&Layout::resource(at)));
         let mut ways: BTreeSet<usize> = numbers(touched.ends.len(), &|at| {
             needs.contains(&layout.room(at)) || needs.contains(&layout.item(at))
         });
@@ -498,14 +498,11 @@ fn with_their_pools(plan: &Plan, touched: &Touched, actors: &BTreeSet<Actor>) ->
     let mut processes = BTreeSet::new();
     let mut pools = BTreeSet::new();
     for actor in actors {
-        match actor.checked_sub(plan.processes.len()) {
-            Some(pool) => {
-                pools.insert(pool);
-            }
-            None => {
-                processes.insert(*actor);
-                pools.extend(plan.processes[*actor].worker_of.map(PoolId::index));
-            }
+        if let Some(pool) = actor.checked_sub(plan.processes.len()) {
+            pools.insert(pool);
+        } else {
+            processes.insert(*actor);
+            pools.extend(plan.processes[*actor].worker_of.map(PoolId::index));
         }
     }
     for pool in &pools {

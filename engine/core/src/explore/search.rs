@@ -1,6 +1,11 @@
 //! The search through all situations that can come, until none is left, a deadlock is found, or the budget is spent.
 
-use std::collections::{HashSet, VecDeque};
+#[expect(
+    clippy::disallowed_types,
+    reason = "millions of fingerprints are asked for and never gone through"
+)]
+use std::collections::HashSet;
+use std::collections::VecDeque;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::inside::{Act, Program};
@@ -68,6 +73,7 @@ impl Hasher for Known {
     }
 }
 
+#[expect(clippy::disallowed_types, reason = "as above")]
 pub(super) type Prints = HashSet<u64, BuildHasherDefault<Known>>;
 
 /// A search.
@@ -258,12 +264,14 @@ impl<'a> Search<'a> {
         (print.value(), stands_for)
     }
 
-    /// What takes something first, one actor after the other: so that who could get into each other's way does.
+    /// What takes something first, and first for those who have the least: so that who could get into each other's way does.
     fn sort(&self, world: &World, moves: &mut [Move], last: Actor) {
         let actors = self.model.actors();
         moves.sort_by_key(|step| {
             let turn = (step.actor + actors - last - 1) % actors;
-            (self.eagerness(world, *step), turn)
+            let life = world.lives.get(step.actor);
+            let has = life.map_or(0, |life| life.at + life.granted);
+            (self.eagerness(world, *step), has, turn)
         });
     }
 

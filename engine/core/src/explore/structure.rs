@@ -56,7 +56,7 @@ impl Layout {
         }
     }
 
-    pub fn resource(self, resource: usize) -> Node {
+    pub fn resource(resource: usize) -> Node {
         node(0, resource)
     }
 
@@ -91,7 +91,7 @@ impl Layout {
     /// The node of a wait of `after`.
     pub fn wait(self, plan: &Plan, wait: Wait) -> Node {
         let party = |actor| {
-            if wait.is == Condition::Started {
+            if matches!(wait.is, Condition::Started | Condition::Ready) {
                 self.begun(actor)
             } else {
                 self.over(actor)
@@ -108,7 +108,7 @@ impl Layout {
     /// The node of an act that may have to wait.
     pub fn act(self, act: Act) -> Option<Node> {
         match act {
-            Act::Acquire { resource, .. } => Some(self.resource(resource)),
+            Act::Acquire { resource, .. } => Some(Self::resource(resource)),
             Act::Put(way) => Some(self.room(way)),
             Act::Get(way) => Some(self.item(way)),
             Act::Wait(event) => Some(self.event(event)),
@@ -129,6 +129,8 @@ pub(super) struct Structure {
     edges: Vec<(Node, Node)>,
     /// By actor: all that it may wait for.
     all: Vec<Option<Node>>,
+    /// By actor: whether anybody waits for its beginning or its end.
+    is_awaited: Vec<bool>,
     /// By node: whether a cycle can be reached from it.
     core: Vec<bool>,
 }
@@ -157,9 +159,10 @@ impl Structure {
         let layout = Layout::of(plan);
         let mut structure = Self {
             layout,
-            owner: vec![NOBODY; layout.end as usize],
-            edges: Vec::new(),
+            owner: reserved(vec![NOBODY; layout.end as usize], 4 * plan.processes.len()),
+            edges: reserved(Vec::new(), 12 * plan.processes.len()),
             all: vec![None; plan.processes.len() + plan.pools.len()],
+            is_awaited: awaited(plan),
             core: Vec::new(),
         };
         for (actor, program) in programs.iter().enumerate() {
@@ -183,6 +186,17 @@ impl Structure {
     fn chain(&mut self, actor: Actor, needs: Vec<Node>) -> Chain {
         let first = node(0, self.owner.len());
         let owner = node(0, actor);
+        if let [only] = needs.as_slice() {
+            // All that follow and all that come before are the same.
+            self.owner.push(owner);
+            self.edges.push((first, *only));
+            self.all[actor] = Some(first);
+            return Chain {
+                after: first,
+                before: first,
+                needs,
+            };
+        }
         self.owner.resize(self.owner.len() + 2 * needs.len(), owner);
         let before = node(first, needs.len());
         for (place, need) in needs.iter().enumerate() {
@@ -239,13 +253,14 @@ impl Structure {
         let holds = process
             .holds
             .iter()
-            .map(|hold| layout.resource(resource_index(plan, hold.resource)));
+            .map(|hold| Layout::resource(resource_index(plan, hold.resource)));
         needs.extend(holds);
         let begun = needs.len();
         let mut held_over: Vec<(usize, std::ops::Range<usize>)> = Vec::new();
         match program {
             Program::Free { acquires, acts } => {
-                needs.extend(acquires.iter().chain(acts).filter_map(|act| layout.act(*act)));
+                let lasting = acquires.iter().chain(acts).filter(|act| program.lasts(**act));
+                needs.extend(lasting.filter_map(|act| layout.act(*act)));
                 for (place, act) in acquires.iter().enumerate() {
                     let (resource, _) = act.demand().expect("it acquires something");
                     held_over.push((resource, begun + place + 1..needs.len()));
@@ -259,17 +274,22 @@ impl Structure {
             needs.push(layout.over(pool_actor(plan, pool)));
         }
         let chain = self.chain(actor, needs);
-        self.lead(layout.over(actor), chain.from(0));
-        self.lead(layout.begun(actor), chain.until(begun));
+        if self.is_awaited[actor] {
+            self.lead(layout.over(actor), chain.from(0));
+            self.lead(layout.begun(actor), chain.until(begun));
+        }
         if let Some(pool) = process.slot_in {
             self.lead(layout.slot(pool), chain.from(lent));
         }
         for (place, hold) in process.holds.iter().enumerate() {
-            let resource = layout.resource(resource_index(plan, hold.resource));
+            let resource = Layout::resource(resource_index(plan, hold.resource));
             self.lead(resource, chain.from(lent + place + 1));
         }
         self.lead_held(&chain, program, &held_over);
-        self.lead_touched(&chain, program.acts());
+        match program {
+            Program::Free { acts, .. } => self.lead_touched(&chain, acts),
+            Program::Exact { .. } => self.lead_touched(&chain, &program.acts()),
+        }
         for grant in &plan.launches[actor].grants {
             if let crate::plan::Grant::Set(event) = grant {
                 self.lead(layout.event(event.index()), chain.from(0));
@@ -279,7 +299,7 @@ impl Structure {
 
     fn lead_held(&mut self, chain: &Chain, program: &Program, held_over: &[(usize, std::ops::Range<usize>)]) {
         for (resource, range) in held_over {
-            let resource = self.layout.resource(*resource);
+            let resource = Layout::resource(*resource);
             if program.is_free() {
                 self.lead(resource, chain.from(range.start));
             } else {
@@ -290,10 +310,10 @@ impl Structure {
         }
     }
 
-    fn lead_touched(&mut self, chain: &Chain, acts: Vec<Act>) {
+    fn lead_touched(&mut self, chain: &Chain, acts: &[Act]) {
         let layout = self.layout;
         for act in acts {
-            match act {
+            match *act {
                 Act::Put(way) => self.lead_to_all_but(layout.item(way), chain, layout.room(way)),
                 Act::Get(way) => self.lead_to_all_but(layout.room(way), chain, layout.item(way)),
                 Act::Acquire { .. } | Act::Release { .. } | Act::Wait(_) | Act::Set(_) => {}
@@ -322,6 +342,9 @@ impl Structure {
             for event in program.surely_set() {
                 is_sure[event] = true;
             }
+        }
+        if !is_sure.contains(&false) {
+            return;
         }
         for (actor, program) in programs.iter().enumerate() {
             for act in program.waits() {
@@ -363,7 +386,7 @@ impl Structure {
         }
         let mut acts: Vec<Act> = source.map(Act::Get).into_iter().collect();
         acts.extend(results.map(Act::Put));
-        self.lead_touched(&chain, acts);
+        self.lead_touched(&chain, &acts);
     }
 
     /// The nodes from which a cycle can be reached: what is left when those that lead nowhere are taken away, and then those that
@@ -451,6 +474,12 @@ impl Structure {
     }
 }
 
+/// Room for about as much as comes, so that it need not be copied again and again.
+fn reserved<T>(mut list: Vec<T>, more: usize) -> Vec<T> {
+    list.reserve(more);
+    list
+}
+
 /// What is explored together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Knot {
@@ -464,6 +493,28 @@ pub(super) struct Knot {
 fn waits(plan: &Plan, layout: Layout, after: &[Wait]) -> Vec<Node> {
     let lasting = after.iter().filter(|wait| wait.timeout.is_none());
     lasting.map(|wait| layout.wait(plan, *wait)).collect()
+}
+
+/// By actor: whether anybody waits for its beginning or its end; of a pool whose tasks it is to give, the pool does.
+fn awaited(plan: &Plan) -> Vec<bool> {
+    let mut awaited = vec![false; plan.processes.len()];
+    awaited.resize(plan.processes.len() + plan.pools.len(), true);
+    let of_processes = plan.processes.iter().flat_map(|process| &process.after);
+    for wait in of_processes.chain(plan.pools.iter().flat_map(|pool| &pool.after)) {
+        match wait.on {
+            Dependency::Process(process) => awaited[process.index()] = true,
+            Dependency::Queue(queue) => {
+                let queue = &plan.queues[queue.index()];
+                for party in queue.senders.iter().chain(&queue.receivers) {
+                    if let Party::Process(process) = party {
+                        awaited[process.index()] = true;
+                    }
+                }
+            }
+            Dependency::Pool(_) | Dependency::Event(_) => {}
+        }
+    }
+    awaited
 }
 
 /// A persistent worker keeps what it holds while it waits for a task.

@@ -95,11 +95,11 @@ pub(super) fn smallest(world: &World, model: &Model, choices: &Choices, stands_f
     let movers = (0..model.actors()).filter(|actor| !choices.by(*actor).is_empty() && stands_for[*actor] == *actor);
     for seed in movers {
         let limit = best.as_ref().map_or(usize::MAX, Vec::len);
-        let Some(moves) = closed(world, model, choices, stands_for, seed, limit) else {
+        let Some(set) = closed(world, model, choices, stands_for, seed, limit) else {
             continue;
         };
-        let small = moves.len() <= 1;
-        best = Some(moves);
+        let small = set.len() <= 1;
+        best = Some(set);
         if small {
             break;
         }

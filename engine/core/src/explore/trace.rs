@@ -198,9 +198,7 @@ fn blocked(part: &Part, world: &World, ring: &[(Actor, Need)], actor: Actor, nee
         // Who has nothing to do is no cause.
         Need::Task(_) => return None,
         Need::Work(pool) => {
-            if model.plan.pools[pool.index()].work.is_none() {
-                return None;
-            }
+            model.plan.pools[pool.index()].work.as_ref()?;
             obstacle_of_pool(part, world, pool)
         }
     };
@@ -240,9 +238,8 @@ fn is_certain(model: &Model, world: &World, ring: &[(Actor, Need)], actor: Actor
     let is_free = model.programs.get(actor).is_none_or(Program::is_free);
     let by_itself = match need {
         Need::Permits { .. } | Need::After(_) | Need::Slot(_) | Need::Task(_) => true,
-        Need::Room(_) | Need::Item(_) => !is_free,
-        // It may wait with a time-out of its own.
-        Need::Event(_) => !is_free,
+        // For an event it may wait with a time-out of its own.
+        Need::Room(_) | Need::Item(_) | Need::Event(_) => !is_free,
         Need::Work(pool) => model.plan.pools[pool.index()].work.is_none(),
     };
     // Another of them hopes for what this one could have done before.

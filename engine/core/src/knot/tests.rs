@@ -147,9 +147,9 @@ fn the_search_agrees_with_a_look_at_all_sets() {
         let found = stuck(&table(&short));
         assert_eq!(found, expected, "{short:?}");
         if largest == 0 {
-            without += 1
+            without += 1;
         } else {
-            with += 1
+            with += 1;
         }
         assert_eq!(knots_of(&short).is_empty(), largest == 0, "{short:?}");
         for knot in knots_of(&short) {

@@ -338,6 +338,14 @@ impl Resolver<'_> {
         node.entries()
     }
 
+    /// What is looked for in the whole tree, as it is written.
+    fn look_through(&mut self, root: &Node) {
+        let params = root.get("params").map_or(&[][..], |params| params.entries());
+        self.workflow.unused_params = mention::unmentioned(params, root);
+        self.workflow.clear_secrets = mention::secrets_in_clear(root);
+    }
+
+    /// Resolves each process, and takes it out of the tree.
     fn processes(&mut self, root: &mut Rc<Node>) {
         let count = self.section(root, "processes").len();
         let Some(at) = root.entries().iter().position(|entry| entry.key.text() == "processes") else {
@@ -364,6 +372,7 @@ impl Resolver<'_> {
 
     fn work(&mut self, root: &mut Rc<Node>) {
         self.section(root, "templates");
+        self.look_through(root);
         self.processes(root);
         for entry in self.section(root, "pools") {
             self.of_declaration(entry.key.text(), |resolver| resolver.pool(entry));
@@ -371,10 +380,7 @@ impl Resolver<'_> {
         for (named, fields) in self.declarations(root, "groups") {
             self.workflow.groups.push(group::group(named, fields));
         }
-        let params = root.get("params").map_or(&[][..], |params| params.entries());
-        self.workflow.unused_params = mention::unmentioned(params, root);
         self.workflow.unused_params.extend(self.templates.unused_params());
-        self.workflow.clear_secrets = mention::secrets_in_clear(root);
         self.workflow.templates = std::mem::take(&mut self.templates).finish();
         let something = ["processes", "pools"].iter().any(|section| {
             root.get(section)

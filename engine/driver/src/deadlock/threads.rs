@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn a_shell_whose_child_reads_from_a_pipe_sleeps_there_and_one_whose_child_sleeps_for_a_time_does_not() {
         let (mut reader, tree) = started("cat >/dev/null; true");
-        while !asleep(&tree).is_some_and(|asleep| asleep.pids.len() == 2) {
+        while asleep(&tree).is_none_or(|asleep| asleep.pids.len() != 2) {
             std::thread::yield_now();
         }
         let found = asleep(&tree).expect("it has nothing to do");

@@ -335,14 +335,14 @@ impl Run {
                     None => std::future::pending().await,
                 }
             };
-            let looked = async {
+            let seeing = async {
                 looker.look(ready, live).await;
                 // What it tells is heard to its end.
                 std::future::pending::<()>().await;
             };
             tokio::select! {
                 () = heard => {}
-                () = looked => {}
+                () = seeing => {}
                 // Its end, or that nobody watches over it any more.
                 _ = over.wait_for(|is_over| *is_over) => {}
             }

@@ -299,11 +299,11 @@ impl Run {
             if wanted.why.is_some() {
                 return Some(wanted);
             }
-            broker.reply_table(yard, wanted, table.to_json());
+            broker.reply_table(yard, &wanted, table.to_json());
             None
         });
         if let Some(wanted) = asked {
-            self.say_why(wanted);
+            self.say_why(&wanted);
         }
     }
 

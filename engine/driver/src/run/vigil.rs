@@ -28,7 +28,7 @@ impl Run {
     }
 
     /// Answers somebody who asks why a process does not run.
-    pub(super) fn say_why(&mut self, wanted: TableWanted) {
+    pub(super) fn say_why(&mut self, wanted: &TableWanted) {
         let name = wanted.why.clone().unwrap_or_default();
         let (at, run) = (time_since(self.start), self.options.directory.id());
         let clients = self.broker.waits();

@@ -56,8 +56,8 @@ impl Sides {
         let mut text = String::new();
         for queue in QUEUES {
             match (self.sends.contains(&queue), self.receives.contains(&queue)) {
-                (true, false) => text += &format!("  to_{queue}: {{run: x, receives: {queue}}}\n"),
-                (false, true) => text += &format!("  from_{queue}: {{run: x, sends: {queue}}}\n"),
+                (true, false) => text.extend([format!("  to_{queue}: {{run: x, receives: {queue}}}\n")]),
+                (false, true) => text.extend([format!("  from_{queue}: {{run: x, sends: {queue}}}\n")]),
                 (true, true) | (false, false) => {}
             }
         }

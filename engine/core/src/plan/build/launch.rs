@@ -226,15 +226,15 @@ impl Builder<'_> {
             return Some(Channel::Queue(queue));
         }
         let pipe = target.pipe()?;
-        let own = match target {
-            Target::End(_, side) => Some(*side),
-            _ => self.end_of(body, pipe),
+        let own = if let Target::End(_, side) = target {
+            Some(*side)
+        } else {
+            self.end_of(body, pipe)
         };
         let from = match (own, way) {
-            (None, _) => Side::Left,
+            (None, _) | (Some(Side::Right), Way::In) => Side::Left,
             (Some(side), Way::Out) => side,
             (Some(Side::Left), Way::In) => Side::Right,
-            (Some(Side::Right), Way::In) => Side::Left,
         };
         Some(Channel::Pipe(pipe, from))
     }
@@ -246,9 +246,14 @@ impl Builder<'_> {
             Descriptor::Send(_) | Descriptor::Receive(_) | Descriptor::Stream(_) => None,
         });
         let mut ends = body.connects.iter().chain(in_fds);
-        ends.find_map(|end| match self.names.look_up(&end.name)? {
-            Target::End(found, side) if found == pipe => Some(side),
-            _ => None,
+        ends.find_map(|end| {
+            if let Target::End(found, side) = self.names.look_up(&end.name)?
+                && found == pipe
+            {
+                Some(side)
+            } else {
+                None
+            }
         })
     }
 

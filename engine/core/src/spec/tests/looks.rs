@@ -117,7 +117,7 @@ fn restarts_have_rules() {
     assert_eq!((restart.never_on.codes, restart.never_on.signals), (vec![3], vec![9]));
     check_process(
         "run: x, restart: {backoff: {initial: 1m, max: 1s}}",
-        "FY107 2:59 the longest pause is shorter than the first one",
+        "FY107 2:63 the longest pause is shorter than the first one",
     );
 }
 
@@ -136,6 +136,6 @@ fn groups_have_a_strategy_and_an_intensity() {
 fn what_has_lives_is_a_process() {
     check(
         "pools: {w: {run: x, tasks: [1], restart: always}}\n",
-        "FY106 2:34 `restart` belongs to a process, and this is a pool",
+        "FY106 2:33 `restart` belongs to a process, and this is a pool",
     );
 }

@@ -118,7 +118,7 @@ impl World {
     fn turn(&mut self, from: Option<FromClient>) {
         let from = from.expect("the broker is there");
         if let Some(wanted) = self.broker.handle(&mut self.yard, &self.names, from) {
-            self.broker.reply_table(&mut self.yard, wanted, TABLE.to_vec());
+            self.broker.reply_table(&mut self.yard, &wanted, TABLE.to_vec());
         }
         self.pass_on_replies();
     }
