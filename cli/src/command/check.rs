@@ -254,7 +254,7 @@ impl Checked {
 fn told(verdict: DeadlockVerdict, message: &str) -> Verdict<'_> {
     let (word, states, open) = match verdict {
         DeadlockVerdict::Proved { states } => ("proved", states, false),
-        DeadlockVerdict::Deadlock => ("deadlock", 0, false),
+        DeadlockVerdict::Deadlock { .. } => ("deadlock", 0, false),
         DeadlockVerdict::NotExhaustive { states } => ("not-exhaustive", states, true),
     };
     Verdict {
