@@ -38,7 +38,8 @@ fn json(outcome: &Outcome) -> Value {
 fn found(outcome: &Outcome) -> Vec<String> {
     let list = json(outcome);
     let list = list.as_array().expect("findings are a list").iter();
-    list.map(|it| format!("{} {}:{}", it["code"], it["file"], it["line"]).replace('"', ""))
+    list.filter(|it| it["severity"] != "note")
+        .map(|it| format!("{} {}:{}", it["code"], it["file"], it["line"]).replace('"', ""))
         .collect()
 }
 
@@ -133,12 +134,13 @@ fn many_inputs_keep_their_own_findings() {
         .run();
     let expected = ["FY210 b.yaml:3", "FY241 b.yaml:6", "FY241 c.yaml:3", "FY270 c.yaml:4"];
     assert_eq!(found(checked.exit(1)), expected);
-    let workflows: Vec<Value> = json(&checked)
+    let told = json(&checked);
+    let findings = told
         .as_array()
         .expect("a list")
         .iter()
-        .map(|it| it["workflow"].clone())
-        .collect();
+        .filter(|it| it["severity"] != "note");
+    let workflows: Vec<&Value> = findings.map(|it| &it["workflow"]).collect();
     assert_eq!(workflows, ["b.yaml", "b.yaml", "c.yaml", "c.yaml"]);
 }
 
@@ -257,6 +259,33 @@ fn a_finding_in_json_has_all_that_a_program_needs() {
     assert_eq!((&first["line"], &first["column"]), (&3.into(), &27.into()));
     assert_eq!((&first["end_line"], &first["end_column"]), (&3.into(), &28.into()));
     assert_eq!(first["related"][0]["line"], 4);
+}
+
+#[test]
+fn what_is_known_of_deadlocks_is_in_every_format() {
+    let said = |format: &str| check(CLEAN, &["--format", format]).exit(0).stdout().to_owned();
+    assert!(
+        said("text").ends_with("flow.yaml: proved free of deadlock\n"),
+        "{}",
+        said("text")
+    );
+    let told = json(check(CLEAN, &["--format", "json"]).exit(0));
+    assert_eq!((&told[0]["code"], &told[0]["severity"]), (&Value::Null, &"note".into()));
+    assert_eq!(
+        (&told[0]["deadlocks"], &told[0]["workflow"]),
+        (&"proved".into(), &"flow.yaml".into())
+    );
+    let log = json(check(CLEAN, &["--format", "sarif"]).exit(0));
+    assert_eq!(log["runs"][0]["properties"]["workflows"][0]["deadlocks"], "proved");
+    assert!(said("junit").contains("<property name=\"deadlocks\" value=\"proved\"/>"));
+    // With errors there is nothing to be proved.
+    let told = json(check(MIXED, &["--format", "json"]).exit(1));
+    assert!(
+        told.as_array()
+            .expect("a list")
+            .iter()
+            .all(|it| it["deadlocks"].is_null())
+    );
 }
 
 #[test]

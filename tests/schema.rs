@@ -88,6 +88,8 @@ fn what_the_schema_refuses_check_refuses_too() {
         .iter()
         .zip(mutants.lines())
         .filter(|(name, _)| !refused.contains(name.as_str()))
+        // What is not there is not read, and a schema knows nothing of that.
+        .filter(|(_, text)| !text.contains("\"if\": false"))
         .map(|(_, text)| text)
         .collect();
     assert!(

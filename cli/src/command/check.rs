@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use forkyard_core::check::DeadlockVerdict;
 use forkyard_core::diagnostic::{
-    self, Allowed, Code, Diagnostic, Policy, Report, Severity, can_be_allowed, codes, rule_of,
+    self, Allowed, Code, Diagnostic, Policy, Report, Severity, Verdict, can_be_allowed, codes, rule_of,
 };
 use forkyard_core::source::Files;
 use forkyard_core::spec::{self, Workflow};
@@ -55,7 +55,7 @@ Examples:
   forkyard check workflow.yaml
   forkyard check base.yaml -f local.yaml -p words=5       one workflow of two files
   forkyard check workflows --deny warnings                all workflows in a directory
-  forkyard check '**/*.flow.yaml' --format sarif          all that match, for a code scanning service
+  forkyard check '**/*.flow.yaml' --format sarif          all that match, for a code scanner
   generate | forkyard check - --allow FY270,FY241
 
 Exit codes: 0 no error, 1 errors, 2 a file could not be read or the command line is wrong.";
@@ -197,7 +197,7 @@ struct Checked {
     /// What there is in it; `None` when it could not be understood.
     contents: Option<String>,
     /// What is known about its deadlocks; `None` when there are errors.
-    deadlocks: Option<DeadlockVerdict>,
+    deadlocks: Option<(DeadlockVerdict, String)>,
 }
 
 impl Checked {
@@ -209,7 +209,7 @@ impl Checked {
             findings: loaded.diagnostics,
             allowed: loaded.allowed,
             readable: loaded.readable,
-            deadlocks: loaded.deadlocks,
+            deadlocks: loaded.deadlocks.map(|verdict| (verdict, verdict.to_string())),
         }
     }
 
@@ -239,11 +239,29 @@ impl Checked {
             findings: &self.findings,
             allowed: &self.allowed,
             readable: self.readable,
+            deadlocks: self
+                .deadlocks
+                .as_ref()
+                .map(|(verdict, message)| told(*verdict, message)),
         }
     }
 
     fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|found| found.severity == severity).count()
+    }
+}
+
+fn told(verdict: DeadlockVerdict, message: &str) -> Verdict<'_> {
+    let (word, states, open) = match verdict {
+        DeadlockVerdict::Proved { states } => ("proved", states, false),
+        DeadlockVerdict::Deadlock { .. } => ("deadlock", 0, false),
+        DeadlockVerdict::NotExhaustive { states } => ("not-exhaustive", states, true),
+    };
+    Verdict {
+        word,
+        message,
+        states,
+        open,
     }
 }
 
@@ -258,7 +276,7 @@ fn text(checked: &[Checked], color: When) -> String {
         if let Some(contents) = one.contents.as_ref().filter(|_| one.count(Severity::Error) == 0) {
             let path = diagnostic::shown(&one.path);
             text.extend([format!("{path}: ok, {contents}\n")]);
-            if let Some(deadlocks) = one.deadlocks {
+            if let Some((_, deadlocks)) = &one.deadlocks {
                 text.extend([format!("{path}: {deadlocks}\n")]);
             }
         }

@@ -27,7 +27,7 @@ pub use junit::to_junit;
 pub(crate) use lookalike::{difference, meant, meant_as, seeming};
 pub use policy::{Allowed, Judgement, Policy, judge, without_allowed};
 pub use render::{Style, render, render_all};
-pub use report::{Kept, Report};
+pub use report::{Kept, Report, Verdict};
 pub use sarif::to_sarif;
 
 /// How bad a finding is.

@@ -25,6 +25,10 @@ pub fn annotations(reports: &[Report]) -> String {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "::notice file={path},title={code}::and {more} more like it");
         }
+        if let Some(verdict) = report.deadlocks.filter(|verdict| verdict.open) {
+            let (path, message) = (property(report.path), data(verdict.message));
+            let _ = writeln!(text, "::notice file={path},title=deadlocks::{message}");
+        }
     }
     text
 }
@@ -107,6 +111,7 @@ mod tests {
             findings: &[finding],
             allowed: &[],
             readable: true,
+            deadlocks: None,
         };
         let path = "a%2Cb%3Ac%25\\u{1b}.yaml";
         let message = "100%25, a: b%0Aa,b:c%25\\u{1b}.yaml:1:1: it is here%0Ahelp: mend it";
@@ -131,6 +136,7 @@ mod tests {
             findings: &[finding],
             allowed: &[],
             readable: false,
+            deadlocks: None,
         };
         let expected = "::warning file=w.yaml,title=FY001 a file cannot be read::`a` is wrong\n";
         assert_eq!(annotations(&[report]), expected);

@@ -28,6 +28,9 @@ pub fn to_json(diagnostic: &Diagnostic, files: &Files) -> Value {
 
 /// The findings of several workflows as one list; each names its `workflow`. Of a code that is found more than a thousand
 /// times in one, the last entry says how many `more` there are.
+///
+/// What a search for deadlocks came to is the last entry of a workflow, of the severity `note` and without a code, with
+/// `deadlocks` and the number of `states`.
 #[must_use]
 pub fn list(reports: &[Report]) -> Value {
     reports.iter().flat_map(entries).collect()
@@ -43,6 +46,17 @@ fn entries(report: &Report) -> Vec<Value> {
         entry["severity"] = json!(severity);
         entry["message"] = format!("and {more} more like it").into();
         entry["more"] = more.into();
+        entry["help"] = Value::Null;
+        entry["related"] = json!([]);
+        entries.push(entry);
+    }
+    if let Some(verdict) = report.deadlocks {
+        let mut entry = placed(None, report.files);
+        entry["code"] = Value::Null;
+        entry["severity"] = "note".into();
+        entry["message"] = verdict.message.into();
+        entry["deadlocks"] = verdict.word.into();
+        entry["states"] = verdict.states.into();
         entry["help"] = Value::Null;
         entry["related"] = json!([]);
         entries.push(entry);
@@ -105,6 +119,7 @@ mod tests {
             findings: &findings,
             allowed: &[],
             readable: true,
+            deadlocks: None,
         };
         let list = list(&[report]);
         let list = list.as_array().expect("it is a list");

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::harmless::visible;
 use super::report::{Kept, SHOWN_OF_CODE};
-use super::{Code, Diagnostic, Report, Rule, Severity, Style, render};
+use super::{Code, Diagnostic, Report, Rule, Severity, Style, Verdict, render};
 
 /// How the findings look in it.
 const STYLE: Style = Style {
@@ -29,6 +29,7 @@ pub fn to_junit(reports: &[Report]) -> String {
         let totals = counts(suite.tests, suite.failures, suite.errors);
         // Writing to a string cannot fail.
         let _ = writeln!(xml, "  <testsuite name=\"{}\" {totals}>", escaped(suite.name));
+        xml.push_str(&suite.properties);
         xml.push_str(&suite.cases);
         xml.push_str("  </testsuite>\n");
     }
@@ -48,6 +49,8 @@ struct Suite<'a> {
     errors: usize,
     /// Its tests as XML.
     cases: String,
+    /// What is known beside them, as XML.
+    properties: String,
 }
 
 impl<'a> Suite<'a> {
@@ -58,6 +61,7 @@ impl<'a> Suite<'a> {
             failures: 0,
             errors: 0,
             cases: String::new(),
+            properties: report.deadlocks.map_or_else(String::new, properties),
         };
         let mut rules: BTreeMap<Code, Vec<&Diagnostic>> = BTreeMap::new();
         for found in report.findings {
@@ -105,6 +109,18 @@ impl<'a> Suite<'a> {
             )
         };
     }
+}
+
+fn properties(verdict: Verdict) -> String {
+    let values = [
+        ("deadlocks", verdict.word.to_owned()),
+        ("states", verdict.states.to_string()),
+    ];
+    let values = values.map(|(name, value)| {
+        let value = escaped(&value);
+        format!("      <property name=\"{name}\" value=\"{value}\"/>\n")
+    });
+    format!("    <properties>\n{}    </properties>\n", values.concat())
 }
 
 fn shown(findings: &[&Diagnostic], report: &Report) -> String {
@@ -155,6 +171,7 @@ mod tests {
             findings: &findings,
             allowed: &[],
             readable: true,
+            deadlocks: None,
         };
         let xml = to_junit(&[report]);
         assert!(
@@ -182,6 +199,7 @@ mod tests {
             findings: &findings,
             allowed: &[],
             readable: false,
+            deadlocks: None,
         };
         let xml = to_junit(&[report]);
         assert!(

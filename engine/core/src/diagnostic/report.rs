@@ -27,6 +27,21 @@ pub struct Report<'a> {
     pub allowed: &'a [Allowed],
     /// Whether every file could be read, and was YAML.
     pub readable: bool,
+    /// What is known about deadlocks, where they were looked for.
+    pub deadlocks: Option<Verdict<'a>>,
+}
+
+/// What a search for deadlocks came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Verdict<'a> {
+    /// For programs: `proved`, `deadlock` or `not-exhaustive`.
+    pub word: &'a str,
+    /// For people, without a full stop.
+    pub message: &'a str,
+    /// How many situations were looked at.
+    pub states: usize,
+    /// Whether there may be deadlocks that were not found.
+    pub open: bool,
 }
 
 /// The first findings of each code, and how many more of it there are: a workflow with a hundred thousand cycles is

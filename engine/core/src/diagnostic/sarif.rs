@@ -40,7 +40,17 @@ pub fn to_sarif(reports: &[Report]) -> Value {
             }},
             "invocations": [{ "executionSuccessful": readable }],
             "results": results,
+            "properties": { "workflows": reports.iter().map(known).collect::<Value>() },
         }],
+    })
+}
+
+/// What is known of a workflow beside its findings.
+fn known(report: &Report) -> Value {
+    json!({
+        "workflow": visible(report.path),
+        "deadlocks": report.deadlocks.map(|verdict| verdict.word),
+        "states": report.deadlocks.map(|verdict| verdict.states),
     })
 }
 
@@ -218,6 +228,7 @@ mod tests {
             findings,
             allowed,
             readable: true,
+            deadlocks: None,
         }
     }
 

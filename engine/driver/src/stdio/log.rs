@@ -46,6 +46,7 @@ pub struct Rotating {
     path: PathBuf,
     rotate: Option<Rotate>,
     bytes: u64,
+    ends_line: bool,
     began: Instant,
 }
 
@@ -60,38 +61,52 @@ impl Rotating {
             file,
             path,
             rotate,
+            ends_line: true,
             began: Instant::now(),
         })
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Some(rotate) = self.rotate.filter(|rotate| self.is_due(rotate)) else {
+        let Some(rotate) = self.rotate else {
             return self.write(bytes);
         };
-        // A line stays whole, unless it is as long as a file.
-        let end_of_line = bytes.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
-        match end_of_line {
-            Some(end) => {
-                self.write(&bytes[..end])?;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            if self.is_due(&rotate) {
                 self.begin_anew(&rotate)?;
-                self.write(&bytes[end..])
             }
-            None if rotate.size.is_some_and(|size| self.bytes >= 2 * size) => {
-                self.begin_anew(&rotate)?;
-                self.write(bytes)
-            }
-            None => self.write(bytes),
+            let (piece, behind) = rest.split_at(self.room(&rotate, rest));
+            self.write(piece)?;
+            rest = behind;
         }
+        Ok(())
     }
 
+    /// A line stays whole, unless it is as long as a file.
     fn is_due(&self, rotate: &Rotate) -> bool {
-        self.bytes > 0
-            && (rotate.size.is_some_and(|size| self.bytes >= size)
-                || rotate.age.is_some_and(|age| self.began.elapsed() >= age))
+        let is_old = rotate.age.is_some_and(|age| self.began.elapsed() >= age);
+        let is_large = |times: u64| rotate.size.is_some_and(|size| self.bytes >= times * size);
+        self.bytes > 0 && (self.ends_line && (is_old || is_large(1)) || is_large(2))
+    }
+
+    /// How many of these bytes belong into the file before it is looked at again.
+    fn room(&self, rotate: &Rotate, bytes: &[u8]) -> usize {
+        let until = |size: u64| usize::try_from(size.saturating_sub(self.bytes)).unwrap_or(usize::MAX);
+        let is_old = rotate.age.is_some_and(|age| self.began.elapsed() >= age);
+        let least = if is_old {
+            1
+        } else {
+            rotate.size.map_or(usize::MAX, until).max(1)
+        };
+        let most = rotate.size.map_or(usize::MAX, |size| until(2 * size)).max(1);
+        let end_of_line = bytes.iter().skip(least - 1).position(|byte| *byte == b'\n');
+        let end = end_of_line.map_or(bytes.len(), |at| least + at);
+        end.min(most).min(bytes.len())
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.bytes += bytes.len() as u64;
+        self.ends_line = bytes.last().map_or(self.ends_line, |last| *last == b'\n');
         self.file.write_all(bytes)
     }
 
@@ -154,8 +169,8 @@ mod tests {
         for piece in ["one\n", "tw", "o\nthree\n", "four\n", "five\n"] {
             log.append(piece.as_bytes()).expect("it can be written");
         }
-        assert_eq!(read(&aside(&path, 2)), "one\ntwo\n");
-        assert_eq!(read(&aside(&path, 1)), "three\nfour\n");
+        assert_eq!(read(&aside(&path, 2)), "three\n");
+        assert_eq!(read(&aside(&path, 1)), "four\n");
         assert_eq!(read(&path), "five\n");
         assert!(!aside(&path, 3).exists());
     }
@@ -167,13 +182,13 @@ mod tests {
         for _ in 0..5 {
             log.append(b"xxx").expect("it can be written");
         }
-        assert_eq!((read(&aside(&path, 1)).len(), read(&path).len()), (9, 6));
+        assert_eq!((read(&aside(&path, 1)).len(), read(&path).len()), (8, 7));
     }
 
     #[tokio::test]
     async fn with_none_kept_the_old_file_is_removed() {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let (path, mut log) = rotating(folder.path(), 1, 0);
+        let (path, mut log) = rotating(folder.path(), 3, 0);
         log.append(b"one\n").expect("it can be written");
         log.append(b"two\nthree\n").expect("it can be written");
         assert_eq!(read(&path), "three\n");
