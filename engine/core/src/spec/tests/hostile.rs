@@ -116,7 +116,9 @@ fn a_diagnostic_is_told_to_programs() {
         "file": "flow.yaml",
         "line": 3,
         "column": 10,
-        "related": [{"file": "flow.yaml", "line": 2, "column": 13, "message": "the process"}],
+        "end_line": 3,
+        "end_column": 11,
+        "related": [{"file": "flow.yaml", "line": 2, "column": 13, "end_line": 2, "end_column": 14, "message": "the process"}],
     });
     assert_eq!(found, expected);
 }
