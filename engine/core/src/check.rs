@@ -90,6 +90,7 @@ const RULES_OF_WHOLE: &[Rule] = &[
     restarts::are_not_waited_for,
     unused::declarations,
     written::no_secret_in_clear,
+    written::text_in_scripts_is_quoted,
     written::parts_end_before_the_run,
     unused::there_is_work,
 ];

@@ -31,6 +31,7 @@ mod partial;
 mod pool;
 mod process;
 mod protocol;
+mod quoting;
 mod ready;
 mod resolve;
 mod resource;

@@ -1,9 +1,10 @@
-//! What stands in the file and had better not: secrets, and times that never come to pass.
+//! What stands in the file and had better not: secrets, text that a shell would take apart, and times that never come
+//! to pass.
 
 use super::{Findings, Subject, codes, related};
 use std::time::Duration;
 
-use crate::source::Span;
+use crate::source::{Span, excerpt};
 use crate::spec::Pool;
 use crate::spec::duration_text as in_words;
 
@@ -15,6 +16,18 @@ pub(super) fn no_secret_in_clear(subject: &Subject, findings: &mut Findings) {
         let finding = findings.warning(codes::SECRET_IN_CLEAR, variable.place, message);
         finding.help = Some(format!(
             "leave it out, so that it comes from the environment of forkyard, or write `{name}: {{value: \"${{{{ env.{name} }}}}\", secret: true}}`"
+        ));
+    }
+}
+
+/// A script is text that a shell reads: what comes from outside the file could be read as more than one word of it.
+pub(super) fn text_in_scripts_is_quoted(subject: &Subject, findings: &mut Findings) {
+    for expression in &subject.workflow.unquoted {
+        let source = excerpt(&expression.name);
+        let message = format!("`{source}` comes from outside the file and is not quoted for the shell");
+        let finding = findings.warning(codes::UNQUOTED, expression.place, message);
+        finding.help = Some(format!(
+            "write `${{{{ {source} | sh }}}}` without quotes around it, or hand it over by `env` and write `\"$NAME\"`"
         ));
     }
 }

@@ -188,6 +188,8 @@ define_codes! {
     TIMEOUT_BEYOND_THE_RUN = 275, Warning, "a time-out that outlasts the run";
     /// A secret is written out in the file.
     SECRET_IN_CLEAR = 276, Warning, "a secret in clear";
+    /// Text from outside the file becomes part of a script.
+    UNQUOTED = 277, Warning, "text from outside in a script, unquoted";
     /// Locks that are taken in different orders.
     LOCK_ORDER = 280, Error, "locks taken in different orders";
     /// Something is held by one who waits for the next of a ring.

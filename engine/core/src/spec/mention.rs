@@ -30,21 +30,32 @@ pub(crate) fn unmentioned(params: &[Entry], user: &Node) -> Vec<Declared> {
     if params.is_empty() {
         return Vec::new();
     }
-    let mut mentions = Mentions::default();
+    let mut mentions = Mentions::of("params");
     mentions.collect(user);
     let unmentioned = params.iter().filter(|entry| !mentions.has(entry.key.text()));
     unmentioned.map(|entry| declared(&entry.key)).collect()
 }
 
-/// Which params the expressions of a tree mention.
-#[derive(Default)]
-struct Mentions {
-    names: BTreeSet<String>,
-    /// One mentions `params` as a whole, and so perhaps each of them.
-    all: bool,
+/// Which members of `params`, `env` or `item` the expressions of a tree mention.
+pub(crate) struct Mentions {
+    /// `params`, `env` or `item`.
+    root: &'static str,
+    /// The members.
+    pub names: BTreeSet<String>,
+    /// One mentions it as a whole, and so perhaps each of its members.
+    pub all: bool,
 }
 
 impl Mentions {
+    /// Nothing yet.
+    pub const fn of(root: &'static str) -> Self {
+        Self {
+            root,
+            names: BTreeSet::new(),
+            all: false,
+        }
+    }
+
     fn has(&self, name: &str) -> bool {
         self.all || self.names.contains(name)
     }
@@ -65,10 +76,10 @@ impl Mentions {
         }
     }
 
-    /// Wherever the word `params` stands, a name follows, or nobody knows which.
-    fn collect_text(&mut self, text: &str) {
+    /// Wherever the word stands, the name of a member follows, or nobody knows which.
+    pub fn collect_text(&mut self, text: &str) {
         let is_of_word = |character: char| character.is_alphanumeric() || character == '_';
-        for (at, word) in text.match_indices("params") {
+        for (at, word) in text.match_indices(self.root) {
             let rest = &text[at + word.len()..];
             if text[..at].ends_with(is_of_word) || rest.starts_with(is_of_word) {
                 continue;
@@ -141,7 +152,7 @@ mod tests {
 
     #[track_caller]
     fn mentions(text: &str, names: &[&str], all: bool) {
-        let mut mentions = Mentions::default();
+        let mut mentions = Mentions::of("params");
         mentions.collect_text(text);
         let found: Vec<_> = mentions.names.iter().map(String::as_str).collect();
         assert_eq!((found.as_slice(), mentions.all), (names, all), "{text}");

@@ -16,7 +16,7 @@ use super::params::Params;
 use super::partial::{Written, section_names};
 use super::template::{Templates, check_defaults};
 use super::values::Bytes;
-use super::{Declared, EnvValue, Loader, Request, Unbuilt, Workflow, channel, group, name, options, resource};
+use super::{Declared, EnvValue, Loader, Request, Unbuilt, Workflow, channel, group, name, options, quoting, resource};
 use crate::diagnostic::{Findings, codes, meant, nearest};
 use crate::source::{Entry, Files, Kind, Node, Plain, Span, excerpt};
 
@@ -165,6 +165,7 @@ fn empty(name: &str) -> Workflow {
         absent: Vec::new(),
         unused_params: Vec::new(),
         clear_secrets: Vec::new(),
+        unquoted: Vec::new(),
         unbuilt: Vec::new(),
     }
 }
@@ -343,6 +344,7 @@ impl Resolver<'_> {
         let params = root.get("params").map_or(&[][..], |params| params.entries());
         self.workflow.unused_params = mention::unmentioned(params, root);
         self.workflow.clear_secrets = mention::secrets_in_clear(root);
+        self.workflow.unquoted = quoting::unquoted(root, &self.params, self.environments.files);
     }
 
     /// Resolves each process, and takes it out of the tree.

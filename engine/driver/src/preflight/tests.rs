@@ -101,6 +101,7 @@ fn workflow(bodies: Vec<Body>) -> Workflow {
         absent: vec![],
         unused_params: vec![],
         clear_secrets: vec![],
+        unquoted: vec![],
         unbuilt: vec![],
     }
 }

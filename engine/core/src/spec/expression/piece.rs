@@ -1,6 +1,6 @@
 //! Tells expressions from the text around them, and finds them again in the file.
 
-use crate::source::{Files, Span};
+use crate::source::{Files, Node, Span};
 
 const OPENING: &str = "${{";
 
@@ -32,6 +32,22 @@ pub(super) fn pieces(text: &str) -> Result<Vec<Piece<'_>>, usize> {
         pieces.push(Piece::Text(rest));
     }
     Ok(pieces)
+}
+
+/// The expressions of a scalar that stand among other text, each with its place; none where one expression is all of it.
+pub(crate) fn among_text<'n>(node: &'n Node, files: &Files) -> Vec<(&'n str, Span)> {
+    let pieces = pieces(node.text()).unwrap_or_default();
+    if pieces.len() < 2 {
+        return Vec::new();
+    }
+    let sources = pieces.into_iter().filter_map(|piece| match piece {
+        Piece::Expression(source) => Some(source),
+        Piece::Text(_) => None,
+    });
+    let numbered = sources.enumerate();
+    numbered
+        .map(|(number, source)| (source, expression_place(files, node.span, number, None)))
+        .collect()
 }
 
 /// Where the `}}` is that ends an expression: not in quotes, and after the end of each `{` in it.
