@@ -290,6 +290,9 @@ impl World {
             What::Grant => {
                 let hold = model.plan.processes[actor].holds[self.lives[actor].granted];
                 rivals.extend(&model.users[resource_index(&model.plan, hold.resource)]);
+                // A worker that has not begun when its pool ends never does.
+                let pool = model.plan.processes[actor].worker_of;
+                rivals.extend(pool.map(|pool| model.pool_actor(pool)));
             }
             What::Do(number) => {
                 let act = match &model.programs[actor] {
@@ -317,6 +320,7 @@ impl World {
             What::Take => {
                 if let Some((_, queue)) = source_queue(model, actor) {
                     rivals.extend(&model.ways[queue.index()].receivers);
+                    self.rivals_of_an_end(model, actor, queue.index(), rivals);
                 }
                 Self::rivals_in_line(model, actor, rivals);
             }
@@ -347,6 +351,14 @@ impl World {
             }
             What::Turn(_) | What::Leave | What::Answer => Self::rivals_in_line(model, actor, rivals),
         }
+    }
+
+    /// A pool that finds the end of its source lets those of its workers go that have not begun.
+    fn rivals_of_an_end(&self, model: &Model, actor: Actor, way: usize, rivals: &mut Vec<Actor>) {
+        let pool = model.pool_of_actor(actor).filter(|_| self.contents[way].items == 0);
+        let workers = pool.map(|pool| super::model::members_of(&model.plan, pool));
+        let is_asking = |worker: &Actor| self.lives[*worker].phase == Phase::Asking;
+        rivals.extend(workers.into_iter().flatten().filter(is_asking));
     }
 
     fn rivals_of_act(model: &Model, actor: Actor, act: Act, rivals: &mut Vec<Actor>) {

@@ -121,9 +121,10 @@ impl Machine {
         match self.plan.party_of(id) {
             Party::Process(_) => print.add(u64::from(self.waits.open(&self.plan, Party::Process(id)))),
             Party::Pool(pool) => {
-                if let Pool::Crew(crew) = &self.pools[pool.index()] {
-                    let place = id.0 - self.plan.pools[pool.index()].workers.start;
-                    crew.print_worker(id, place as usize, self.order(pool), &mut print);
+                let planned = &self.plan.pools[pool.index()];
+                if let (Pool::Crew(crew), Some(work)) = (&self.pools[pool.index()], &planned.work) {
+                    let place = id.0 - planned.workers.start;
+                    crew.print_worker(id, place as usize, work, &mut print);
                 }
             }
         }

@@ -3,12 +3,17 @@
 use super::super::print::Print;
 use super::{Crew, Phase};
 use crate::id::{ProcessId, TaskId};
-use crate::plan::Order;
+use crate::plan::{Order, Work};
+use crate::spec::WorkerKind;
 
 impl Crew {
     /// What is known of one worker, without its number.
-    pub(in crate::machine) fn print_worker(&self, id: ProcessId, place: usize, order: Order, print: &mut Print) {
-        let worker = &self.workers[place];
+    pub(in crate::machine) fn print_worker(&self, id: ProcessId, place: usize, work: &Work, print: &mut Print) {
+        let (worker, order) = (&self.workers[place], work.order);
+        if work.worker == WorkerKind::Persistent && self.phase == Phase::Working {
+            // A life that has served nothing counts as barren, and one that has served enough is the last of its worker.
+            print.add(u64::from(worker.served.min(work.recycle.unwrap_or(1))));
+        }
         print.add(u64::from(self.idle.contains(&id)));
         print.add(worker.task.map_or(0, |task| 1 + self.rank(task, order)));
         for task in &worker.ahead {
@@ -37,7 +42,8 @@ impl Crew {
         print.add(u64::from(self.asked));
         print.add(self.ready.len() as u64);
         print.add(self.kept as u64);
-        print.add(self.barren as u64);
+        // With no more lives to come, nobody asks how many were barren.
+        print.add(if self.phase == Phase::Working { self.barren as u64 } else { 0 });
         let mut tasks: Vec<u64> = self.tasks.values().map(super::task::Task::word).collect();
         match order {
             Order::Completed => tasks.sort_unstable(),
