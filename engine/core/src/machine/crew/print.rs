@@ -4,15 +4,13 @@ use super::super::print::Print;
 use super::{Crew, Phase};
 use crate::id::{ProcessId, TaskId};
 use crate::plan::{Order, Work};
-use crate::spec::WorkerKind;
 
 impl Crew {
     /// What is known of one worker, without its number.
     pub(in crate::machine) fn print_worker(&self, id: ProcessId, place: usize, work: &Work, print: &mut Print) {
         let (worker, order) = (&self.workers[place], work.order);
-        if work.worker == WorkerKind::Persistent && self.phase == Phase::Working {
-            // A life that has served nothing counts as barren, and one that has served enough is the last of its worker.
-            print.add(u64::from(worker.served.min(work.recycle.unwrap_or(1))));
+        if let Some(most) = work.recycle {
+            print.add(u64::from(worker.served.min(most)));
         }
         print.add(u64::from(self.idle.contains(&id)));
         print.add(worker.task.map_or(0, |task| 1 + self.rank(task, order)));
