@@ -106,6 +106,63 @@ fn by_the_protocol_of_systemd() {
     live.end().exit(0).line("client │ connected");
 }
 
+/// Says that another process is ready, again and again.
+const FORGE: &str = r"
+import os, socket, time
+while not os.path.exists('address'):
+    time.sleep(0.01)
+address = open('address').read().strip()
+address = '\0' + address[1:] if address[0] == '@' else address
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+try:
+    while True:
+        s.sendto(b'READY=1\nSTATUS=forged', address)
+        open('tried', 'w').close()
+        time.sleep(0.01)
+except OSError:
+    pass
+";
+
+#[test]
+fn nobody_says_for_another_that_it_is_ready() {
+    let run = Forkyard::run_of(
+        "
+forkyard: 1
+processes:
+  silent:
+    ready: {notify: true, timeout: 1s}
+    run: echo $NOTIFY_SOCKET > aside; mv aside address; while :; do sleep 0.01; done
+  forger: {run: exec python3 forge.py, daemon: true}
+  client: {after: {silent: ready}, run: echo connected}
+",
+    )
+    .file("forge.py", FORGE)
+    .run();
+    run.exit(1)
+        .line("[..]silent[..]stopping, it is not ready in time[..]")
+        .no_line("client │ connected");
+    assert!(run.world().has("tried"), "the forger has sent it");
+}
+
+#[test]
+fn whoever_it_has_started_may_say_it_in_whatever_session() {
+    let say_and_stay = format!("{SAY}import time\ntime.sleep(1000)\n");
+    let run = Forkyard::run_of(
+        "
+forkyard: 1
+processes:
+  service:
+    daemon: true
+    ready: {notify: true}
+    run: (setsid python3 stay.py READY=1 &); while :; do sleep 0.01; done
+  client: {after: {service: ready}, run: echo connected}
+",
+    )
+    .file("stay.py", say_and_stay)
+    .run();
+    run.exit(0).line("client │ connected");
+}
+
 fn ps(live: &Live) -> String {
     let state = live.world().state().to_owned();
     let shown = Forkyard::new("ps").arg("--json").env("XDG_STATE_HOME", state).run();
