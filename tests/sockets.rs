@@ -111,8 +111,8 @@ processes:
     .start();
     let address = address(&live, "http");
     let first = answer_at(&address);
-    let (life, pid) = first.split_once(' ').expect("two words");
-    assert_eq!(life, "1");
+    let (attempt, pid) = first.split_once(' ').expect("two words");
+    assert_eq!(attempt, "1");
     let pid = Pid::from_raw(pid.parse().expect("a pid"));
     kill(pid, Signal::SIGKILL).expect("it is alive");
     until("it is gone", || kill(pid, None).is_err());

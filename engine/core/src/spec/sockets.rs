@@ -70,7 +70,7 @@ pub(crate) type SocketsField = Keyed<Spanned<TextOr<SocketFields>>>;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct SocketFields {
-    /// The address: 127.0.0.1:8080, "[::1]:0", a port of 127.0.0.1, or the path of a Unix socket.
+    /// The address: 127.0.0.1:8080, a port of 127.0.0.1, or the path of a Unix socket; port 0 is any that is free.
     listen: Option<Spanned<Text>>,
     /// Whether connections arrive there, or datagrams.
     #[serde(rename = "type")]
