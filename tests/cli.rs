@@ -235,10 +235,13 @@ fn forkyard_yaml_is_run_when_no_file_is_named() {
 
 #[test]
 fn what_is_not_built_yet_is_refused_by_name() {
-    let run = Forkyard::run_of("forkyard: 1\nprocesses: {db: {run: touch db, sockets: 'tcp:0'}}\n").run();
+    let run = Forkyard::run_of(
+        "forkyard: 1\nqueues: {q: {durable: true}}\nprocesses: {db: {run: touch db, sends: q, receives: q}}\n",
+    )
+    .run();
     run.exit(2)
         .stderr("not built yet")
-        .stderr("sockets")
+        .stderr("durable")
         .stderr("workflow.yaml:2:");
     assert!(!run.world().has("db"));
 }

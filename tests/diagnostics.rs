@@ -84,7 +84,7 @@ fn every_page_has_the_same_form() {
 fn severity_line(rule: &Rule) -> String {
     let by = match rule.code.0 {
         0..300 => "`forkyard check`",
-        300 => "`forkyard run` before anything starts",
+        300 | 311 => "`forkyard run` before anything starts",
         301.. => "`forkyard run` before anything starts, and as a warning by `forkyard check`",
     };
     format!("**{}**, found by {by}.", word(rule.severity))

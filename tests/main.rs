@@ -1,5 +1,6 @@
 //! The tests on the real binary, the workflows, the pages and the rules of the code: one program of many modules.
 
+mod background;
 mod bad_input;
 mod benchmarks;
 mod check;
@@ -27,6 +28,7 @@ mod real;
 mod restart;
 mod schema;
 mod secrets;
+mod sockets;
 mod stop;
 mod tidy;
 mod tty;

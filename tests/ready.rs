@@ -106,6 +106,72 @@ fn by_the_protocol_of_systemd() {
     live.end().exit(0).line("client │ connected");
 }
 
+/// Says that another process is ready, and lives on, so that it can be seen who it is.
+const FORGE: &str = r"
+import os, socket, time
+while not os.path.exists('address'):
+    time.sleep(0.01)
+address = open('address').read().strip()
+address = '\0' + address[1:] if address[0] == '@' else address
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+for _ in range(20):
+    s.sendto(b'READY=1\nSTATUS=forged', address)
+    time.sleep(0.01)
+open('tried', 'w').close()
+time.sleep(1000)
+";
+
+#[test]
+fn nobody_says_for_another_that_it_is_ready() {
+    let live = Forkyard::run_of(
+        "
+forkyard: 1
+processes:
+  silent:
+    daemon: true
+    ready: {notify: true}
+    run: |
+      echo $NOTIFY_SOCKET > aside; mv aside address
+      while test ! -e tried; do sleep 0.01; done
+      echo has been silent; touch honest
+      python3 say.py READY=1; while :; do sleep 0.01; done
+  forger: {run: exec python3 forge.py, daemon: true}
+  client:
+    after: {silent: ready}
+    run: test -e honest && echo connected; while test ! -e done; do sleep 0.01; done
+",
+    )
+    .file("forge.py", FORGE)
+    .file("say.py", SAY)
+    .start();
+    // What was sent first is heard first.
+    live.wait_for("client │ connected");
+    assert!(ps(&live).contains("\"name\":\"silent\"") && !ps(&live).contains("forged"));
+    live.world().write("done", "");
+    let run = live.end();
+    run.exit(0);
+    assert_eq!(run.records_of("ready", "silent").len(), 1);
+}
+
+#[test]
+fn whoever_it_has_started_may_say_it_in_whatever_session() {
+    let say_and_stay = format!("{SAY}import time\ntime.sleep(1000)\n");
+    let run = Forkyard::run_of(
+        "
+forkyard: 1
+processes:
+  service:
+    daemon: true
+    ready: {notify: true}
+    run: (setsid python3 stay.py READY=1 &); while :; do sleep 0.01; done
+  client: {after: {service: ready}, run: echo connected}
+",
+    )
+    .file("stay.py", say_and_stay)
+    .run();
+    run.exit(0).line("client │ connected");
+}
+
 fn ps(live: &Live) -> String {
     let state = live.world().state().to_owned();
     let shown = Forkyard::new("ps").arg("--json").env("XDG_STATE_HOME", state).run();

@@ -17,10 +17,12 @@ pub mod run;
 pub mod runs;
 pub mod schema;
 pub mod set;
+pub mod stop;
 pub mod wait;
 pub mod wait_for;
 pub mod why;
 
+mod background;
 mod dry_run;
 mod patience;
 mod verb;

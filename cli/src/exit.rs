@@ -16,6 +16,9 @@ pub const UNABLE: u8 = 3;
 /// A verb: the workflow has not declared it, or the verb was called outside a run.
 pub const UNDECLARED: u8 = 3;
 
+/// `run --wait`: not everything was ready in time, which is the code of a run that takes too long.
+pub const LATE: u8 = 124;
+
 /// `lock`: the command was found and cannot be executed, as in a shell.
 pub const NOT_EXECUTABLE: u8 = 126;
 

@@ -82,6 +82,19 @@ impl Live {
         Outcome::new(status, self.stdout.all(), self.stderr.all(), self.world)
     }
 
+    /// Waits for the end of the process that was started; what it has left in the background may go on.
+    pub fn end_of_foreground(mut self) -> Outcome {
+        let status = self.wait();
+        Outcome::new(status, self.stdout.all(), self.stderr.all(), self.world)
+    }
+
+    /// Whether the process that was started has not ended.
+    pub fn is_running(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+        stat.rsplit_once(')')
+            .is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+    }
+
     fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         until("the binary ends", || {

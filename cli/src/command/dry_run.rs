@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use forkyard_core::id::{PipeId, ProcessId, QueueId};
 use forkyard_core::plan::{
-    Condition, Dependency, EnvValue, Hold, Launch, Plan, Pool, Process, Program, Resource, Side, TaskSource, Tasks,
-    Wait, Wire,
+    Condition, Dependency, EnvValue, Hold, Launch, Listening, Plan, Pool, Process, Program, Resource, Side, Socket,
+    TaskSource, Tasks, Wait, Wire,
 };
 
 use crate::duration;
@@ -229,6 +229,7 @@ fn launch_lines(process: &Process, launch: &Launch, plan: &Plan) -> Vec<String> 
         .iter()
         .map(|(pipe, side)| end_in_words(*pipe, *side, plan));
     lines.extend(list("connects", ends));
+    lines.extend(list("listens at", launch.sockets.iter().map(socket_in_words)));
     lines.extend(list(
         "holds",
         process.holds.iter().map(|hold| hold_in_words(hold, plan)),
@@ -304,6 +305,13 @@ fn end_in_words(pipe: PipeId, side: Side, plan: &Plan) -> String {
         Side::Right => "right",
     };
     format!("{}.{side}", plan.pipes[pipe.index()].name)
+}
+
+fn socket_in_words(socket: &Socket) -> String {
+    match &socket.at {
+        Listening::Internet(address) => format!("{address} ({})", socket.name),
+        Listening::Unix(path) => format!("{} ({})", shown(path), socket.name),
+    }
 }
 
 fn hold_in_words(hold: &Hold, plan: &Plan) -> String {

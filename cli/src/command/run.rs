@@ -10,11 +10,15 @@ use forkyard_core::diagnostic::{self, Diagnostic, Severity, codes};
 use forkyard_core::machine::Verdict;
 use forkyard_core::plan::{self, Plan};
 use forkyard_core::spec::{Isolation, Workflow};
+use forkyard_driver::background::Teller;
 use forkyard_driver::directory::RunDirectory;
+use forkyard_driver::sockets::Sockets;
 use forkyard_driver::stdio::mask::Secrets;
 use forkyard_driver::{guardian, news, preflight, run as engine};
 use tokio::sync::mpsc;
 
+use super::background::{self, Manner, Until};
+use super::patience::duration;
 use super::{dry_run, runs};
 use crate::exit;
 use crate::failure::{Failure, reason};
@@ -37,6 +41,20 @@ pub struct Args {
     #[arg(long)]
     dry_run: bool,
 
+    /// Go on in the background once everything is ready, print the run's id, and exit with 0
+    #[arg(
+        long,
+        value_enum,
+        value_name = "ready",
+        hide_possible_values = true,
+        conflicts_with = "dry_run"
+    )]
+    wait: Option<Until>,
+
+    /// With --wait: so long at most, for instance 30s or 2m; then the run is stopped, and the exit code is 124
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "wait")]
+    timeout: Option<Duration>,
+
     /// Write one JSON object a record, one a line
     #[arg(long, conflicts_with = "quiet")]
     json: bool,
@@ -51,6 +69,7 @@ Examples:
   forkyard run workflow.yaml
   forkyard run workflow.yaml -p words=5 --quiet
   forkyard run base.yaml -f local.yaml --dry-run     one workflow of two files
+  forkyard run --wait ready services.yaml            in the background, once all is ready
 
 Ctrl-C stops the run in order; a second one kills it at once.
 Exit codes:
@@ -86,18 +105,53 @@ pub fn run(args: &Args, color: When) -> Result<u8, Failure> {
         form: args.form(),
         voice: if args.quiet { Voice::Quiet } else { Voice::Full },
         color,
+        directory: None,
+        teller: None,
     };
-    // From here on there are two processes: no thread may have been started before.
-    let isolation = start.isolation();
-    let exit = guardian::guard(isolation, move || i32::from(start.in_the_engine()));
-    Ok(u8::try_from(exit).unwrap_or(exit::UNABLE))
+    match args.wait {
+        Some(Until::Ready) => start.in_the_background(args.manner()),
+        None => Ok(start.guarded()),
+    }
+}
+
+impl Start {
+    /// Runs below the guardians, and gives the exit code.
+    fn guarded(self) -> u8 {
+        let isolation = self.isolation();
+        // From here on there are two processes: no thread may have been started before.
+        let exit = guardian::guard(isolation, move || i32::from(self.in_the_engine()));
+        u8::try_from(exit).unwrap_or(exit::UNABLE)
+    }
+
+    /// Runs in the background, and waits until everything is ready. The directory is made here, so that all there is to say
+    /// has its place from the start.
+    fn in_the_background(mut self, manner: Manner) -> Result<u8, Failure> {
+        let secrets = self.secrets()?;
+        let directory = self.make_directory(secrets.as_ref())?;
+        let plan = Arc::clone(&self.plan);
+        let seen =
+            RunDirectory::open(&self.state, directory.id()).map_err(|error| no_directory(&self.state, &error))?;
+        self.directory = Some(directory);
+        background::run(&seen, &plan, manner, move |teller| {
+            self.teller = Some(teller);
+            self.guarded()
+        })
+    }
 }
 
 impl Args {
+    const fn manner(&self) -> Manner {
+        Manner {
+            timeout: self.timeout,
+            json: self.json,
+            quiet: self.quiet,
+        }
+    }
+
     fn form(&self) -> Form {
         if self.json {
             Form::Json
-        } else if io::stdout().is_terminal() {
+        } else if io::stdout().is_terminal() && self.wait.is_none() {
             Form::Terminal
         } else {
             Form::Plain
@@ -121,16 +175,20 @@ fn prepare(loaded: &Loaded, color: When) -> Option<Plan> {
             Ok(_) | Err(_) => {}
         }
     }
+    show(&found, loaded, color);
+    plan.filter(|_| !has_errors(&found))
+}
+
+/// Shows what was found, and that nothing was started if it is too bad for that.
+fn show(found: &[Diagnostic], loaded: &Loaded, color: When) {
     if !found.is_empty() {
-        screen::complain(&load::render(&found, &loaded.files, &io::stderr(), color));
+        screen::complain(&load::render(found, &loaded.files, &io::stderr(), color));
     }
-    if has_errors(&found) {
+    if has_errors(found) {
         let count = |severity| found.iter().filter(|found| found.severity == severity).count();
         let tally = load::tally(count(Severity::Error), count(Severity::Warning));
         screen::complain(&format!("{tally}; nothing was started"));
-        return None;
     }
-    plan
 }
 
 fn ready_here(workflow: &Workflow, loaded: &Loaded) -> Vec<Diagnostic> {
@@ -191,9 +249,24 @@ struct Start {
     form: Form,
     voice: Voice,
     color: When,
+    /// `None`: the engine makes it.
+    directory: Option<RunDirectory>,
+    /// Who waits in the foreground.
+    teller: Option<Teller>,
 }
 
 impl Start {
+    fn secrets(&self) -> Result<Option<Secrets>, Failure> {
+        Secrets::of(&self.plan)
+            .map_err(|error| Failure::invalid(format!("the secrets of `env` cannot be searched for: {error}")))
+    }
+
+    fn make_directory(&self, secrets: Option<&Secrets>) -> Result<RunDirectory, Failure> {
+        RunDirectory::create(&self.state, &self.plan.name, secrets)
+            .and_then(|directory| directory.keep(&self.loaded.files).map(|()| directory))
+            .map_err(|error| no_directory(&self.state, &error))
+    }
+
     fn isolation(&self) -> Isolation {
         self.loaded
             .workflow
@@ -211,12 +284,20 @@ impl Start {
         })
     }
 
-    fn engine(self) -> Result<u8, Failure> {
-        let secrets = Secrets::of(&self.plan)
-            .map_err(|error| Failure::invalid(format!("the secrets of `env` cannot be searched for: {error}")))?;
-        let directory = RunDirectory::create(&self.state, &self.plan.name, secrets.as_ref())
-            .and_then(|directory| directory.keep(&self.loaded.files).map(|()| directory))
-            .map_err(|error| no_directory(&self.state, &error))?;
+    fn engine(mut self) -> Result<u8, Failure> {
+        let secrets = self.secrets()?;
+        // While this process has one thread, and before there is anything that would have to be cleared away.
+        let sockets = match Sockets::open(&self.plan, &self.loaded.folder()) {
+            Ok(sockets) => sockets,
+            Err(found) => {
+                show(&found, &self.loaded, self.color);
+                return Ok(exit::INVALID);
+            }
+        };
+        let directory = match self.directory.take() {
+            Some(directory) => directory,
+            None => self.make_directory(secrets.as_ref())?,
+        };
         let (sender, receiver) = mpsc::channel(news::BATCHES_MAX);
         let setup = Setup {
             plan: Arc::clone(&self.plan),
@@ -231,6 +312,8 @@ impl Start {
             folder: self.loaded.folder(),
             directory,
             cpus: load::cpus(),
+            sockets,
+            teller: self.teller.take(),
         };
         let verdict = engine::run(self.plan, options, sender);
         // The engine has let go of its end of the news: the reporter tells the rest and ends.

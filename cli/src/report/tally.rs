@@ -196,7 +196,11 @@ impl Tally {
                 self.used = self.used.with(usage.unwrap_or_default());
                 self.add_record(*at, *record, reason.as_ref());
             }
-            News::Output { .. } | News::Damaged { .. } | News::Deadlock { .. } | News::StdinRead { .. } => {}
+            News::Output { .. }
+            | News::Listening { .. }
+            | News::Damaged { .. }
+            | News::Deadlock { .. }
+            | News::StdinRead { .. } => {}
             News::OutputDropped { lines } => self.dropped += lines,
             News::QueueCounted {
                 queue,

@@ -9,7 +9,7 @@ use forkyard_driver::news::News;
 use super::deadlock;
 use super::labels::Labels;
 use super::note::{Note, Tone};
-use super::sanitise::Colors;
+use super::sanitise::{self, Colors};
 use super::summary;
 use super::tally::Tally;
 
@@ -70,6 +70,14 @@ impl Text {
                     record => Note::of(*record, *pid, reason.as_deref(), &self.plan),
                 };
                 note.and_then(|note| self.said(&note))
+            }
+            News::Listening { endpoint, .. } => {
+                let text = format!(
+                    "listens at {} ({})",
+                    sanitise::line(endpoint.address.as_bytes(), Colors::Drop),
+                    endpoint.socket
+                );
+                self.said(&Note::process(endpoint.process, Tone::Quiet, text))
             }
             News::Damaged { channel, .. } => {
                 let text =

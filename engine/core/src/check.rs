@@ -18,6 +18,7 @@ mod protocol;
 mod references;
 mod resources;
 mod restarts;
+mod sockets;
 mod steps;
 mod together;
 mod unused;
@@ -70,6 +71,8 @@ const RULES_OF_ANY: &[Rule] = &[
     pools::are_answered,
     groups::have_members_of_their_own,
     groups::have_members_that_are_restarted,
+    sockets::have_addresses_of_their_own,
+    sockets::are_not_asked_themselves,
 ];
 
 /// Rules about what is missing, and about what many touches together do. The whole workflow must be known: behind a

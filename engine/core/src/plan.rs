@@ -12,9 +12,9 @@ use std::time::Duration;
 use crate::id::{EventId, GroupId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
 pub use crate::spec::target::Side;
 pub use crate::spec::{
-    Address, Backoff, Condition, Dispatch, Endings, EnvValue, Framing, Intensity, Limits, Listening, OnDeadlock,
-    OnFailure, Order, Otherwise, PATTERN_BYTES_MAX, Policy, Probe, Program, Restart, Rotate, Socket, Strategy, Tasks,
-    Way, WhenFull, WorkerKind,
+    Address, Backoff, Condition, Dispatch, Endings, EnvValue, FIRST_SOCKET, Framing, Intensity, Limits, Listening,
+    OnDeadlock, OnFailure, Order, Otherwise, PATTERN_BYTES_MAX, Policy, Probe, Program, Restart, Rotate, Socket,
+    SocketKind, Strategy, Tasks, Way, WhenFull, WorkerKind,
 };
 
 pub use build::build;

@@ -6,6 +6,7 @@
 //!   lock                    locked by the engine as long as it lives
 //!   workflow.yaml           and workflow.1.yaml … for further files
 //!   records.jsonl           one JSON object a line
+//!   output.log              what a run in the background shows
 //!   logs/<process>.log      what the process wrote, byte by byte
 //!   results/<pool>.jsonl    what the tasks of a pool gave
 //!   yard/<name>             a file for each queue, lock, semaphore and event; gone after an orderly end
@@ -23,7 +24,6 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 
 use forkyard_core::source::Files;
-use nix::fcntl::{Flock, FlockArg};
 
 use crate::guardian;
 use crate::stdio::mask::Secrets;
@@ -41,8 +41,8 @@ pub struct RunDirectory {
     id: String,
     path: PathBuf,
     socket: PathBuf,
-    /// Held by the engine of the run; `None` when the directory was opened to be read.
-    lock: Option<Flock<File>>,
+    /// Held by the engine of the run, and what has been there before it; `None` when the directory was opened to be read.
+    lock: Option<File>,
 }
 
 impl RunDirectory {
@@ -61,7 +61,8 @@ impl RunDirectory {
         }
         symlink(std::env::current_exe()?, path.join("bin").join("forkyard"))?;
         let lock = File::create(path.join("lock"))?;
-        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| io::Error::from(errno))?;
+        // It is let go when the last process that has inherited it has closed it, and by nobody before.
+        lock.try_lock()?;
         let socket = socket_path(&path)?;
         let directory = Self {
             id,
@@ -186,6 +187,18 @@ impl RunDirectory {
     /// A file of the run, opened to be appended to.
     pub fn append(path: &Path) -> io::Result<File> {
         OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+    }
+
+    /// What a run in the background writes to stdout and stderr.
+    #[must_use]
+    pub fn output(&self) -> PathBuf {
+        self.path.join("output.log")
+    }
+
+    /// Whether all that belonged to the run itself is gone.
+    #[must_use]
+    pub fn is_let_go(&self) -> bool {
+        list::is_let_go(&self.path)
     }
 
     /// Whether this is the engine's own, locked directory.

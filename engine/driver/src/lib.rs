@@ -3,6 +3,7 @@
 mod alarm;
 #[cfg(test)]
 mod alone;
+pub mod background;
 pub mod broker;
 mod cgroup;
 pub mod deadlock;
@@ -19,8 +20,10 @@ mod probe;
 pub mod records;
 pub mod run;
 pub mod signals;
+pub mod sockets;
 pub mod spawner;
 pub mod stdio;
+pub mod stop;
 pub mod table;
 pub mod tasks;
 mod terminal;

@@ -9,6 +9,7 @@ use forkyard_core::time::Time;
 use crate::deadlock::Deadlock;
 
 use crate::exit::Usage;
+use crate::sockets::Endpoint;
 
 /// One thing to report. Reporters get them in batches, in order.
 #[derive(Clone, Debug)]
@@ -41,6 +42,13 @@ pub enum News {
         line: Arc<[u8]>,
         /// Whether the line ends here: false for a piece of a longer line, and for a last line without a newline.
         ended: bool,
+    },
+    /// A socket is open.
+    Listening {
+        /// When that was told: at the start of the run.
+        at: Time,
+        /// Whose it is, and where it listens.
+        endpoint: Arc<Endpoint>,
     },
     /// A process has overwritten the memory of a queue, lock, semaphore or event: nobody can use it any more.
     Damaged {

@@ -67,15 +67,17 @@ impl Ear {
         &self.address
     }
 
-    /// What is said next, by whom it may be said.
+    /// What is said next, by whom it may be said: a process of one of the users, that is not known to be somebody else's. The
+    /// kernel vouches for both, or root, who may say what it likes.
     ///
     /// # Errors
     /// When the socket itself fails.
-    pub async fn hear(&self) -> io::Result<Vec<Word>> {
+    pub async fn hear(&self, is_another: impl Fn(i32) -> bool) -> io::Result<Vec<Word>> {
+        let may_speak = |sender: &UnixCredentials| self.users.contains(&sender.uid()) && !is_another(sender.pid());
         loop {
             let mut ready = self.socket.readable().await?;
             match ready.try_io(|socket| receive(socket.get_ref())) {
-                Ok(Ok((message, Some(sender)))) if self.users.contains(&sender.uid()) => return Ok(words(&message)),
+                Ok(Ok((message, Some(sender)))) if may_speak(&sender) => return Ok(words(&message)),
                 // Nobody, or somebody who has no say here.
                 Ok(Ok(_)) | Err(_) => {}
                 Ok(Err(error)) => return Err(error),
@@ -151,6 +153,25 @@ mod tests {
         for message in [&long[..], b"READY=1"] {
             mouth.send_to_addr(message, &address).expect("it is sent");
         }
-        assert_eq!(ear.hear().await.expect("it is heard"), [Word::Ready]);
+        assert_eq!(ear.hear(|_| false).await.expect("it is heard"), [Word::Ready]);
+    }
+
+    #[tokio::test]
+    async fn the_kernel_says_who_speaks_and_others_are_not_heard() {
+        let ear = Ear::open(None).expect("a socket");
+        let name = ear.address().strip_prefix('@').expect("an abstract address");
+        let address = SocketAddr::from_abstract_name(name).expect("an address");
+        let mouth = UnixDatagram::unbound().expect("a socket");
+        for message in [&b"READY=1"[..], b"STOPPING=1"] {
+            mouth.send_to_addr(message, &address).expect("it is sent");
+        }
+        let asked = std::cell::Cell::new(0);
+        let own = i32::try_from(std::process::id()).expect("a pid fits");
+        let is_another = |pid| {
+            assert_eq!(pid, own);
+            asked.set(asked.get() + 1);
+            asked.get() == 1
+        };
+        assert_eq!(ear.hear(is_another).await.expect("it is heard"), [Word::Stopping]);
     }
 }

@@ -48,6 +48,13 @@ pub fn to_json(news: &News, plan: &Plan, run: &str) -> Value {
             "line": String::from_utf8_lossy(line),
             "ended": ended,
         }),
+        News::Listening { at, endpoint } => json!({
+            "at": at,
+            "record": "listening",
+            "process": endpoint.owner,
+            "socket": endpoint.socket,
+            "address": endpoint.address,
+        }),
         News::Damaged { at, channel } => json!({"at": at, "record": "damaged", "channel": **channel}),
         News::Deadlock { at, deadlock } => deadlock_to_json(*at, deadlock, plan),
         News::OutputDropped { lines } => json!({"record": "output_dropped", "lines": lines}),
@@ -98,6 +105,7 @@ fn counted_to_json(news: &News, plan: &Plan) -> Value {
         }),
         News::Record { .. }
         | News::Output { .. }
+        | News::Listening { .. }
         | News::Damaged { .. }
         | News::Deadlock { .. }
         | News::OutputDropped { .. }

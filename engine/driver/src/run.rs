@@ -19,6 +19,7 @@ mod files;
 mod happening;
 mod herald;
 mod lives;
+mod lookout;
 mod looks;
 mod pools;
 mod queues;
@@ -41,7 +42,9 @@ pub use error::RunError;
 pub use happening::{Happening, Read};
 pub use looks::Watchword;
 
+use crate::background::Teller;
 use crate::directory::RunDirectory;
+use crate::sockets::Sockets;
 use crate::yard::{Layout, LockKind, QueueLimits};
 use crate::{news, signals, spawner, tree};
 use turn::Run;
@@ -55,6 +58,10 @@ pub struct Options {
     pub directory: RunDirectory,
     /// What the processes find in `FORKYARD_CPUS`.
     pub cpus: u32,
+    /// The sockets of the processes.
+    pub sockets: Sockets,
+    /// Who waits for everything to come up.
+    pub teller: Option<Teller>,
 }
 
 /// Runs the plan to its end, on this thread. Every process it starts has ended when this returns, and the signals that
@@ -65,9 +72,13 @@ pub struct Options {
 ///
 /// # Errors
 /// When the engine cannot begin, or a fault of its own ends the run: exit code 3.
-pub fn run(plan: Arc<Plan>, options: Options, news: news::Sender) -> Result<Verdict, RunError> {
+pub fn run(plan: Arc<Plan>, mut options: Options, news: news::Sender) -> Result<Verdict, RunError> {
+    let own = Own {
+        sockets: std::mem::take(&mut options.sockets),
+        teller: options.teller.take(),
+    };
     let options = Rc::new(options);
-    let lived = live(plan, &options, news);
+    let lived = live(plan, &options, own, news);
     // Whatever happened, nothing stays behind.
     if !tree::sweep_all() {
         tracing::error!("some processes of the run could not be killed");
@@ -82,8 +93,14 @@ pub fn run(plan: Arc<Plan>, options: Options, news: news::Sender) -> Result<Verd
     lived
 }
 
-fn live(plan: Arc<Plan>, options: &Rc<Options>, news: news::Sender) -> Result<Verdict, RunError> {
-    let limits = raise_open_files(&plan);
+/// What only the run itself may have: it ends with it.
+struct Own {
+    sockets: Sockets,
+    teller: Option<Teller>,
+}
+
+fn live(plan: Arc<Plan>, options: &Rc<Options>, own: Own, news: news::Sender) -> Result<Verdict, RunError> {
+    let limits = raise_open_files(&plan, &own.sockets);
     spawner::reserve_low_descriptors().map_err(RunError::begin(
         "take its descriptors (it needs 128 at least: see `ulimit -n`)",
     ))?;
@@ -95,7 +112,7 @@ fn live(plan: Arc<Plan>, options: &Rc<Options>, news: news::Sender) -> Result<Ve
     let local = LocalSet::new();
     let lived = catch_unwind(AssertUnwindSafe(|| {
         local.block_on(&runtime, async {
-            Run::begin(plan, Rc::clone(options), news, limits)?.live().await
+            Run::begin(plan, Rc::clone(options), own, news, limits)?.live().await
         })
     }));
     lived.unwrap_or(Err(RunError::Panicked))
@@ -109,11 +126,11 @@ const PROCESS_DESCRIPTORS: u64 = 8;
 
 /// The soft limit is often 1024, for the sake of programs that use `select`: the engine raises its own, and gives
 /// the processes the limits that are returned, those before. `None`: they are as they were.
-fn raise_open_files(plan: &Plan) -> Option<(u64, u64)> {
+fn raise_open_files(plan: &Plan, sockets: &Sockets) -> Option<(u64, u64)> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let ends = (plan.processes.len() as u64) * PROCESS_DESCRIPTORS + 2 * plan.pipes.len() as u64;
     let channels = plan.queues.len() + plan.locks.len() + plan.semaphores.len() + plan.events.len();
-    let needed = OWN_DESCRIPTORS + ends + channels as u64;
+    let needed = OWN_DESCRIPTORS + ends + channels as u64 + 2 * sockets.count() as u64;
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
         if soft >= needed.min(hard) {
             return Ok(None);

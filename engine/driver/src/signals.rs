@@ -23,7 +23,7 @@ pub enum Heard {
 }
 
 /// The signals that ask a run to stop.
-const STOPS: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+pub(crate) const STOPS: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
 
 /// How many stop signals may wait for the engine; further ones say nothing new.
 const STOPS_MAX: usize = 16;

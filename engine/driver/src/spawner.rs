@@ -38,8 +38,10 @@ pub struct Job {
     pub program: CString,
     /// The arguments; the first is the name by which error messages call the program.
     pub argv: Vec<CString>,
-    /// The whole environment, as `NAME=value`.
+    /// The whole environment, as `NAME=value`, but for `LISTEN_PID`.
     pub envp: Vec<CString>,
+    /// Whether it is told in `LISTEN_PID` that it is the one who is to find sockets: `sd_listen_fds(3)`.
+    pub listens: bool,
     /// The working directory; `None` keeps the engine's.
     pub cwd: Option<CString>,
     /// Its descriptors, each with the number (at most [`TARGET_MAX`]) it gets there. They are closed here after the

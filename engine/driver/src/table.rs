@@ -1,10 +1,14 @@
 //! What `ps` shows: the state of each process, kept from the records alone.
 
+use std::collections::BTreeMap;
+
 use forkyard_core::id::ProcessId;
 use forkyard_core::machine::{Exit, Outcome, Record};
-use forkyard_core::plan::Plan;
+use forkyard_core::plan::{Plan, Process};
 use forkyard_core::time::Time;
 use serde::Serialize;
+
+use crate::sockets::Sockets;
 
 /// One process as `ps` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -25,6 +29,9 @@ pub struct Row {
     pub restarts: u32,
     /// What it says it is doing: `STATUS=` of `sd_notify(3)`.
     pub status: Option<String>,
+    /// Its sockets, and where they listen.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sockets: BTreeMap<String, String>,
 }
 
 /// How far a process has come.
@@ -56,9 +63,10 @@ pub struct Table {
 impl Table {
     /// Everything is still to come.
     #[must_use]
-    pub fn new(plan: &Plan) -> Self {
-        let row = |name: &String| Row {
-            name: name.clone(),
+    pub fn new(plan: &Plan, sockets: &Sockets) -> Self {
+        let owned = |(name, address): (&str, &str)| (name.to_owned(), address.to_owned());
+        let row = |(index, process): (usize, &Process)| Row {
+            name: process.name.clone(),
             pid: None,
             state: State::Pending,
             since: Time::START,
@@ -66,9 +74,10 @@ impl Table {
             ready: false,
             restarts: 0,
             status: None,
+            sockets: sockets.of(ProcessId::at(index)).map(owned).collect(),
         };
         Self {
-            rows: plan.processes.iter().map(|process| row(&process.name)).collect(),
+            rows: plan.processes.iter().enumerate().map(row).collect(),
         }
     }
 
@@ -177,6 +186,7 @@ mod tests {
             ready: false,
             restarts: 0,
             status: None,
+            sockets: BTreeMap::new(),
         };
         let mut table = Table { rows: vec![row] };
         for (record, at) in records.iter().zip(1..) {

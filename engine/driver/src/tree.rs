@@ -62,6 +62,18 @@ impl Tree {
         Ok(self.scan()?.iter().map(|member| member.pid).collect())
     }
 
+    /// Whether this process is one of the tree; `None` when it has ended meanwhile, so that nobody can tell any more.
+    ///
+    /// # Errors
+    /// As [`Tree::members`].
+    pub fn has(&self, pid: i32) -> io::Result<Option<bool>> {
+        if self.scan()?.iter().any(|member| member.pid == pid) {
+            return Ok(Some(true));
+        }
+        let is_alive = proc::started(pid)?.is_some();
+        Ok(is_alive.then_some(false))
+    }
+
     /// Sends a signal to each member.
     ///
     /// # Errors

@@ -89,7 +89,7 @@ fn uses<'a>(subject: &Subject<'a>, party: Party) -> Vec<Use<'a>> {
 }
 
 /// The path without detours; `None` for what is no file of the disk, such as `/dev/null`.
-fn normal(path: &str) -> Option<String> {
+pub(super) fn normal(path: &str) -> Option<String> {
     if path.starts_with("/dev/") || path.starts_with("/proc/") {
         return None;
     }

@@ -13,6 +13,7 @@ mod others;
 mod partial;
 mod restarts;
 mod size;
+mod sockets;
 mod written;
 
 /// Codes of which some findings are of another severity than the catalogue says.

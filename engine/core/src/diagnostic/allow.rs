@@ -47,14 +47,15 @@ pub struct Permission {
 }
 
 /// Whether a finding of this code may be silenced. With an error of the language in it a file cannot be understood, nothing
-/// can be made of a name that stands for nothing, and a key that is not built would be passed over in silence.
+/// can be made of a name that stands for nothing, a key that is not built would be passed over in silence, and a process without its socket would not
+/// be what it is said to be.
 #[must_use]
 pub fn can_be_allowed(rule: &Rule) -> bool {
     let is_language = rule.code.0 < 200 && rule.severity == Severity::Error;
     !is_language
         && !matches!(
             rule.code,
-            codes::UNKNOWN_REFERENCE | codes::WRONG_KIND | codes::NOT_BUILT
+            codes::UNKNOWN_REFERENCE | codes::WRONG_KIND | codes::NOT_BUILT | codes::CANNOT_LISTEN
         )
 }
 

@@ -112,6 +112,10 @@ define_codes! {
     FILE_WRITTEN_AT_ONCE = 204, Warning, "a file that several write at the same time";
     /// A file is read by a process that does not wait for who writes it.
     FILE_READ_TOO_EARLY = 205, Warning, "a file that is read before it is written";
+    /// Two processes are to listen at the same address.
+    ADDRESS_TWICE = 206, Error, "an address at which several are to listen";
+    /// Whether a process works is asked at a socket that the engine has opened for it.
+    ANSWERED_BY_THE_KERNEL = 207, Warning, "a look that the kernel answers";
     /// Processes that wait for each other.
     CYCLE = 210, Error, "a cycle in `after`";
     /// A process that waits for itself.
@@ -235,6 +239,8 @@ define_codes! {
     NO_SCRIPT = 309, Error, "a script is not there";
     /// There may not be so many processes, or so many descriptors of the engine, at once.
     TOO_MUCH_AT_ONCE = 310, Warning, "more at once than the machine allows";
+    /// A socket cannot be opened.
+    CANNOT_LISTEN = 311, Error, "an address at which nobody can listen";
     /// A limit cannot be kept.
     LIMIT_NOT_KEPT = 330, Error, "a limit that cannot be kept";
 }

@@ -10,7 +10,7 @@ use super::stream::{Standard, descriptors};
 use super::values::Whole;
 use super::{Body, Endings, EnvValue, Log, Program, Rotate, Stop, edge, limits, ready, restart, sockets};
 use crate::diagnostic::{Findings, codes, meant, nearest};
-use crate::source::{Span, excerpt};
+use crate::source::excerpt;
 
 /// How long a process has to stop before it is killed, where it does not say so itself.
 const GRACE: Duration = Duration::from_secs(10);
@@ -75,7 +75,7 @@ pub(crate) fn body(
         restart: restart::restart(fields, findings),
         ready: ready::ready(fields, findings),
         live: ready::live(fields, findings),
-        sockets: sockets::sockets(fields.sockets.as_ref(), findings),
+        sockets: sockets::sockets(fields, findings),
         timeout: fields.timeout.as_ref().map(|timeout| (timeout.value.0, timeout.place)),
         stop: stop(fields.stop.as_ref(), findings),
         success: success(fields),
@@ -196,10 +196,4 @@ fn interpreter(shell: Option<&Spanned<Command>>, findings: &mut Findings) -> Opt
     let message = format!("`{}` is no shell known here", excerpt(name));
     findings.error(codes::BAD_VALUE, *place, message).help(help);
     None
-}
-
-/// What a process asks for that is not built, with its place.
-pub(crate) fn unbuilt(fields: &Fields) -> Option<(&'static str, Span)> {
-    let socket = fields.sockets.as_ref()?.0.first()?;
-    Some(("sockets", socket.place))
 }

@@ -7,6 +7,7 @@ use super::environment::{EnvFields, EnvFiles};
 use super::limits::LimitFields;
 use super::ready::ProbeFields;
 use super::restart::{Ending, RestartFields};
+use super::sockets::SocketsField;
 use super::values::{Bytes, Cpus, Period, Signal, Size, Text, Umask, Whole};
 use super::{Condition, Dispatch, OnFailure, Order, Otherwise, WhenFull, WorkerKind};
 
@@ -57,8 +58,8 @@ pub(crate) struct Fields {
     pub env_file: Option<EnvFiles>,
     /// Whether it inherits nothing of the environment of Forkyard.
     pub clear_env: Option<bool>,
-    /// Sockets that are opened for it (not built yet).
-    pub sockets: Option<Many<Spanned<Text>>>,
+    /// Sockets that are opened for it before anything starts: names with addresses.
+    pub sockets: Option<SocketsField>,
     /// The user it runs as, which needs root.
     pub user: Option<Spanned<Text>>,
     /// The group it runs as.

@@ -58,17 +58,24 @@ pub(crate) fn check(key: &Node, kind: &str, findings: &mut Findings) {
         let message = format!("`{}` cannot be the name of {}", excerpt(name), article(kind));
         let seeming = seeming(name).filter(|seeming| is_name(seeming));
         let confused = seeming.map_or_else(String::new, |seeming| format!("{}; ", meant(name, &seeming)));
-        findings.error(codes::BAD_NAME, key.span, message).help(format!(
-            "{confused}a name begins with a letter or `_`, goes on with letters, digits, `_` or `-`, and has at most {NAME_BYTES_MAX} of them"
-        ));
+        findings
+            .error(codes::BAD_NAME, key.span, message)
+            .help(format!("{confused}{}", rule()));
     } else if matches!(kind, "queue" | "pipe") && STREAM_WORDS.contains(&name) {
         let message = format!("`{name}` cannot be the name of a {kind}: as a stream it means something else");
         findings.error(codes::BAD_NAME, key.span, message);
     }
 }
 
+/// What a name is, in words.
+pub(crate) fn rule() -> String {
+    format!(
+        "a name begins with a letter or `_`, goes on with letters, digits, `_` or `-`, and has at most {NAME_BYTES_MAX} of them"
+    )
+}
+
 /// Whether a text is a name: `[A-Za-z_][A-Za-z0-9_-]*`, not too long.
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     text.len() <= NAME_BYTES_MAX
         && text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && text

@@ -44,7 +44,6 @@ impl Resolver<'_> {
         let Some(fields) = decode::<Fields>(&merged, self.findings) else {
             return;
         };
-        self.note_unbuilt(entry, "pool", &fields);
         // What could not be evaluated only seems to be missing.
         if works && is_evaluated {
             check_source(entry, &merged, &fields, self.findings);

@@ -2,7 +2,7 @@
 
 use minijinja::Value;
 
-use super::body::{body, unbuilt};
+use super::body::body;
 use super::decode::decode;
 use super::expand::Layers;
 use super::expression::Scope;
@@ -91,7 +91,6 @@ impl Resolver<'_> {
     fn instance(&mut self, entry: &Entry, layers: &Layers, scope: &Scope) -> Option<Process> {
         let merged = self.merged(layers, scope)?;
         let fields: Fields = decode(&merged, self.findings)?;
-        self.note_unbuilt(entry, "process", &fields);
         let mut body = body(&fields, &self.env, &mut self.environments, self.findings);
         body.protocol = protocol(merged.get("protocol"), self.findings);
         let pool = fields.pool.as_ref();
@@ -135,25 +134,6 @@ impl Resolver<'_> {
                     let message = format!("`{key}` belongs to a {other}, and this is a {kind}");
                     self.findings.error(codes::MISPLACED_KEY, entry.key.span, message);
                 }
-            }
-        }
-    }
-
-    /// Notes what a process or pool asks for that is not built.
-    pub fn note_unbuilt(&mut self, entry: &Entry, kind: &str, fields: &Fields) {
-        /// So many notes of one process there can be; those of its other instances are the last ones.
-        const KEYS_MAX: usize = 16;
-        if let Some((key, place)) = unbuilt(fields) {
-            let what = format!("`{key}` of {kind} `{}`", entry.key.text());
-            if self
-                .workflow
-                .unbuilt
-                .iter()
-                .rev()
-                .take(KEYS_MAX)
-                .all(|noted| noted.what != what)
-            {
-                self.workflow.unbuilt.push(super::Unbuilt { what, place });
             }
         }
     }

@@ -229,6 +229,12 @@ fn check_log(fields: &Fields, place: Span, findings: &mut Findings) {
     }
 }
 
+/// The descriptor of `notify_fd`, with its place.
+pub(crate) fn notify_number(fields: &Fields) -> Option<(i32, Span)> {
+    let number = fields.ready.as_ref()?.value.notify_fd.as_ref()?;
+    Some((number.value.get(), number.place))
+}
+
 fn notify_fd(fields: &Fields, number: &Spanned<Whole<3, 255>>, findings: &mut Findings) -> Option<Way> {
     let fd: i32 = number.value.get();
     let text = fd.to_string();

@@ -11,7 +11,7 @@ use crate::diagnostic::{Findings, codes};
 use crate::source::{Span, excerpt};
 
 /// The descriptors that `fds` may name.
-const FDS: std::ops::RangeInclusive<i32> = 3..=31;
+pub(crate) const FDS: std::ops::RangeInclusive<i32> = 3..=31;
 
 /// Which standard stream it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

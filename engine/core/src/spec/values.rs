@@ -66,6 +66,9 @@ define_texts! {
 
     /// A file mode mask, in octal with or without a leading zero.
     Umask(u32), "an octal mask from 000 to 777, such as 022", umask;
+
+    /// The permissions of a file, in octal with or without a leading zero.
+    Mode(u32), "the octal mode of a file from 000 to 777, such as 0660", umask;
 }
 
 /// A whole number from `MIN` to `MAX`.

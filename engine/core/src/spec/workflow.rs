@@ -7,7 +7,7 @@ use std::time::Duration;
 
 pub use super::ready::{Address, PATTERN_BYTES_MAX, Probe, Way};
 pub use super::restart::{Backoff, Endings, Intensity, Policy, Restart, Wish};
-pub use super::sockets::{Listening, Socket};
+pub use super::sockets::{FIRST_SOCKET, Listening, Socket, SocketKind};
 use crate::source::Span;
 
 /// A name with the place where it stands.
@@ -221,7 +221,7 @@ pub struct Body {
     pub ready: Option<Probe>,
     /// `live`
     pub live: Option<Probe>,
-    /// `sockets`
+    /// `sockets`: what it finds open, in the order of their descriptors.
     pub sockets: Vec<Socket>,
     /// `timeout`; of a pool: of each task.
     pub timeout: Option<(Duration, Span)>,

@@ -19,7 +19,7 @@ impl Run {
             Action::Spawn { process, attempt, task } => self.spawn(process, attempt, task, Tries::default()),
             Action::Terminate { process, attempt } => self.terminate(process, attempt),
             Action::Kill { process, attempt } => self.kill(process, attempt),
-            Action::Forsake { process } => self.pipes.let_go(process),
+            Action::Forsake { process } => self.forsake(process),
             Action::CloseQueue { queue } => self.yard.with(|yard| yard.close(queue.0)),
             Action::BreakQueue { queue } => self.break_queue(queue),
             Action::Take { pool, count } => self.take(pool, count),
@@ -74,6 +74,12 @@ impl Run {
             }
             broker.hang_up(yard, slot);
         });
+    }
+
+    /// It will not be started any more: what was kept for it is let go.
+    pub(super) fn forsake(&mut self, process: ProcessId) {
+        self.pipes.let_go(process);
+        self.sockets.let_go(process);
     }
 
     fn terminate(&mut self, process: ProcessId, attempt: u32) {

@@ -11,6 +11,7 @@ use forkyard_core::plan::{Launch, Plan, Probe, Way};
 use super::Options;
 use crate::directory;
 use crate::pipes::end_of;
+use crate::sockets::{Endpoint, Sockets};
 use crate::stdio::mask::Secrets;
 
 /// An item above this many bytes is not in `FORKYARD_ITEM`: the kernel refuses a single string of 128 KiB
@@ -19,6 +20,17 @@ const ITEM_BYTES_MAX: usize = 100 * 1024;
 
 /// Where programs are looked for when nothing says so, as by `execvp` of the C library.
 const PATH_DEFAULT: &str = "/bin:/usr/bin";
+
+/// What a supervisor says to the one process that it has started: `sd_listen_fds(3)`, `sd_notify(3)`, `sd_watchdog_enabled(3)`.
+const SUPERVISORS: [&[u8]; 7] = [
+    b"LISTEN_FDS",
+    b"LISTEN_FDNAMES",
+    b"LISTEN_PID",
+    b"LISTEN_PIDFDID",
+    b"NOTIFY_SOCKET",
+    b"WATCHDOG_PID",
+    b"WATCHDOG_USEC",
+];
 
 /// The facts of a run that every process is told.
 #[derive(Debug)]
@@ -35,6 +47,8 @@ pub struct Facts {
     pub tokens: Vec<String>,
     /// The limits of open files before the engine has raised its own; `None`: it has not.
     pub open_files: Option<(u64, u64)>,
+    /// Where the sockets of all processes listen, as variables.
+    pub listening: Vec<(String, String)>,
     /// What is masked wherever it is shown.
     pub secrets: Option<Secrets>,
 }
@@ -60,6 +74,9 @@ impl Environment {
         environment.set("FORKYARD_CPUS", facts.cpus.to_string());
         environment.set("FORKYARD_SOCKET", &facts.socket);
         environment.set("FORKYARD_TOKEN", &facts.tokens[process.index()]);
+        for (name, address) in &facts.listening {
+            environment.set(name, address);
+        }
         environment.put_first_on_path(&facts.bin);
         for (number, wire) in &launch.fds {
             if let Some((pipe, _)) = end_of(wire)
@@ -71,12 +88,12 @@ impl Environment {
         environment
     }
 
-    /// The engine's own environment, without what a run around this one has set.
+    /// The engine's own environment, without what a run around this one has set, or another supervisor for the engine alone.
     fn base(launch: &Launch) -> Self {
         let mut variables = BTreeMap::new();
         if !launch.clear_env {
             variables.extend(std::env::vars_os());
-            variables.retain(|name: &OsString, _| !name.as_bytes().starts_with(b"FORKYARD_"));
+            variables.retain(|name: &OsString, _| !is_for_the_engine_alone(name.as_bytes()));
         }
         Self { variables }
     }
@@ -113,6 +130,14 @@ impl Environment {
         }
     }
 
+    /// That it has sockets, by their names in the order of their descriptors: `sd_listen_fds_with_names(3)`. Whose they are
+    /// is known only once it has a pid.
+    pub(super) fn listens(&mut self, names: &[String]) {
+        self.set("LISTEN_FDS", names.len().to_string());
+        self.set("LISTEN_FDNAMES", names.join(":"));
+        self.variables.remove(OsStr::new("LISTEN_PID"));
+    }
+
     /// The item of a task, unless the kernel would not take it.
     pub(super) fn item(&mut self, item: &[u8]) {
         if item.len() <= ITEM_BYTES_MAX && !item.contains(&0) {
@@ -136,9 +161,26 @@ impl Environment {
     }
 }
 
+/// What the process that was started with it must not hand on: by the protocols of systemd, and our own.
+fn is_for_the_engine_alone(name: &[u8]) -> bool {
+    name.starts_with(b"FORKYARD_") || SUPERVISORS.contains(&name)
+}
+
+/// How the address of a socket is told to all processes.
+fn told_where(endpoint: &Endpoint) -> (String, String) {
+    let name = format!("{}_{}", endpoint.owner, endpoint.socket).to_ascii_uppercase();
+    let name = name.replace(['-', '.'], "_");
+    (format!("FORKYARD_LISTEN_{name}"), endpoint.address.clone())
+}
+
 impl Facts {
     /// The facts of a run, with fresh tokens.
-    pub(super) fn new(plan: &Plan, options: &Options, limits: Option<(u64, u64)>) -> io::Result<Self> {
+    pub(super) fn new(
+        plan: &Plan,
+        options: &Options,
+        sockets: &Sockets,
+        limits: Option<(u64, u64)>,
+    ) -> io::Result<Self> {
         let directory = &options.directory;
         let tokens = plan.processes.iter().map(|_| token()).collect::<io::Result<_>>()?;
         Ok(Self {
@@ -148,6 +190,7 @@ impl Facts {
             cpus: options.cpus,
             tokens,
             open_files: limits,
+            listening: sockets.endpoints().map(|endpoint| told_where(&endpoint)).collect(),
             secrets: Secrets::of(plan).map_err(io::Error::other)?,
         })
     }

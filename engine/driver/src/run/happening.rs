@@ -135,6 +135,8 @@ pub enum Happening {
         /// What it has seen; else why it has seen nothing.
         answer: oneshot::Sender<Result<(), String>>,
     },
+    /// Nobody waits any more for everything to come up.
+    Abandoned,
     /// The engine cannot do its work any more.
     Fault {
         /// Why, in words.

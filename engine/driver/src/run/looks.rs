@@ -16,6 +16,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::Happening;
 use super::environment::Environment;
+use super::lives::Body;
 use super::turn::Run;
 use crate::notify::{Ear, Word};
 use crate::tree::Tree;
@@ -236,10 +237,24 @@ impl Looker {
     }
 }
 
+/// Whether a process is known to be no part of the tree. One that has ended before anybody could look – programs like
+/// `systemd-notify` live that short – is believed: the address is known to the tree alone, unless somebody has looked for it.
+fn is_another(tree: &Tree, pid: i32) -> bool {
+    // The kernel gives no number to who is outside of the run's namespace.
+    pid <= 0 || matches!(tree.has(pid), Ok(Some(false)))
+}
+
 /// Takes in what a process tells of itself.
-async fn hear(ear: Ear, process: ProcessId, attempt: u32, sight: Rc<Sight>, inbox: mpsc::Sender<Happening>) {
+async fn hear(
+    ear: Ear,
+    body: Rc<Body>,
+    process: ProcessId,
+    attempt: u32,
+    sight: Rc<Sight>,
+    inbox: mpsc::Sender<Happening>,
+) {
     loop {
-        let words = match ear.hear().await {
+        let words = match ear.hear(|pid| is_another(&body.tree, pid)).await {
             Ok(words) => words,
             Err(error) => {
                 tracing::warn!("what a process tells of itself cannot be heard: {error}");
@@ -313,7 +328,7 @@ impl Run {
         process: ProcessId,
         attempt: u32,
         sight: Rc<Sight>,
-        ear: Option<Ear>,
+        ear: Option<(Ear, Rc<Body>)>,
         mut over: watch::Receiver<bool>,
     ) {
         let launch = &self.plan.launches[process.index()];
@@ -331,7 +346,7 @@ impl Run {
         self.alarm.start(async move {
             let heard = async {
                 match ear {
-                    Some(ear) => hear(ear, process, attempt, sight, inbox).await,
+                    Some((ear, body)) => hear(ear, body, process, attempt, sight, inbox).await,
                     None => std::future::pending().await,
                 }
             };

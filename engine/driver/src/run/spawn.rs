@@ -128,7 +128,7 @@ impl Run {
     ) {
         match result {
             Ok(child) => {
-                self.let_go_of_pipes(process);
+                self.let_go_after_start(process);
                 self.watch(process, attempt, task, child, streams);
                 self.inputs.push_back(Input::Spawned { process, attempt });
             }
@@ -168,11 +168,11 @@ impl Run {
         self.inputs.push_back(Input::NotSpawned { process, attempt });
     }
 
-    /// The ends of pipes of a worker, and of whoever may be restarted, are kept for further lives.
-    fn let_go_of_pipes(&mut self, process: ProcessId) {
+    /// The sockets, and the ends of pipes, of a worker, and of whoever may be restarted, are kept for further lives.
+    fn let_go_after_start(&mut self, process: ProcessId) {
         let plan = &self.plan.processes[process.index()];
         if plan.worker_of.is_none() && plan.restart.is_none() {
-            self.pipes.let_go(process);
+            self.forsake(process);
         }
     }
 
@@ -182,6 +182,7 @@ impl Run {
             pipes: &mut self.pipes,
             files: &mut self.files,
             pools: &mut self.pools,
+            sockets: &self.sockets,
             directory: &self.options.directory,
             null: &self.null,
             process,
@@ -197,9 +198,13 @@ impl Run {
             fds,
             mut streams,
             connected,
+            sockets,
             terminal,
             ..
         } = wiring;
+        if !sockets.is_empty() {
+            environment.listens(&sockets);
+        }
         for (pipe, number) in connected {
             environment.descriptor(&pipe, number);
         }
@@ -208,6 +213,7 @@ impl Run {
             streams.push(Connected::Ear(ear));
         }
         let mut job = self.job(launch, &launch.program, environment, fds)?;
+        job.listens = !sockets.is_empty();
         if let Some((terminal, number)) = terminal {
             job.terminal = Some(number);
             if let Some(life) = self.lives.get_mut(process) {
@@ -245,6 +251,7 @@ impl Run {
             envp: environment
                 .into_strings()
                 .map_err(|name| format!("the environment's {name} has a NUL byte, which no process can be given"))?,
+            listens: false,
             cwd: Some(c_path(&cwd)?),
             fds,
             umask: launch.umask,
@@ -304,7 +311,8 @@ impl Run {
             .into_iter()
             .filter_map(|stream| self.connect(&mut life, process, stream, &over));
         let pumps = pumps.collect();
-        let (sight, ear) = (Rc::clone(&life.sight), life.ear.take());
+        let ear = life.ear.take().map(|ear| (ear, Rc::clone(&body)));
+        let sight = Rc::clone(&life.sight);
         self.observe(process, attempt, sight, ear, over);
         let watch = Watch {
             process,

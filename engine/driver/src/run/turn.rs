@@ -23,8 +23,9 @@ use super::environment::Facts;
 use super::files::Opener;
 use super::herald::Herald;
 use super::lives::Lives;
+use super::lookout::Lookout;
 use super::queues::Queues;
-use super::{Happening, Options, RunError};
+use super::{Happening, Options, Own, RunError};
 use crate::alarm::Alarm;
 use crate::broker::{Broker, FromClient, Names};
 use crate::deadlock::Vigil;
@@ -34,6 +35,7 @@ use crate::limits::{Groups, LimiterCell};
 use crate::news::{self, News};
 use crate::pipes::Pipes;
 use crate::signals::{self, Heard};
+use crate::sockets::Sockets;
 use crate::spawner::Spawner;
 use crate::stdio::output::time_since;
 use crate::table::Table;
@@ -69,6 +71,7 @@ pub struct Run {
     names: Names,
     pub(super) lives: Lives,
     pub(super) pipes: Pipes,
+    pub(super) sockets: Sockets,
     pub(super) files: Opener,
     pub(super) pools: Pools,
     pub(super) null: File,
@@ -76,6 +79,8 @@ pub struct Run {
 
     pub(super) spawner: Spawner,
     pub(super) alarm: Alarm,
+    /// As long as somebody waits for everything to come up.
+    pub(super) lookout: Option<Lookout>,
     pub(super) child_ended: Rc<Notify>,
     pub(super) inbox: mpsc::Sender<Happening>,
     ears: Option<Ears>,
@@ -115,15 +120,17 @@ impl Run {
     pub(super) fn begin(
         plan: Arc<Plan>,
         options: Rc<Options>,
+        own: Own,
         news: news::Sender,
         limits: Option<(u64, u64)>,
     ) -> Result<Self, RunError> {
         let directory = &options.directory;
+        let Own { sockets, teller } = own;
         // A process changes to its own folder before it executes a path that begins here.
         let folder = std::path::absolute(&options.folder).map_err(RunError::begin("find the workflow's folder"))?;
         directory.started().map_err(RunError::Directory)?;
         let records = RunDirectory::append(&directory.records()).map_err(RunError::Directory)?;
-        let facts = Facts::new(&plan, &options, limits).map_err(RunError::begin("draw tokens"))?;
+        let facts = Facts::new(&plan, &options, &sockets, limits).map_err(RunError::begin("draw tokens"))?;
         let yard = Yard::create(&directory.yard(), super::layout(&plan)).map_err(RunError::begin("make its yard"))?;
         let bell = yard.descriptor().try_clone_to_owned();
         let bell = bell.and_then(|bell| {
@@ -133,6 +140,9 @@ impl Run {
         let alarm = Alarm::default();
         let (inbox, happenings) = mpsc::channel(INBOX_MAX);
         let (clients, from_clients) = mpsc::channel(INBOX_MAX);
+        let lookout = teller
+            .map(|teller| Lookout::begin(teller, inbox.clone(), &alarm))
+            .transpose();
         Ok(Self {
             start: Instant::now(),
             machine: Machine::new(Arc::clone(&plan)),
@@ -156,6 +166,7 @@ impl Run {
                 .map_err(RunError::begin("open /dev/null"))?,
             facts,
             spawner: Spawner::start().map_err(RunError::begin("start its spawner"))?,
+            lookout: lookout.map_err(RunError::begin("listen to who has started it"))?,
             child_ended: Rc::default(),
             inbox,
             ears: Some(Ears {
@@ -166,7 +177,8 @@ impl Run {
             }),
             alarm,
             herald: Herald::new(Arc::clone(&plan), directory.id().to_owned(), records, news),
-            table: Table::new(&plan),
+            table: Table::new(&plan, &sockets),
+            sockets,
             ledger: Ledger::default(),
             vigil: Vigil::default(),
             look_at: None,
@@ -188,6 +200,7 @@ impl Run {
         };
         loop {
             self.turn();
+            self.look_out();
             if let Some(verdict) = self.verdict {
                 return self.end(verdict);
             }
@@ -380,6 +393,7 @@ impl Run {
                 at_most,
                 answer,
             } => self.look(process, attempt, &command, at_most, answer),
+            Happening::Abandoned => self.abandoned(),
             Happening::Fault { reason } => self.fault(reason),
         }
     }
@@ -481,7 +495,11 @@ impl Run {
             self.lives.all_stopping();
         }
         self.table.note(at, &record, pid);
+        if let Some(lookout) = &mut self.lookout {
+            lookout.note(&record, &self.plan, &self.table);
+        }
         self.ledger.note(&record, reason.as_ref());
+        let is_first = record == Record::RunStarted;
         self.herald.tell(News::Record {
             at,
             record,
@@ -489,6 +507,10 @@ impl Run {
             reason,
             usage,
         });
+        if is_first {
+            let endpoints = self.sockets.endpoints().map(Arc::new);
+            endpoints.for_each(|endpoint| self.herald.tell(News::Listening { at, endpoint }));
+        }
     }
 
     /// Counts what is left, and writes down how it ended.

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, OwnedFd, RawFd};
 use std::rc::Rc;
 
 use forkyard_core::id::{ProcessId, QueueId, TaskId};
-use forkyard_core::plan::{Launch, Plan, Wire, WorkerKind};
+use forkyard_core::plan::{FIRST_SOCKET, Launch, Plan, Wire, WorkerKind};
 
 use super::files::Opener;
 use super::pools::framed_task;
@@ -15,6 +15,7 @@ use crate::directory::RunDirectory;
 use crate::news::Stream;
 use crate::notify::Ear;
 use crate::pipes::{Pipes, resize};
+use crate::sockets::Sockets;
 use crate::spawner::TARGET_MAX;
 use crate::stdio::log::{Log, Rotating};
 use crate::stdio::memory;
@@ -81,6 +82,7 @@ pub struct Wirer<'a> {
     pub pipes: &'a mut Pipes,
     pub files: &'a mut Opener,
     pub pools: &'a mut Pools,
+    pub sockets: &'a Sockets,
     pub directory: &'a RunDirectory,
     pub null: &'a File,
     pub process: ProcessId,
@@ -94,6 +96,8 @@ pub struct Wiring {
     pub streams: Streams,
     /// Where it finds the pipes it `connects` to.
     pub connected: Vec<(String, RawFd)>,
+    /// The names of its sockets, in the order of their descriptors.
+    pub sockets: Vec<String>,
     /// Its terminal, and the first of its descriptors that is one.
     pub terminal: Option<(Rc<Terminal>, RawFd)>,
     log: Option<Rc<Log>>,
@@ -111,6 +115,10 @@ impl Wirer<'_> {
         for (&number, wire) in &launch.fds {
             let fd = self.descriptor(&mut wiring, number, wire)?;
             wiring.fds.push((fd, number));
+        }
+        for (number, (socket, name)) in (FIRST_SOCKET..).zip(self.sockets.copies(self.process)?) {
+            wiring.fds.push((socket, number));
+            wiring.sockets.push(name);
         }
         for &(pipe, side) in &launch.connects {
             let number = (3..=TARGET_MAX).find(|number| wiring.fds.iter().all(|(_, taken)| taken != number));

@@ -104,7 +104,8 @@ fn start(job: &Job, stack: &Stack) -> Result<Child, Failure> {
     }
     let mut slots = slots().map_err(|error| failed(errno_of(&error)))?;
     let filled = slots.fill(job.fds.iter().map(|(fd, _)| fd.as_fd())).map_err(failed)?;
-    let orders = Orders::new(job, &filled);
+    let listener = Listener::default();
+    let orders = Orders::new(job, &filled, &listener);
     let child = clone(&orders, stack)?;
     match orders.failure.take() {
         None => Ok(child),
@@ -146,6 +147,45 @@ fn clone(orders: &Orders<'_>, stack: &Stack) -> Result<Child, Failure> {
     Ok(Child { pid, pidfd })
 }
 
+/// `LISTEN_PID=` with its value, which only the new process knows.
+const LISTEN_PID: &[u8] = b"LISTEN_PID=";
+
+/// Bytes of that variable: ten digits are enough for a pid, and a NUL byte ends it.
+const LISTEN_PID_BYTES: usize = LISTEN_PID.len() + 11;
+
+/// Room for the variable, in the engine's memory: the new process writes it, and `execve` copies it.
+struct Listener {
+    variable: Cell<[u8; LISTEN_PID_BYTES]>,
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        let mut variable = [0; LISTEN_PID_BYTES];
+        variable[..LISTEN_PID.len()].copy_from_slice(LISTEN_PID);
+        Self {
+            variable: Cell::new(variable),
+        }
+    }
+}
+
+impl Listener {
+    fn as_ptr(&self) -> *const c_char {
+        self.variable.as_ptr().cast_const().cast()
+    }
+
+    /// Writes the pid in decimal digits. It allocates nothing, and cannot panic: there is room for every `u32`.
+    fn name(&self, pid: u32) {
+        let mut variable = self.variable.get();
+        let digits = pid.checked_ilog10().map_or(1, |log| log as usize + 1);
+        let mut rest = pid;
+        for byte in variable[LISTEN_PID.len()..].iter_mut().take(digits).rev() {
+            *byte = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        self.variable.set(variable);
+    }
+}
+
 /// All that a new process needs to know, in the engine's memory; it allocates nothing itself.
 struct Orders<'a> {
     engine: libc::pid_t,
@@ -163,19 +203,22 @@ struct Orders<'a> {
     confinement: &'a Confinement,
     cpus: Option<CpuSet>,
     identity: Option<&'a Identity>,
+    /// Its variable is in `envp` then.
+    listener: Option<&'a Listener>,
     /// Written by the new process when something fails.
     failure: Cell<Option<Failure>>,
 }
 
 impl<'a> Orders<'a> {
-    fn new(job: &'a Job, slots: &[RawFd]) -> Self {
+    fn new(job: &'a Job, slots: &[RawFd], listener: &'a Listener) -> Self {
+        let listener = job.listens.then_some(listener);
         let targets: Vec<RawFd> = job.fds.iter().map(|&(_, target)| target).collect();
         Self {
             // The same for all threads of the engine.
             engine: nix::unistd::getpid().as_raw(),
             program: job.program.as_ptr(),
-            argv: terminated(&job.argv),
-            envp: terminated(&job.envp),
+            argv: terminated(&job.argv, None),
+            envp: terminated(&job.envp, listener.map(Listener::as_ptr)),
             cwd: job.cwd.as_ref().map(|cwd| cwd.as_ptr()),
             gaps: gaps(&targets),
             wires: slots.iter().copied().zip(targets).collect(),
@@ -185,15 +228,16 @@ impl<'a> Orders<'a> {
             confinement: &job.confinement,
             cpus: (!job.confinement.cpus.is_empty()).then(|| CpuSet::of(&job.confinement.cpus)),
             identity: job.identity.as_ref().filter(|identity| !identity.is_engines_own()),
+            listener,
             failure: Cell::new(None),
         }
     }
 }
 
-/// The strings as C has them: pointers, then null.
-fn terminated(strings: &[CString]) -> Vec<*const c_char> {
+/// The strings as C has them, and perhaps one more: pointers, then null.
+fn terminated(strings: &[CString], further: Option<*const c_char>) -> Vec<*const c_char> {
     let pointers = strings.iter().map(|string| string.as_ptr());
-    pointers.chain([ptr::null()]).collect()
+    pointers.chain(further).chain([ptr::null()]).collect()
 }
 
 /// The ranges of numbers below [`LOW`], both ends included, that are no targets.
@@ -269,6 +313,9 @@ unsafe fn carry_out(orders: &Orders<'_>) -> Step {
             && libc::chdir(cwd) != 0
         {
             return Step::WorkingDirectory;
+        }
+        if let Some(listener) = orders.listener {
+            listener.name(libc::getpid().unsigned_abs());
         }
         libc::execve(orders.program, orders.argv.as_ptr(), orders.envp.as_ptr());
     }

@@ -26,6 +26,7 @@ fn job(argv: &[&str], stdout: OwnedFd) -> Job {
         program: c(argv[0]),
         argv: argv.iter().map(|argument| c(argument)).collect(),
         envp: vec![c("PATH=/usr/local/bin:/usr/bin:/bin")],
+        listens: false,
         cwd: None,
         fds: vec![(null(), 0), (stdout, 1), (null(), 2)],
         umask: None,

@@ -28,6 +28,7 @@ impl Shell {
             program: c("/bin/sh"),
             argv: vec![c("sh"), c("-c"), c(script)],
             envp: vec![c("PATH=/usr/bin:/bin"), c(&format!("FORKYARD_TOKEN={token}"))],
+            listens: false,
             cwd: None,
             fds: vec![(null(), 0), (writer.into(), 1), (null(), 2)],
             umask: None,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::spec::{Intensity, Listening, Policy, Strategy, Way, Wish};
+use crate::spec::{Intensity, Listening, Policy, SocketKind, Strategy, Way, Wish};
 
 fn body_of(fields: &str) -> crate::spec::Body {
     let workflow = accepted_body(&format!("processes: {{p: {{run: x, {fields}}}}}\n"));
@@ -75,24 +75,71 @@ fn looks_that_see_nothing_are_refused() {
 
 #[test]
 fn sockets_are_addresses_of_this_machine_or_paths() {
-    let at: Vec<_> = body_of("sockets: ['tcp:80', 'tcp:0.0.0.0:0', 'tcp:[::1]:8080', 'unix:run/db.sock']")
-        .sockets
-        .into_iter()
-        .map(|socket| socket.at)
+    let sockets = body_of(
+        "sockets: {a: 80, b: '0.0.0.0:0', c: '[::1]:8080', d: 'unix:db.sock', e: run/db.sock, \
+         f: {listen: 5353, type: datagram}, g: {listen: ./g, backlog: 7, mode: 0666}}",
+    )
+    .sockets;
+    let at: Vec<_> = sockets
+        .iter()
+        .map(|socket| (socket.name.as_str(), socket.at.clone()))
         .collect();
-    let tcp = |address: &str| Listening::Tcp(address.to_owned());
+    let internet = |address: &str| Listening::Internet(address.parse().expect("an address"));
+    let unix = |path: &str| Listening::Unix(path.to_owned());
     assert_eq!(
         at,
         [
-            tcp("127.0.0.1:80"),
-            tcp("0.0.0.0:0"),
-            tcp("[::1]:8080"),
-            Listening::Unix("run/db.sock".to_owned())
+            ("a", internet("127.0.0.1:80")),
+            ("b", internet("0.0.0.0:0")),
+            ("c", internet("[::1]:8080")),
+            ("d", unix("db.sock")),
+            ("e", unix("run/db.sock")),
+            ("f", internet("127.0.0.1:5353")),
+            ("g", unix("./g")),
         ]
     );
+    let rest: Vec<_> = sockets
+        .iter()
+        .map(|socket| (socket.kind, socket.backlog, socket.mode))
+        .collect();
+    assert_eq!(rest[0], (SocketKind::Stream, 4096, 0o600));
+    assert_eq!(rest[5].0, SocketKind::Datagram);
+    assert_eq!(rest[6], (SocketKind::Stream, 7, 0o666));
+}
+
+#[test]
+fn what_is_no_socket_is_told() {
     check_process(
-        "run: x, sockets: 'tcp:host:80'",
-        "FY103 2:34 expected `tcp:PORT`, `tcp:ADDRESS:PORT` or `unix:PATH`; found `tcp:host:80`",
+        "run: x, sockets: {a: 'host:80'}",
+        "FY103 2:38 expected an address such as 127.0.0.1:8080 or [::1]:8080, a port, or a path; found `host:80`",
+    );
+    check_process(
+        "run: x, sockets: {a: 'unix:'}",
+        "FY103 2:38 the path of a socket names a file and has 1 to 107 bytes",
+    );
+    check_process(
+        "run: x, sockets: {'a:b': 80}",
+        "FY108 2:35 `a:b` cannot be the name of a socket",
+    );
+    check_process(
+        "run: x, sockets: {a: {backlog: 1}}",
+        "FY105 2:38 the socket `a` has no `listen`",
+    );
+    check_process(
+        "run: x, sockets: {a: {listen: 80, type: datagram, backlog: 1}}",
+        "FY107 2:76 `backlog` with `type: datagram`: there are no connections that could wait",
+    );
+    check_process(
+        "run: x, sockets: {a: {listen: 80, mode: 666}}",
+        "FY107 2:57 `mode` is that of a Unix socket's file, and this address has none",
+    );
+    check_process(
+        "run: x, sockets: {a: 80, b: 81}, fds: {4: null}",
+        "FY107 2:56 descriptor 4 is one of its sockets",
+    );
+    check_process(
+        "run: x, sockets: {a: 80}, ready: {notify_fd: 3}",
+        "FY107 2:62 descriptor 3 is one of its sockets",
     );
 }
 

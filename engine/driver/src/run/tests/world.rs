@@ -17,6 +17,7 @@ use forkyard_core::source::Span;
 use super::super::{Options, RunError, run};
 use crate::directory::RunDirectory;
 use crate::news::{BATCHES_MAX, News};
+use crate::sockets::Sockets;
 
 /// A plan in the making.
 pub struct World {
@@ -165,6 +166,8 @@ impl World {
             folder: self.folder.path().to_owned(),
             directory,
             cpus: 4,
+            sockets: Sockets::default(),
+            teller: None,
         };
         let (sender, _reporter) = tokio::sync::mpsc::channel(BATCHES_MAX);
         let error = run(Arc::new(self.plan), options, sender).expect_err("the engine cannot cope with it");
@@ -181,6 +184,8 @@ impl World {
             folder: self.folder.path().to_owned(),
             directory,
             cpus: 4,
+            sockets: Sockets::default(),
+            teller: None,
         };
         let plan = Arc::new(self.plan);
         let (sender, mut receiver) = tokio::sync::mpsc::channel(BATCHES_MAX);
@@ -227,6 +232,7 @@ impl Shown {
         let record = |news: &News| match news {
             News::Record { record, .. } => Some(*record),
             News::Output { .. }
+            | News::Listening { .. }
             | News::Damaged { .. }
             | News::Deadlock { .. }
             | News::OutputDropped { .. }

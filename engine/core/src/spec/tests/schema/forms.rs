@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::spec::decode::{Any, Command, Keyed, Many, Nullable, Spanned, TextOr};
 use crate::spec::restart::Ending;
-use crate::spec::values::{Bytes, Cpus, Factor, Period, Share, Signal, Size, Text, Umask, Whole};
+use crate::spec::values::{Bytes, Cpus, Factor, Mode, Period, Share, Signal, Size, Text, Umask, Whole};
 
 /// Defines the schemas of values: a name for those that are referred to, and none for those that are written in place.
 macro_rules! define_values {
@@ -75,6 +75,15 @@ define_values! {
         "maximum": 777,
         "pattern": "^(0o)?[0-7]+$",
         "examples": ["022", "077"]
+    };
+
+    Mode => {
+        "description": "The mode of a file in octal: 0660.",
+        "type": ["string", "integer"],
+        "minimum": 0,
+        "maximum": 777,
+        "pattern": "^(0o)?[0-7]+$",
+        "examples": ["0600", "0666"]
     };
 
     Factor => { "description": "A number of at least one.", "type": "number", "minimum": 1, "maximum": 1000 };

@@ -1,0 +1,129 @@
+//! Asks the run of a directory to stop, from outside of it.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+
+use crate::directory::RunDirectory;
+use crate::exit::open_pidfd;
+
+/// How a run is to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// In reverse order of the dependencies, each process with its grace.
+    InOrder,
+    /// All processes are killed.
+    AtOnce,
+}
+
+impl How {
+    /// A second signal says that there is no time; equal ones that wait to be taken would be one. One that is suspended has to
+    /// go on to hear them.
+    const fn signals(self) -> &'static [Signal] {
+        match self {
+            Self::InOrder => &[Signal::SIGTERM, Signal::SIGCONT],
+            Self::AtOnce => &[Signal::SIGTERM, Signal::SIGINT, Signal::SIGCONT],
+        }
+    }
+}
+
+/// A run that has been asked to stop: its engine, and the two guardians above it.
+#[derive(Debug)]
+pub struct Stopping {
+    processes: Vec<OwnedFd>,
+}
+
+/// How many guardians there are above an engine.
+const GUARDIANS: usize = 2;
+
+/// Asks the engine of the run to stop; one that has ended needs no asking.
+///
+/// # Errors
+/// When it is another user's, or cannot be found.
+pub fn ask(directory: &RunDirectory, how: How) -> io::Result<Stopping> {
+    let mut processes = Vec::new();
+    let mut pid = i32::try_from(directory.about()?.pid).map_err(io::Error::other)?;
+    for level in 0..=GUARDIANS {
+        let Some(process) = open_if_there(pid)? else { break };
+        processes.push(process);
+        match parent(pid) {
+            Some(parent) if level < GUARDIANS => pid = parent,
+            Some(_) | None => break,
+        }
+    }
+    // From here on the pids are pinned. If the run had ended before, they could be other processes'.
+    if directory.about()?.exit_code.is_some() || directory.is_let_go() {
+        return Ok(Stopping { processes: Vec::new() });
+    }
+    if let Some(engine) = processes.first() {
+        how.signals().iter().try_for_each(|signal| send(engine, *signal))?;
+    }
+    Ok(Stopping { processes })
+}
+
+impl Stopping {
+    /// Waits until nothing of the run is left, until that time at most. Whether it was in time.
+    ///
+    /// # Errors
+    /// When it cannot be waited.
+    pub fn wait(&self, until: Option<Instant>) -> io::Result<bool> {
+        for process in &self.processes {
+            if !ended(process, until)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn ended(process: &OwnedFd, until: Option<Instant>) -> io::Result<bool> {
+    loop {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let mut end = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut end, patience(left)) {
+            Ok(0) if left.is_some_and(|left| left.is_zero()) => return Ok(false),
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(true),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+/// So long as the kernel can wait: what is longer is asked for again. Rounded up, so that nobody spins.
+pub(crate) fn patience(left: Option<Duration>) -> PollTimeout {
+    match left {
+        None => PollTimeout::NONE,
+        Some(left) if left.is_zero() => PollTimeout::ZERO,
+        Some(left) => PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX),
+    }
+}
+
+fn open_if_there(pid: i32) -> io::Result<Option<OwnedFd>> {
+    match open_pidfd(pid) {
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(None),
+        process => process.map(Some),
+    }
+}
+
+/// The fourth field of `/proc/PID/stat`, counted from the last `)`: the name before it may contain anything.
+fn parent(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+fn send(process: &OwnedFd, signal: Signal) -> io::Result<()> {
+    let no_info = std::ptr::null::<libc::siginfo_t>();
+    let (fd, number) = (process.as_raw_fd(), signal as libc::c_int);
+    // SAFETY: the descriptor is open, and no information is passed.
+    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, number, no_info, 0) };
+    match Errno::result(sent) {
+        Ok(_) | Err(Errno::ESRCH) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
