@@ -15,6 +15,7 @@ mod formats;
 mod gauntlet;
 mod harness;
 mod http;
+mod kept;
 mod language;
 mod limits;
 mod logs;

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    acquire, check, clear, doctor, explain, get, graph, init, lock, logs, ps, put, release, run, runs, schema, set,
-    wait, wait_for, why,
+    acquire, check, clear, doctor, explain, get, graph, init, kept, lock, logs, ps, put, release, run, runs, schema,
+    set, wait, wait_for, why,
 };
 use crate::screen::When;
 
@@ -74,6 +74,8 @@ pub enum Command {
     Doctor(doctor::Args),
     /// Show the processes of a run
     Ps(ps::Args),
+    /// Show who has outlived an engine, or stop them
+    Kept(kept::Args),
     /// Wait until processes of a run have come so far
     WaitFor(wait_for::Args),
     /// Say why a process does not run, or what it waits for
@@ -110,6 +112,7 @@ impl Command {
             Self::Runs(_) => "runs",
             Self::Doctor(_) => "doctor",
             Self::Ps(_) => "ps",
+            Self::Kept(_) => "kept",
             Self::WaitFor(_) => "wait-for",
             Self::Why(_) => "why",
             Self::Put(_) => "put",

@@ -46,6 +46,7 @@ fn carry_out(arguments: Arguments) -> Result<u8, Failure> {
         Command::Runs(args) => command::runs::run(&args),
         Command::Doctor(args) => command::doctor::run(&args),
         Command::Ps(args) => command::ps::run(&args),
+        Command::Kept(args) => command::kept::run(&args),
         Command::WaitFor(args) => command::wait_for::run(&args),
         Command::Why(args) => command::why::run(&args),
         Command::Put(args) => command::put::run(&args),

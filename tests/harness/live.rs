@@ -82,6 +82,12 @@ impl Live {
         Outcome::new(status, self.stdout.all(), self.stderr.all(), self.world)
     }
 
+    /// Waits for its end. Somebody may be left who is to outlive it.
+    pub fn end_leaving(mut self) -> Outcome {
+        let status = self.wait();
+        Outcome::new(status, self.stdout.all(), self.stderr.all(), self.world)
+    }
+
     fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         until("the binary ends", || {

@@ -11,8 +11,9 @@ use forkyard_core::machine::Verdict;
 use forkyard_core::plan::{self, Plan};
 use forkyard_core::spec::{Isolation, Workflow};
 use forkyard_driver::directory::RunDirectory;
+use forkyard_driver::kept::{Claim, Keeping, Place};
 use forkyard_driver::stdio::mask::Secrets;
-use forkyard_driver::{guardian, news, preflight, run as engine};
+use forkyard_driver::{guardian, kept, news, preflight, run as engine};
 use tokio::sync::mpsc;
 
 use super::{dry_run, runs};
@@ -89,7 +90,8 @@ pub fn run(args: &Args, color: When) -> Result<u8, Failure> {
     };
     // From here on there are two processes: no thread may have been started before.
     let isolation = start.isolation();
-    let exit = guardian::guard(isolation, move || i32::from(start.in_the_engine()));
+    let kept = kept::is_wanted(&start.plan).then(|| start.place()).transpose()?;
+    let exit = guardian::guard(isolation, kept.as_ref(), move || i32::from(start.in_the_engine()));
     Ok(u8::try_from(exit).unwrap_or(exit::UNABLE))
 }
 
@@ -183,6 +185,13 @@ fn no_directory(state: &Path, error: &io::Error) -> Failure {
     ))
 }
 
+fn kept_failure(error: &io::Error) -> Failure {
+    Failure::unable(format!(
+        "it cannot be known who an earlier run of this workflow has left, and there must never be two of them: {}",
+        reason(error)
+    ))
+}
+
 /// All that the engine's process needs.
 struct Start {
     plan: Arc<Plan>,
@@ -201,6 +210,40 @@ impl Start {
             .map_or_else(Isolation::default, |workflow| workflow.options.isolation)
     }
 
+    /// The workflow's file, whatever it is called by; for one from stdin, where that is read.
+    fn file(&self) -> io::Result<PathBuf> {
+        std::fs::canonicalize(&self.loaded.path).or_else(|_| std::fs::canonicalize(self.loaded.folder()))
+    }
+
+    /// Where it is noted who outlives the engine.
+    fn place(&self) -> Result<Place, Failure> {
+        let file = self.file().map_err(|error| kept_failure(&error))?;
+        Ok(Place::of(&self.state, &file, &self.plan.name))
+    }
+
+    /// Those that outlive their engine, in this workflow or in what it was when an earlier engine was lost.
+    fn keeping(&self) -> Result<Option<Keeping>, Failure> {
+        let place = self.place()?;
+        let is_needed = kept::is_wanted(&self.plan) || !place.notes().map_err(|error| kept_failure(&error))?.is_empty();
+        if !is_needed {
+            return Ok(None);
+        }
+        let claim = Claim::take(place).map_err(|error| kept_failure(&error))?;
+        let claim = claim.map_err(|run| {
+            Failure::unable(format!(
+                "the run {run} of this workflow goes on and has processes that are to outlive it, of which there must never be \
+                 two; see: forkyard ps --run {run}"
+            ))
+        })?;
+        let file = self.file().map_err(|error| kept_failure(&error))?;
+        let keeping = Keeping::begin(claim, file, &self.plan, &self.loaded.folder());
+        let keeping = keeping.map_err(|error| kept_failure(&error))?;
+        for remark in keeping.remarks() {
+            screen::complain(&format!("forkyard: {remark}"));
+        }
+        Ok(Some(keeping))
+    }
+
     /// Runs in the engine's process and gives the exit code.
     fn in_the_engine(self) -> u8 {
         self.engine().unwrap_or_else(|failure| {
@@ -212,11 +255,15 @@ impl Start {
     }
 
     fn engine(self) -> Result<u8, Failure> {
+        let mut kept = self.keeping()?;
         let secrets = Secrets::of(&self.plan)
             .map_err(|error| Failure::invalid(format!("the secrets of `env` cannot be searched for: {error}")))?;
         let directory = RunDirectory::create(&self.state, &self.plan.name, secrets.as_ref())
             .and_then(|directory| directory.keep(&self.loaded.files).map(|()| directory))
             .map_err(|error| no_directory(&self.state, &error))?;
+        if let Some(kept) = &mut kept {
+            kept.sign(directory.id()).map_err(|error| kept_failure(&error))?;
+        }
         let (sender, receiver) = mpsc::channel(news::BATCHES_MAX);
         let setup = Setup {
             plan: Arc::clone(&self.plan),
@@ -231,6 +278,7 @@ impl Start {
             folder: self.loaded.folder(),
             directory,
             cpus: load::cpus(),
+            kept,
         };
         let verdict = engine::run(self.plan, options, sender);
         // The engine has let go of its end of the news: the reporter tells the rest and ends.

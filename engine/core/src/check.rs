@@ -11,6 +11,7 @@ mod deadlock;
 mod events;
 mod files;
 mod groups;
+mod kept;
 mod knots;
 mod order;
 mod pools;
@@ -70,6 +71,7 @@ const RULES_OF_ANY: &[Rule] = &[
     pools::are_answered,
     groups::have_members_of_their_own,
     groups::have_members_that_are_restarted,
+    kept::can_outlive_their_engine,
 ];
 
 /// Rules about what is missing, and about what many touches together do. The whole workflow must be known: behind a

@@ -18,6 +18,7 @@ mod error;
 mod files;
 mod happening;
 mod herald;
+mod kept;
 mod lives;
 mod looks;
 mod pools;
@@ -42,6 +43,7 @@ pub use happening::{Happening, Read};
 pub use looks::Watchword;
 
 use crate::directory::RunDirectory;
+use crate::kept::Keeping;
 use crate::yard::{Layout, LockKind, QueueLimits};
 use crate::{news, signals, spawner, tree};
 use turn::Run;
@@ -55,6 +57,8 @@ pub struct Options {
     pub directory: RunDirectory,
     /// What the processes find in `FORKYARD_CPUS`.
     pub cpus: u32,
+    /// Those that outlive their engine; `None`: there are none.
+    pub kept: Option<Keeping>,
 }
 
 /// Runs the plan to its end, on this thread. Every process it starts has ended when this returns, and the signals that
@@ -68,8 +72,12 @@ pub struct Options {
 pub fn run(plan: Arc<Plan>, options: Options, news: news::Sender) -> Result<Verdict, RunError> {
     let options = Rc::new(options);
     let lived = live(plan, &options, news);
-    // Whatever happened, nothing stays behind.
-    if !tree::sweep_all() {
+    // Whatever happened, nothing stays behind but whoever is to outlive an engine that fails.
+    let spared = match &lived {
+        Ok(_) => Vec::new(),
+        Err(_) => kept::spared(&options),
+    };
+    if !tree::sweep_all_but(&spared) {
         tracing::error!("some processes of the run could not be killed");
     }
     // What is left to do is to tell of it, and whoever has stopped listening must not keep us from ending.

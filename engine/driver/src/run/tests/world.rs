@@ -165,6 +165,7 @@ impl World {
             folder: self.folder.path().to_owned(),
             directory,
             cpus: 4,
+            kept: None,
         };
         let (sender, _reporter) = tokio::sync::mpsc::channel(BATCHES_MAX);
         let error = run(Arc::new(self.plan), options, sender).expect_err("the engine cannot cope with it");
@@ -181,6 +182,7 @@ impl World {
             folder: self.folder.path().to_owned(),
             directory,
             cpus: 4,
+            kept: None,
         };
         let plan = Arc::new(self.plan);
         let (sender, mut receiver) = tokio::sync::mpsc::channel(BATCHES_MAX);
@@ -308,5 +310,6 @@ fn launch(script: &str, fds: BTreeMap<i32, Wire>) -> Launch {
         sockets: Vec::new(),
         rotate: None,
         when_full: forkyard_core::plan::WhenFull::Drop,
+        on_engine_loss: forkyard_core::plan::OnEngineLoss::Kill,
     }
 }
