@@ -36,7 +36,7 @@ fn command(world: &World, name: &str, words: &[&str]) -> Outcome {
 
 /// Runs it to the end of the foreground; the run may go on.
 fn foreground(forkyard: Forkyard) -> Outcome {
-    forkyard.start().end_of_foreground()
+    forkyard.start().end_leaving()
 }
 
 fn about(world: &World) -> Value {
@@ -78,7 +78,7 @@ fn it_waits_until_then_and_for_no_less() {
     });
     assert!(live.is_running(), "web has not been started");
     live.world().write("go", "");
-    let up = live.end_of_foreground();
+    let up = live.end_leaving();
     up.exit(0);
     command(up.world(), "stop", &[]).exit(0);
     up.world().assert_empty();

@@ -16,6 +16,7 @@ mod formats;
 mod gauntlet;
 mod harness;
 mod http;
+mod kept;
 mod language;
 mod limits;
 mod logs;

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    acquire, check, clear, doctor, explain, get, graph, init, lock, logs, ps, put, release, run, runs, schema, set,
-    stop, wait, wait_for, why,
+    acquire, check, clear, doctor, explain, get, graph, init, kept, lock, logs, ps, put, release, run, runs, schema,
+    set, stop, wait, wait_for, why,
 };
 use crate::screen::When;
 
@@ -76,6 +76,8 @@ pub enum Command {
     Ps(ps::Args),
     /// Stop a run in order, and wait for its end
     Stop(stop::Args),
+    /// Show who has outlived an engine, or stop them
+    Kept(kept::Args),
     /// Wait until processes of a run have come so far
     WaitFor(wait_for::Args),
     /// Say why a process does not run, or what it waits for
@@ -113,6 +115,7 @@ impl Command {
             Self::Doctor(_) => "doctor",
             Self::Ps(_) => "ps",
             Self::Stop(_) => "stop",
+            Self::Kept(_) => "kept",
             Self::WaitFor(_) => "wait-for",
             Self::Why(_) => "why",
             Self::Put(_) => "put",

@@ -8,6 +8,7 @@ pub mod explain;
 pub mod get;
 pub mod graph;
 pub mod init;
+pub mod kept;
 pub mod lock;
 pub mod logs;
 pub mod ps;

@@ -47,6 +47,7 @@ fn carry_out(arguments: Arguments) -> Result<u8, Failure> {
         Command::Doctor(args) => command::doctor::run(&args),
         Command::Ps(args) => command::ps::run(&args),
         Command::Stop(args) => command::stop::run(&args),
+        Command::Kept(args) => command::kept::run(&args),
         Command::WaitFor(args) => command::wait_for::run(&args),
         Command::Why(args) => command::why::run(&args),
         Command::Put(args) => command::put::run(&args),

@@ -82,8 +82,8 @@ impl Live {
         Outcome::new(status, self.stdout.all(), self.stderr.all(), self.world)
     }
 
-    /// Waits for the end of the process that was started; what it has left in the background may go on.
-    pub fn end_of_foreground(mut self) -> Outcome {
+    /// Waits for the end of the process that was started; what it has left behind on purpose may go on.
+    pub fn end_leaving(mut self) -> Outcome {
         let status = self.wait();
         Outcome::new(status, self.stdout.all(), self.stderr.all(), self.world)
     }

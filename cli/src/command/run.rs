@@ -12,9 +12,10 @@ use forkyard_core::plan::{self, Plan};
 use forkyard_core::spec::{Isolation, Workflow};
 use forkyard_driver::background::Teller;
 use forkyard_driver::directory::RunDirectory;
+use forkyard_driver::kept::{Claim, Keeping, Place};
 use forkyard_driver::sockets::Sockets;
 use forkyard_driver::stdio::mask::Secrets;
-use forkyard_driver::{guardian, news, preflight, run as engine};
+use forkyard_driver::{guardian, kept, news, preflight, run as engine};
 use tokio::sync::mpsc;
 
 use super::background::{self, Manner, Until};
@@ -110,22 +111,31 @@ pub fn run(args: &Args, color: When) -> Result<u8, Failure> {
     };
     match args.wait {
         Some(Until::Ready) => start.in_the_background(args.manner()),
-        None => Ok(start.guarded()),
+        None => {
+            let kept = start.kept_place()?;
+            Ok(start.guarded(kept.as_ref()))
+        }
     }
 }
 
 impl Start {
+    /// Where those are noted that outlive their engine, if there are such.
+    fn kept_place(&self) -> Result<Option<Place>, Failure> {
+        kept::is_wanted(&self.plan).then(|| self.place()).transpose()
+    }
+
     /// Runs below the guardians, and gives the exit code.
-    fn guarded(self) -> u8 {
+    fn guarded(self, kept: Option<&Place>) -> u8 {
         let isolation = self.isolation();
         // From here on there are two processes: no thread may have been started before.
-        let exit = guardian::guard(isolation, move || i32::from(self.in_the_engine()));
+        let exit = guardian::guard(isolation, kept, move || i32::from(self.in_the_engine()));
         u8::try_from(exit).unwrap_or(exit::UNABLE)
     }
 
     /// Runs in the background, and waits until everything is ready. The directory is made here, so that all there is to say
     /// has its place from the start.
     fn in_the_background(mut self, manner: Manner) -> Result<u8, Failure> {
+        let kept = self.kept_place()?;
         let secrets = self.secrets()?;
         let directory = self.make_directory(secrets.as_ref())?;
         let plan = Arc::clone(&self.plan);
@@ -134,7 +144,7 @@ impl Start {
         self.directory = Some(directory);
         background::run(&seen, &plan, manner, move |teller| {
             self.teller = Some(teller);
-            self.guarded()
+            self.guarded(kept.as_ref())
         })
     }
 }
@@ -241,6 +251,13 @@ fn no_directory(state: &Path, error: &io::Error) -> Failure {
     ))
 }
 
+fn kept_failure(error: &io::Error) -> Failure {
+    Failure::unable(format!(
+        "it cannot be known who an earlier run of this workflow has left, and there must never be two of them: {}",
+        reason(error)
+    ))
+}
+
 /// All that the engine's process needs.
 struct Start {
     plan: Arc<Plan>,
@@ -274,6 +291,40 @@ impl Start {
             .map_or_else(Isolation::default, |workflow| workflow.options.isolation)
     }
 
+    /// The workflow's file, whatever it is called by; for one from stdin, where that is read.
+    fn file(&self) -> io::Result<PathBuf> {
+        std::fs::canonicalize(&self.loaded.path).or_else(|_| std::fs::canonicalize(self.loaded.folder()))
+    }
+
+    /// Where it is noted who outlives the engine.
+    fn place(&self) -> Result<Place, Failure> {
+        let file = self.file().map_err(|error| kept_failure(&error))?;
+        Ok(Place::of(&self.state, &file, &self.plan.name))
+    }
+
+    /// Those that outlive their engine, in this workflow or in what it was when an earlier engine was lost.
+    fn keeping(&self) -> Result<Option<Keeping>, Failure> {
+        let place = self.place()?;
+        let is_needed = kept::is_wanted(&self.plan) || !place.notes().map_err(|error| kept_failure(&error))?.is_empty();
+        if !is_needed {
+            return Ok(None);
+        }
+        let claim = Claim::take(place).map_err(|error| kept_failure(&error))?;
+        let claim = claim.map_err(|run| {
+            Failure::unable(format!(
+                "the run {run} of this workflow goes on and has processes that are to outlive it, of which there must never be \
+                 two; see: forkyard ps --run {run}"
+            ))
+        })?;
+        let file = self.file().map_err(|error| kept_failure(&error))?;
+        let keeping = Keeping::begin(claim, file, &self.plan, &self.loaded.folder());
+        let keeping = keeping.map_err(|error| kept_failure(&error))?;
+        for remark in keeping.remarks() {
+            screen::complain(&format!("forkyard: {remark}"));
+        }
+        Ok(Some(keeping))
+    }
+
     /// Runs in the engine's process and gives the exit code.
     fn in_the_engine(self) -> u8 {
         self.engine().unwrap_or_else(|failure| {
@@ -285,6 +336,7 @@ impl Start {
     }
 
     fn engine(mut self) -> Result<u8, Failure> {
+        let mut kept = self.keeping()?;
         let secrets = self.secrets()?;
         // While this process has one thread, and before there is anything that would have to be cleared away.
         let sockets = match Sockets::open(&self.plan, &self.loaded.folder()) {
@@ -298,6 +350,9 @@ impl Start {
             Some(directory) => directory,
             None => self.make_directory(secrets.as_ref())?,
         };
+        if let Some(kept) = &mut kept {
+            kept.sign(directory.id()).map_err(|error| kept_failure(&error))?;
+        }
         let (sender, receiver) = mpsc::channel(news::BATCHES_MAX);
         let setup = Setup {
             plan: Arc::clone(&self.plan),
@@ -314,6 +369,7 @@ impl Start {
             cpus: load::cpus(),
             sockets,
             teller: self.teller.take(),
+            kept,
         };
         let verdict = engine::run(self.plan, options, sender);
         // The engine has let go of its end of the news: the reporter tells the rest and ends.

@@ -67,7 +67,8 @@ impl Note {
             Record::Started { process, task, .. } => {
                 let pid = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
                 let task = task.map_or_else(String::new, |task| format!(" for task {}", task.0));
-                Some(Self::process(process, Tone::Quiet, format!("started{pid}{task}")))
+                let text = with_reason(format!("started{pid}{task}"), reason);
+                Some(Self::process(process, Tone::Quiet, text))
             }
             Record::Exited {
                 process,
@@ -268,6 +269,7 @@ pub fn exited(exit: Exit, lasted: Duration, outcome: Outcome) -> String {
     let how = match exit {
         Exit::Code(code) => format!("exited with code {code} after {lasted}"),
         Exit::Signal(number) => format!("killed by {} after {lasted}", signal::name(number)),
+        Exit::Unknown => format!("ended after {lasted}, nobody knows how"),
     };
     match outcome {
         Outcome::Succeeded | Outcome::Failed | Outcome::Restarts => how,

@@ -11,6 +11,7 @@ mod deadlock;
 mod events;
 mod files;
 mod groups;
+mod kept;
 mod knots;
 mod order;
 mod pools;
@@ -73,6 +74,7 @@ const RULES_OF_ANY: &[Rule] = &[
     groups::have_members_that_are_restarted,
     sockets::have_addresses_of_their_own,
     sockets::are_not_asked_themselves,
+    kept::can_outlive_their_engine,
 ];
 
 /// Rules about what is missing, and about what many touches together do. The whole workflow must be known: behind a

@@ -13,8 +13,8 @@ use crate::id::{EventId, GroupId, LockId, PipeId, PoolId, ProcessId, QueueId, Se
 pub use crate::spec::target::Side;
 pub use crate::spec::{
     Address, Backoff, Condition, Dispatch, Endings, EnvValue, FIRST_SOCKET, Framing, Intensity, Limits, Listening,
-    OnDeadlock, OnFailure, Order, Otherwise, PATTERN_BYTES_MAX, Policy, Probe, Program, Restart, Rotate, Socket,
-    SocketKind, Strategy, Tasks, Way, WhenFull, WorkerKind,
+    OnDeadlock, OnEngineLoss, OnFailure, Order, Otherwise, PATTERN_BYTES_MAX, Policy, Probe, Program, Restart, Rotate,
+    Socket, SocketKind, Strategy, Tasks, Way, WhenFull, WorkerKind,
 };
 
 pub use build::build;
@@ -317,6 +317,8 @@ pub struct Launch {
     pub rotate: Option<Rotate>,
     /// `log.when_full`.
     pub when_full: WhenFull,
+    /// `on_engine_loss`.
+    pub on_engine_loss: OnEngineLoss,
 }
 
 /// What a descriptor is wired to.

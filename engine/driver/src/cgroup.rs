@@ -128,6 +128,30 @@ pub(crate) fn own_name() -> io::Result<String> {
     Ok(format!("{PREFIX}{pid}-{start}"))
 }
 
+/// The way out of the group of the run that this process is in: the `cgroup.procs` of the group around it, for one who is
+/// not to end with the run. `None`: the run has no group.
+///
+/// # Errors
+/// When it cannot be opened to be written.
+pub(crate) fn way_out() -> io::Result<Option<fs::File>> {
+    let unified = hierarchies()
+        .into_iter()
+        .find(|hierarchy| hierarchy.version == Version::Two);
+    let Some(own) = unified.map(|hierarchy| hierarchy.own) else {
+        return Ok(None);
+    };
+    let is_of_run = own
+        .file_name()
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
+    match own.parent() {
+        Some(outside) if is_of_run => fs::OpenOptions::new()
+            .write(true)
+            .open(outside.join("cgroup.procs"))
+            .map(Some),
+        Some(_) | None => Ok(None),
+    }
+}
+
 /// The groups in this folder whose maker has ended.
 pub(crate) fn dead(folder: &Path) -> Vec<PathBuf> {
     let Ok(groups) = fs::read_dir(folder) else {

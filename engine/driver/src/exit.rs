@@ -36,6 +36,14 @@ pub fn reap_with_usage(pidfd: BorrowedFd<'_>) -> io::Result<Option<(Exit, Usage)
     wait(pidfd, libc::WEXITED | libc::WNOHANG)
 }
 
+/// Sees how the child has ended without taking that: it has its pid until it is reaped. `None` while it runs.
+///
+/// # Errors
+/// As [`reap`].
+pub fn peek(pidfd: BorrowedFd<'_>) -> io::Result<Option<(Exit, Usage)>> {
+    wait(pidfd, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT)
+}
+
 /// Waits until the child has ended, then takes its exit.
 ///
 /// # Errors

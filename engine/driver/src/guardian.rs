@@ -12,10 +12,13 @@
 //! is found and killed by the next one. With [`Isolation::Pidns`] nothing is left even then: the deputy is the first
 //! process of a namespace, and the kernel kills all that is in there when it ends, whoever has killed it.
 //!
+//! Who is to outlive the engine ([`crate::kept`]) is spared. The deputy stays as its parent then: see [`keeper`].
+//!
 //! The guardians forward the signals that ask a run to stop, to be suspended, or to go on. The engine is in a process
 //! group of its own, so that Ctrl-C reaches it once.
 
 mod group;
+mod keeper;
 mod namespace;
 mod ward;
 
@@ -27,9 +30,11 @@ use std::io::{self, Write};
 use forkyard_core::spec::Isolation;
 use nix::errno::Errno;
 
+use crate::kept::Place;
 use group::Group;
+use keeper::Farewell;
 pub use namespace::{own_pid_outside, pid_outside};
-use ward::{Above, Ward};
+use ward::{Above, Spared, Ward};
 
 /// The exit code of `forkyard run` when the engine could not do its work.
 const FAULT: i32 = 3;
@@ -38,27 +43,36 @@ const FAULT: i32 = 3;
 const INVALID: i32 = 2;
 
 /// Runs `engine` below two guardians and returns the exit code of `forkyard run`: the engine's; 3 when it panicked or
-/// was killed; 2 when this machine does not allow the isolation. When this returns, no process of the run is left. To
-/// be called while this process has one thread.
-pub fn guard(isolation: Isolation, engine: impl FnOnce() -> i32) -> i32 {
+/// was killed; 2 when this machine does not allow the isolation. When this returns, no process of the run is left but
+/// those that are noted in `kept`. To be called while this process has one thread.
+pub fn guard(isolation: Isolation, kept: Option<&Place>, engine: impl FnOnce() -> i32) -> i32 {
     group::bury_dead();
-    match shelter(isolation) {
-        Ok(group) => {
-            let code = ward::watch_over(Ward::Deputy, None, |above| {
-                deputy(isolation, group.as_ref(), above, engine)
-            });
-            if let Some(group) = group {
-                group.end();
-            }
-            code
-        }
+    let group = match shelter(isolation) {
+        Ok(group) => group,
         Err(words) => {
             tell(&format!(
                 "{words}; `forkyard doctor` says what is possible here; nothing was started"
             ));
-            INVALID
+            return INVALID;
         }
+    };
+    let farewell = match kept.map(|_| Farewell::new()).transpose() {
+        Ok(farewell) => farewell,
+        Err(error) => {
+            tell(&format!("cannot make a pipe for the guardians: {error}"));
+            return FAULT;
+        }
+    };
+    let spared = kept
+        .zip(farewell.as_ref())
+        .map(|(place, farewell)| Spared { place, farewell });
+    let code = ward::watch_over(Ward::Deputy, None, spared, |above| {
+        deputy(isolation, group.as_ref(), &above, spared, engine)
+    });
+    if let Some(group) = group {
+        group.end();
     }
+    code
 }
 
 /// Whether a run could have a cgroup of its own.
@@ -93,7 +107,13 @@ fn shelter(isolation: Isolation) -> Result<Option<Group>, String> {
 }
 
 /// All that the deputy does.
-fn deputy(isolation: Isolation, group: Option<&Group>, above: Above, engine: impl FnOnce() -> i32) -> i32 {
+fn deputy(
+    isolation: Isolation,
+    group: Option<&Group>,
+    above: &Above,
+    spared: Option<Spared<'_>>,
+    engine: impl FnOnce() -> i32,
+) -> i32 {
     if let Some(Err(error)) = group.map(Group::enter) {
         tell(&format!("cannot enter the cgroup of the run: {error}"));
         return FAULT;
@@ -104,7 +124,11 @@ fn deputy(isolation: Isolation, group: Option<&Group>, above: Above, engine: imp
         tell(&format!("cannot mount /proc for `isolation: pidns`: {}", errno.desc()));
         return FAULT;
     }
-    ward::watch_over(Ward::Engine, Some(above), |_deputy| engine())
+    let code = ward::watch_over(Ward::Engine, Some(above), spared, |_deputy| engine());
+    if let Some(spared) = spared {
+        keeper::stay(spared, group, above, code);
+    }
+    code
 }
 
 /// Nobody can be told when stderr does not take it.

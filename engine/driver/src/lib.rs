@@ -11,6 +11,7 @@ pub mod directory;
 pub mod doctor;
 pub mod exit;
 pub mod guardian;
+pub mod kept;
 mod limits;
 pub mod news;
 mod notify;

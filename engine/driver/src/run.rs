@@ -18,6 +18,7 @@ mod error;
 mod files;
 mod happening;
 mod herald;
+mod kept;
 mod lives;
 mod lookout;
 mod looks;
@@ -44,6 +45,7 @@ pub use looks::Watchword;
 
 use crate::background::Teller;
 use crate::directory::RunDirectory;
+use crate::kept::Keeping;
 use crate::sockets::Sockets;
 use crate::yard::{Layout, LockKind, QueueLimits};
 use crate::{news, signals, spawner, tree};
@@ -62,6 +64,8 @@ pub struct Options {
     pub sockets: Sockets,
     /// Who waits for everything to come up.
     pub teller: Option<Teller>,
+    /// Those that outlive their engine; `None`: there are none.
+    pub kept: Option<Keeping>,
 }
 
 /// Runs the plan to its end, on this thread. Every process it starts has ended when this returns, and the signals that
@@ -79,8 +83,12 @@ pub fn run(plan: Arc<Plan>, mut options: Options, news: news::Sender) -> Result<
     };
     let options = Rc::new(options);
     let lived = live(plan, &options, own, news);
-    // Whatever happened, nothing stays behind.
-    if !tree::sweep_all() {
+    // Whatever happened, nothing stays behind but whoever is to outlive an engine that fails.
+    let spared = match &lived {
+        Ok(_) => Vec::new(),
+        Err(_) => kept::spared(&options),
+    };
+    if !tree::sweep_all_but(&spared) {
         tracing::error!("some processes of the run could not be killed");
     }
     // What is left to do is to tell of it, and whoever has stopped listening must not keep us from ending.

@@ -57,6 +57,8 @@ pub struct Job {
     pub confinement: Confinement,
     /// Who it runs as; `None` keeps the engine's user.
     pub identity: Option<Identity>,
+    /// It leads a session of its own, and is not killed when the engine dies.
+    pub outlives: bool,
 }
 
 /// A process that has been started.

@@ -13,5 +13,6 @@ pub mod outlet;
 pub mod output;
 pub mod receiver;
 pub mod sender;
+pub mod tail;
 pub mod tap;
 pub mod worker;

@@ -8,6 +8,7 @@
 //! All functions that read and signal are for the engine's one thread that also reaps, so that no pid changes its
 //! owner in between.
 
+mod kept;
 mod proc;
 mod sweep;
 
@@ -20,9 +21,10 @@ use std::io;
 
 use nix::errno::Errno;
 
+pub(crate) use kept::{descendant, find, is_there, started_or_ended};
 pub(crate) use proc::started;
 use proc::{Pid, Process, StartTime, Walk};
-pub use sweep::{adopt_orphans, reap_adopted, sweep_all};
+pub use sweep::{adopt_orphans, reap_adopted, reap_all_but, sweep_all, sweep_all_but};
 
 /// How often one call of [`Tree::kill`] looks again for members that were just born.
 const KILL_PASSES_MAX: u32 = 16;
@@ -38,6 +40,16 @@ pub struct Tree {
     token: String,
     /// The members seen last: one that hides its environment is known by this once it is an orphan.
     seen: RefCell<BTreeSet<(Pid, StartTime)>>,
+    kin: Kin,
+}
+
+/// Where the orphans of a tree are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kin {
+    /// This process adopts them.
+    Ours,
+    /// Somebody else has: an earlier engine had started the tree.
+    Strange,
 }
 
 impl Tree {
@@ -49,8 +61,9 @@ impl Tree {
         Self {
             leader: pid,
             leader_start: Cell::new(leader.map(|leader| leader.start)),
-            token: format!("FORKYARD_TOKEN={token}"),
+            token: kept::entry(token),
             seen: RefCell::default(),
+            kin: Kin::Ours,
         }
     }
 
@@ -136,8 +149,8 @@ impl Tree {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let group_empty = signal_group(self.leader, 0) == Err(Errno::ESRCH);
-        (group_empty && proc::adopted().is_ok_and(|orphans| orphans.is_empty()))
-            || self.scan().is_ok_and(|members| members.is_empty())
+        let no_orphans = || self.kin == Kin::Ours && proc::adopted().is_ok_and(|orphans| orphans.is_empty());
+        (group_empty && no_orphans()) || self.scan().is_ok_and(|members| members.is_empty())
     }
 
     /// All living members. Orphans are listed again until there is no new one: a parent may have died after the last
@@ -147,7 +160,7 @@ impl Tree {
         walk.visit(self.unreaped_leader()?.into_iter().collect())?;
         loop {
             let mut new = Vec::new();
-            for orphan in proc::read_all(&proc::adopted()?)? {
+            for orphan in self.strays()? {
                 if !walk.has_visited(&orphan) && self.owns(&orphan)? {
                     new.push(orphan);
                 }
@@ -172,14 +185,15 @@ impl Tree {
 
     /// Whether an orphan that the engine has adopted comes from this tree.
     fn owns(&self, orphan: &Process) -> io::Result<bool> {
-        if orphan.group == self.leader && self.group_is_ours()? {
+        let is_near = orphan.group == self.leader || orphan.session == self.leader;
+        if is_near && self.group_is_ours()? {
             return Ok(true);
         }
         let seen = self.seen.borrow().contains(&orphan.identity());
         Ok(seen || orphan.has_in_environment(&self.token)?)
     }
 
-    /// Whether the leader's process group, if there is one, is still that of this tree. The kernel gives the number
+    /// Whether the leader's process group, or session, if there is one, is still that of this tree. The kernel gives the number
     /// of a group to nobody while the group has a member; so it is not if the leader's pid is another process's.
     fn group_is_ours(&self) -> io::Result<bool> {
         let now = Process::read(self.leader)?;

@@ -99,6 +99,8 @@ define_codes! {
     IN_TWO_GROUPS = 140, Error, "a process in two groups";
     /// A member of a group that is never restarted.
     MEMBER_WITH_ONE_LIFE = 141, Warning, "a member of a group that is never restarted";
+    /// A process that is to outlive its engine has something that does not.
+    CANNOT_BE_KEPT = 142, Error, "a process that cannot outlive its engine";
 
     // The graph: 200 to 299.
 

@@ -224,6 +224,8 @@ pub enum Exit {
     Code(i32),
     /// By this signal.
     Signal(i32),
+    /// Nobody who could ask the kernel was there: one that an earlier engine had started, whose guardians were killed.
+    Unknown,
 }
 
 /// What the end of a process's life means.

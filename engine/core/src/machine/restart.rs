@@ -148,6 +148,7 @@ impl Exit {
         match self {
             Self::Code(code) => endings.codes.contains(&code),
             Self::Signal(signal) => endings.signals.contains(&signal),
+            Self::Unknown => false,
         }
     }
 }

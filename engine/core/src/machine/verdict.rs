@@ -47,7 +47,7 @@ impl Machine {
             return Judgement::Never;
         }
         let by_signal = matches!(exit, Exit::Signal(SIGPIPE) | Exit::Code(SHELL_SIGPIPE));
-        if !by_signal && matches!(exit, Exit::Signal(_)) {
+        if !by_signal && matches!(exit, Exit::Signal(_) | Exit::Unknown) {
             return Judgement::Never;
         }
         let Some(touch) = self.touches.of(Party::Process(id)) else {

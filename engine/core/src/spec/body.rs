@@ -80,6 +80,10 @@ pub(crate) fn body(
         stop: stop(fields.stop.as_ref(), findings),
         success: success(fields),
         on_failure: fields.on_failure,
+        on_engine_loss: fields
+            .on_engine_loss
+            .as_ref()
+            .map_or_else(Default::default, |on_loss| (on_loss.value, on_loss.place)),
         log: log(fields.log.as_ref()),
     }
 }

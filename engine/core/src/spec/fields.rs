@@ -9,10 +9,19 @@ use super::ready::ProbeFields;
 use super::restart::{Ending, RestartFields};
 use super::sockets::SocketsField;
 use super::values::{Bytes, Cpus, Period, Signal, Size, Text, Umask, Whole};
-use super::{Condition, Dispatch, OnFailure, Order, Otherwise, WhenFull, WorkerKind};
+use super::{Condition, Dispatch, OnEngineLoss, OnFailure, Order, Otherwise, WhenFull, WorkerKind};
 
 /// Fields that only a process has.
-pub(crate) const PROCESS_KEYS: [&str; 7] = ["replicas", "each", "pool", "restart", "ready", "live", "sockets"];
+pub(crate) const PROCESS_KEYS: [&str; 8] = [
+    "replicas",
+    "each",
+    "pool",
+    "restart",
+    "ready",
+    "live",
+    "sockets",
+    "on_engine_loss",
+];
 /// Fields that only a pool has.
 pub(crate) const POOL_KEYS: [&str; 7] = ["size", "worker", "tasks", "dispatch", "order", "recycle", "retry"];
 /// The only fields of a pool that just has slots.
@@ -90,6 +99,8 @@ pub(crate) struct Fields {
     pub success: Option<Many<Ending>>,
     /// What its failure does to the run.
     pub on_failure: Option<OnFailure>,
+    /// What becomes of it when the engine is killed.
+    pub on_engine_loss: Option<Spanned<OnEngineLoss>>,
     /// Where its output is logged besides, and how it is shown.
     pub log: Option<LogFields>,
     /// It starts only when others have come so far: names, or names with a condition.

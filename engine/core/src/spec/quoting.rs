@@ -20,7 +20,16 @@ const SCRIPTS: [&[&str]; 4] = [&["run"], &["ready", "exec"], &["live", "exec"], 
 
 /// Filters whose result has nothing of the text that they are given, or has it in quotes.
 const HARMLESS_FILTERS: [&str; 10] = [
-    "sh", "tojson", "urlencode", "length", "count", "int", "float", "round", "abs", "bool",
+    "sh",
+    "tojson",
+    "urlencode",
+    "length",
+    "count",
+    "int",
+    "float",
+    "round",
+    "abs",
+    "bool",
 ];
 
 /// Words that make an expression one which compares or chooses.
@@ -60,7 +69,11 @@ pub(crate) fn unquoted(root: &Node, params: &BTreeMap<String, Value>, files: &Fi
             }
             let own = outside.with_item_of(&entry.value);
             own.note(&entry.value, files, &mut found);
-            if let Some(template) = entry.value.get("use").and_then(|name| of_templates.get_mut(name.text())) {
+            if let Some(template) = entry
+                .value
+                .get("use")
+                .and_then(|name| of_templates.get_mut(name.text()))
+            {
                 own.hand_over(&entry.value, template);
             }
         }
@@ -189,7 +202,13 @@ mod tests {
         ] {
             assert!(is_harmless(source), "{source}");
         }
-        for source in ["params.sh", "params.file | upper", "sh", "env.HOME ~ '/x'", "params.iffy"] {
+        for source in [
+            "params.sh",
+            "params.file | upper",
+            "sh",
+            "env.HOME ~ '/x'",
+            "params.iffy",
+        ] {
             assert!(!is_harmless(source), "{source}");
         }
     }

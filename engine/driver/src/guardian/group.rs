@@ -41,6 +41,12 @@ impl Group {
         cgroup::write(&self.path.join("cgroup.procs"), "0")
     }
 
+    /// Takes this process out of it again.
+    pub(super) fn leave(&self) -> io::Result<()> {
+        let outside = self.path.parent().ok_or(io::ErrorKind::NotFound)?;
+        cgroup::write(&outside.join("cgroup.procs"), "0")
+    }
+
     /// Kills what is in it, and removes it.
     pub(super) fn end(&self) {
         bury(&self.path);

@@ -27,7 +27,7 @@ impl Guarded {
                 output: BufReader::new(reader),
             },
             ForkResult::Child => {
-                let code = guard(Isolation::Auto, || engine(writer));
+                let code = guard(Isolation::Auto, None, || engine(writer));
                 // SAFETY: the process ends here.
                 unsafe { libc::_exit(code) }
             }

@@ -1,7 +1,7 @@
 //! One guardian and the process it watches.
 
 use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 
 use forkyard_core::machine::Exit;
@@ -11,9 +11,11 @@ use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, SigSet, Signal, kill, raise, signal};
 use nix::unistd::{ForkResult, Pid, fork, getpid, setpgid};
 
+use super::keeper::Farewell;
 use super::{FAULT, tell};
 use crate::exit::{open_pidfd, reap};
-use crate::tree::{adopt_orphans, sweep_all};
+use crate::kept::{self, Place};
+use crate::tree::{Tree, adopt_orphans, sweep_all_but};
 
 /// What asks a run to stop.
 pub(super) const STOP_SIGNALS: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
@@ -56,14 +58,52 @@ impl Above {
         let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
         poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
+
+    /// Wakes it; nobody is woken when it is gone.
+    pub(super) fn wake(&self) {
+        let no_info = std::ptr::null::<libc::siginfo_t>();
+        // SAFETY: the descriptor is open, and no information is passed.
+        unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                self.0.as_raw_fd(),
+                libc::SIGCHLD,
+                no_info,
+                0,
+            )
+        };
+    }
+}
+
+/// Who is to outlive the engine.
+#[derive(Clone, Copy)]
+pub(super) struct Spared<'a> {
+    /// Where they are noted.
+    pub place: &'a Place,
+    /// The deputy's word when it stays with them.
+    pub farewell: &'a Farewell,
+}
+
+/// How a guardian is done with whom it watches.
+enum Done {
+    /// It has ended.
+    Ended(Exit),
+    /// It stays as a keeper; the run has ended with this code.
+    Stays(i32),
 }
 
 /// Runs `work` in a child process, watches it, and clears up after it. Returns the exit code of the child, or 3 when
 /// it panicked or was killed. `above` watches this process in its turn; when it is gone, the child has to end at once.
-pub(super) fn watch_over(ward: Ward, above: Option<Above>, work: impl FnOnce(Above) -> i32) -> i32 {
-    match start(ward, above, work) {
+pub(super) fn watch_over(
+    ward: Ward,
+    above: Option<&Above>,
+    spared: Option<Spared<'_>>,
+    work: impl FnOnce(Above) -> i32,
+) -> i32 {
+    match start(ward, above, spared, work) {
         Ok(guard) => match guard.watch() {
-            Ok(exit) => guard.finish(exit),
+            Ok(Done::Ended(exit)) => guard.finish(exit),
+            Ok(Done::Stays(code)) => code,
             Err(error) => guard.fault(&error),
         },
         Err(error) => {
@@ -74,15 +114,21 @@ pub(super) fn watch_over(ward: Ward, above: Option<Above>, work: impl FnOnce(Abo
 }
 
 /// A guardian at its post.
-struct Guard {
+struct Guard<'a> {
     ward: Ward,
     pid: Pid,
     /// Blocked in this process, and waited for.
     signals: SigSet,
-    above: Option<Above>,
+    above: Option<&'a Above>,
+    spared: Option<Spared<'a>>,
 }
 
-fn start(ward: Ward, above: Option<Above>, work: impl FnOnce(Above) -> i32) -> io::Result<Guard> {
+fn start<'a>(
+    ward: Ward,
+    above: Option<&'a Above>,
+    spared: Option<Spared<'a>>,
+    work: impl FnOnce(Above) -> i32,
+) -> io::Result<Guard<'a>> {
     adopt_orphans()?;
     let signals = block_signals()?;
     let own = Above::own()?;
@@ -93,6 +139,7 @@ fn start(ward: Ward, above: Option<Above>, work: impl FnOnce(Above) -> i32) -> i
             pid: child,
             signals,
             above,
+            spared,
         }),
         ForkResult::Child => run(ward, own, work),
     }
@@ -156,13 +203,18 @@ fn settle(ward: Ward, above: &Above) -> Result<(), Errno> {
     }
 }
 
-impl Guard {
+impl Guard<'_> {
     /// Forwards signals to the child until it has ended.
-    fn watch(&self) -> io::Result<Exit> {
+    fn watch(&self) -> io::Result<Done> {
         let pidfd: OwnedFd = open_pidfd(self.pid.as_raw())?;
         loop {
             if let Some(exit) = reap(pidfd.as_fd())? {
-                return Ok(exit);
+                return Ok(Done::Ended(exit));
+            }
+            if let (Ward::Deputy, Some(spared)) = (self.ward, self.spared)
+                && let Some(code) = spared.farewell.heard()
+            {
+                return Ok(Done::Stays(code));
             }
             match self.signals.wait() {
                 Ok(Signal::SIGCHLD) | Err(Errno::EINTR) => {}
@@ -174,7 +226,7 @@ impl Guard {
     }
 
     fn forward(&self, signal: Signal) -> Result<(), Errno> {
-        if self.above.as_ref().is_some_and(Above::is_gone) {
+        if self.above.is_some_and(Above::is_gone) {
             return AT_ONCE.into_iter().try_for_each(|signal| kill(self.pid, signal));
         }
         kill(self.pid, signal)?;
@@ -187,27 +239,51 @@ impl Guard {
 
     /// What is left to do, and the exit code, once the child has ended.
     fn finish(&self, exit: Exit) -> i32 {
-        let swept = sweep();
+        let (swept, kept) = self.sweep();
         let number = match exit {
             Exit::Code(code) => return code,
             Exit::Signal(number) => number,
+            Exit::Unknown => return FAULT,
         };
         match Signal::try_from(number) {
             // It came before the engine could handle it, hence before it had started anything.
             Ok(stop) if STOP_SIGNALS.contains(&stop) => 128 + number,
-            Ok(signal) => self.tell_killed(signal.as_str(), swept),
-            Err(_) => self.tell_killed(&format!("signal {number}"), swept),
+            Ok(signal) => self.tell_killed(signal.as_str(), swept, &kept),
+            Err(_) => self.tell_killed(&format!("signal {number}"), swept, &kept),
         }
     }
 
-    fn tell_killed(&self, signal: &str, swept: bool) -> i32 {
-        let rest = if swept {
-            "; everything it had started has been stopped"
-        } else {
-            ""
+    fn tell_killed(&self, signal: &str, swept: bool, kept: &[String]) -> i32 {
+        let rest = match (swept, kept) {
+            (false, _) => String::new(),
+            (true, []) => "; everything it had started has been stopped".to_owned(),
+            (true, kept) => format!(
+                "; everything it had started has been stopped but {}, as `on_engine_loss: keep` asks: the next run of the \
+                 workflow takes over",
+                kept.join(", ")
+            ),
         };
         tell(&format!("the {} was killed ({signal}){rest}", self.ward.word()));
         FAULT
+    }
+
+    /// Kills all that is left of the run, those left out that are kept: they are named.
+    fn sweep(&self) -> (bool, Vec<String>) {
+        let (names, trees): (Vec<String>, Vec<Tree>) = self.wards().into_iter().map(named).unzip();
+        let swept = sweep_all_but(&trees);
+        if !swept {
+            tell("some processes of the run do not die even by SIGKILL: they hang in the kernel");
+        }
+        (swept, names)
+    }
+
+    /// Whom it is not known of whether they are to be kept is not left behind.
+    fn wards(&self) -> Vec<kept::Ward> {
+        let wards = self.spared.map_or(Ok(Vec::new()), |spared| spared.place.wards());
+        wards.unwrap_or_else(|error| {
+            tell(&format!("it cannot be read who is to be kept: {error}"));
+            Vec::new()
+        })
     }
 
     /// The guardian itself cannot go on: without it there must be nobody below it.
@@ -215,16 +291,15 @@ impl Guard {
         tell(&format!("cannot watch the {}: {error}", self.ward.word()));
         // It is our child, dead or alive, and has not been reaped.
         let _ = kill(self.pid, Signal::SIGKILL);
-        sweep();
+        self.sweep();
         FAULT
     }
 }
 
-/// Kills all that is left of the run.
-fn sweep() -> bool {
-    let swept = sweep_all();
-    if !swept {
-        tell("some processes of the run do not die even by SIGKILL: they hang in the kernel");
-    }
-    swept
+/// How it is named to people, and its tree.
+fn named(ward: kept::Ward) -> (String, Tree) {
+    (
+        format!("`{}` (pid {})", ward.note.process, ward.identity.pid),
+        ward.tree,
+    )
 }

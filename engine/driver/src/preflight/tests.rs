@@ -65,6 +65,7 @@ fn body(name: &str) -> Body {
         success: forkyard_core::spec::Endings::of_codes(&[0]),
         restart: forkyard_core::spec::Wish::Unsaid,
         on_failure: None,
+        on_engine_loss: Default::default(),
         log: Log::default(),
     }
 }

@@ -62,8 +62,8 @@ pub enum Happening {
         attempt: u32,
         /// How.
         exit: Exit,
-        /// What it has used.
-        usage: Usage,
+        /// What it has used, if that is known.
+        usage: Option<Usage>,
         /// Who is left of its tree, in words; `None`: nobody.
         left: Option<Arc<str>>,
     },

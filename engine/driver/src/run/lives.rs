@@ -13,12 +13,11 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::Happening;
+use super::kept::Leader;
 use super::looks::Sight;
 use crate::deadlock::{self, Conduit};
-use crate::exit::{self, Usage};
 use crate::limits::Groups;
 use crate::notify::Ear;
-use crate::spawner::Child;
 use crate::terminal::Screen;
 use crate::tree::Tree;
 use crate::yard::Commons;
@@ -252,15 +251,16 @@ pub struct Watch {
 impl Watch {
     /// Tells of the end of the first process, and, when nobody of its tree is left and its output has been taken
     /// in, of that.
-    pub(super) async fn over(mut self, child: Child) {
+    pub(super) async fn over(mut self, leader: Leader) {
         let Self { process, attempt, .. } = self;
-        let (exit, usage) = match exit::ended(child.pidfd).await {
+        let pid = leader.pid();
+        let (exit, usage) = match leader.ended().await {
             Ok(ended) => ended,
             Err(error) => {
-                let reason = Arc::from(format!("the exit of pid {} cannot be seen: {error}", child.pid));
+                let reason = Arc::from(format!("the exit of pid {pid} cannot be seen: {error}"));
                 // Nobody listens when the run is over.
                 let _ = self.inbox.send(Happening::Fault { reason }).await;
-                (Exit::Signal(libc::SIGKILL), Usage::default())
+                (Exit::Unknown, None)
             }
         };
         // Others may wait for what it had: they get it before anything is looked at that takes longer.

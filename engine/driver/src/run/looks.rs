@@ -298,7 +298,10 @@ impl Run {
     /// Something was seen of a life.
     pub(super) fn seen(&mut self, process: ProcessId, attempt: u32, what: Seen) {
         let input = match what {
-            Seen::Ready => Input::Ready { process, attempt },
+            Seen::Ready => {
+                self.note_ready(process, attempt);
+                Input::Ready { process, attempt }
+            }
             Seen::NotReady => Input::NotReady { process, attempt },
             Seen::Extend(by) => Input::Extend { process, attempt, by },
             Seen::NotLive => Input::NotLive { process, attempt },
@@ -393,6 +396,7 @@ impl Run {
                         Ok(Ok((Exit::Code(0), _))) => Ok(()),
                         Ok(Ok((Exit::Code(code), _))) => Err(format!("the command exits with {code}")),
                         Ok(Ok((Exit::Signal(signal), _))) => Err(format!("the command is killed by signal {signal}")),
+                        Ok(Ok((Exit::Unknown, _))) => Err("nobody knows how the command has ended".to_owned()),
                         Ok(Err(error)) => Err(format!("the end of the command cannot be seen: {error}")),
                         Err(_) => {
                             let _ = tree.kill();

@@ -4,7 +4,6 @@
 use std::cell::Cell;
 use std::ffi::CString;
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -17,6 +16,7 @@ use forkyard_core::plan::{Framing, Launch, Limits, Program};
 use tokio::sync::{mpsc, watch};
 
 use super::environment::Environment;
+use super::kept::Leader;
 use super::lives::{Body, Fate, Life, State, Tries, Watch};
 use super::looks::{Watchword, newline};
 use super::turn::Run;
@@ -32,8 +32,7 @@ use crate::stdio::output::{Origin, Output};
 use crate::stdio::receiver::{Receiver, Share};
 use crate::stdio::sender::Sender;
 use crate::stdio::tap::Tap;
-use crate::stdio::{output, worker};
-use crate::tree::Tree;
+use crate::stdio::{output, tail, worker};
 
 /// The pause before another try doubles from the first to the longest: ten seconds and a half in all, counted anew
 /// whenever another process has gone meanwhile.
@@ -46,8 +45,8 @@ const FEED_MAX: usize = AHEAD_MAX + 2;
 
 /// Why a process could not be started.
 #[derive(Debug)]
-struct Failure {
-    reason: String,
+pub(super) struct Failure {
+    pub reason: String,
     transient: bool,
 }
 
@@ -94,6 +93,9 @@ impl Run {
                 screen: None,
             },
         );
+        if let Some(earlier) = self.left_earlier(process) {
+            return self.take_over(process, attempt, earlier);
+        }
         match self.prepare(process, attempt, task) {
             Ok((job, streams)) => {
                 let spawned = self.spawner.spawn(job);
@@ -129,7 +131,8 @@ impl Run {
         match result {
             Ok(child) => {
                 self.let_go_after_start(process);
-                self.watch(process, attempt, task, child, streams);
+                self.note_child(process, &child);
+                self.watch(process, attempt, task, Leader::Child(child), streams);
                 self.inputs.push_back(Input::Spawned { process, attempt });
             }
             Err(error) => self.not_launched(process, attempt, task, tries, error.into()),
@@ -137,7 +140,14 @@ impl Run {
     }
 
     /// Who lacks something for the moment waits for others to leave it: as long as some do, it does not give up.
-    fn not_launched(&mut self, process: ProcessId, attempt: u32, task: Option<TaskId>, tries: Tries, failure: Failure) {
+    pub(super) fn not_launched(
+        &mut self,
+        process: ProcessId,
+        attempt: u32,
+        task: Option<TaskId>,
+        tries: Tries,
+        failure: Failure,
+    ) {
         let count = if tries.gone == self.lives.gone() {
             tries.count
         } else {
@@ -164,6 +174,7 @@ impl Run {
             return;
         }
         self.lives.remove(process);
+        self.forget(process);
         self.words.insert(process, Arc::from(failure.reason));
         self.inputs.push_back(Input::NotSpawned { process, attempt });
     }
@@ -227,6 +238,7 @@ impl Run {
                 life.groups = Some(groups);
             }
         }
+        self.prepare_to_outlive(process, &mut job)?;
         Ok((job, streams))
     }
 
@@ -263,6 +275,7 @@ impl Run {
             },
             terminal: None,
             identity: identity(launch)?,
+            outlives: false,
         })
     }
 
@@ -282,15 +295,22 @@ impl Run {
     }
 
     /// Starts the watch over a life, and its pumps.
-    fn watch(&mut self, process: ProcessId, attempt: u32, task: Option<TaskId>, child: Child, streams: Streams) {
+    pub(super) fn watch(
+        &mut self,
+        process: ProcessId,
+        attempt: u32,
+        task: Option<TaskId>,
+        leader: Leader,
+        streams: Streams,
+    ) {
         let body = Rc::new(Body {
-            tree: Tree::new(child.pid, &self.facts.tokens[process.index()]),
+            tree: leader.tree(&self.facts.tokens[process.index()]),
             fate: Cell::new(Fate::Live),
             patience: Cell::new(None),
         });
         // Where it cannot be read for the moment, the number inside is better than none.
-        let outside = guardian::pid_outside(child.pidfd.as_fd()).ok().flatten();
-        self.pids[process.index()] = Some(outside.unwrap_or(child.pid));
+        let outside = guardian::pid_outside(leader.pidfd()).ok().flatten();
+        self.pids[process.index()] = Some(outside.unwrap_or(leader.pid()));
         let (tree_gone, over) = watch::channel(false);
         let (groups, screen) = self
             .lives
@@ -325,7 +345,7 @@ impl Run {
             inbox: self.inbox.clone(),
         };
         self.lives.insert(process, life);
-        self.alarm.start(watch.over(child));
+        self.alarm.start(watch.over(leader));
     }
 
     /// Starts a pump; `None` for one whose end need not be waited for.
@@ -357,8 +377,12 @@ impl Run {
         let tap = |pipe| Tap::new(pipe, over.clone());
         let pump = match stream {
             Connected::Output { pipe, log, stream } => {
-                let output = self.output(life, process, log, stream);
+                let output = self.output(life, process, Some(log), stream);
                 self.alarm.start(output::pump(tap(pipe)?, output))
+            }
+            Connected::Tail { tail, stream } => {
+                let output = self.output(life, process, None, stream);
+                self.alarm.start(tail::follow(tail, output, over.clone()))
             }
             Connected::ToQueue(pipe, queue) => {
                 let limits = &self.plan.queues[queue.index()];
@@ -390,7 +414,7 @@ impl Run {
             }
             Connected::Answers { pipe, log } => {
                 let cutter = Cutter::new(Framing::Lines, self.result_bytes_max(process));
-                let output = log.map(|log| self.output(life, process, log, Stream::Stdout));
+                let output = log.map(|log| self.output(life, process, Some(log), Stream::Stdout));
                 let answers = worker::answers(tap(pipe)?, cutter, output, process, life.attempt, inbox);
                 self.alarm.start(answers)
             }
@@ -415,7 +439,7 @@ impl Run {
         Ok(Some(pump))
     }
 
-    fn output(&self, life: &Life, process: ProcessId, log: Rc<Log>, stream: Stream) -> Output {
+    fn output(&self, life: &Life, process: ProcessId, log: Option<Rc<Log>>, stream: Stream) -> Output {
         let origin = Origin {
             process,
             task: life.tasks.front().copied(),

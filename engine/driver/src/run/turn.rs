@@ -364,12 +364,13 @@ impl Run {
                 usage,
                 left,
             } => {
-                self.usages.insert(process, usage);
+                self.usages.extend(usage.map(|usage| (process, usage)));
                 self.ended(process, attempt, exit, left);
             }
             Happening::Gone { process, attempt } => {
                 self.explain_end(process);
                 self.lives.end(process);
+                self.forget(process);
                 self.inputs.push_back(Input::Gone { process, attempt });
             }
             Happening::Cut { process } => self.cut(process),
@@ -460,7 +461,8 @@ impl Run {
                 process,
                 why: Why::NotReady | Why::NotLive,
             } => (self.pids[process.index()], self.lives.unseen(process)),
-            Record::Started { process, .. } | Record::Stopping { process, .. } => (self.pids[process.index()], None),
+            Record::Stopping { process, .. } => (self.pids[process.index()], None),
+            Record::Started { process, .. } => (self.pids[process.index()], self.say_of_start(process)),
             Record::Exited { process, .. } => (self.pids[process.index()], self.words.remove(&process)),
             Record::NotStarted { process, .. }
             | Record::Restarting { process, .. }
@@ -515,6 +517,7 @@ impl Run {
 
     /// Counts what is left, and writes down how it ended.
     fn end(mut self, verdict: Verdict) -> Result<Verdict, RunError> {
+        self.end_kept();
         self.count();
         self.yard.with(|yard| yard.remove());
         self.herald.finish().map_err(RunError::Directory)?;

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, OwnedFd, RawFd};
 use std::rc::Rc;
 
 use forkyard_core::id::{ProcessId, QueueId, TaskId};
-use forkyard_core::plan::{FIRST_SOCKET, Launch, Plan, Wire, WorkerKind};
+use forkyard_core::plan::{FIRST_SOCKET, Launch, OnEngineLoss, Plan, Wire, WorkerKind};
 
 use super::files::Opener;
 use super::pools::framed_task;
@@ -19,6 +19,7 @@ use crate::sockets::Sockets;
 use crate::spawner::TARGET_MAX;
 use crate::stdio::log::{Log, Rotating};
 use crate::stdio::memory;
+use crate::stdio::tail::Tail;
 use crate::tasks::Pools;
 use crate::terminal::Terminal;
 
@@ -35,6 +36,13 @@ pub enum Connected {
         /// Where to.
         log: Rc<Log>,
         /// Which stream it is.
+        stream: Stream,
+    },
+    /// In the log already: the process writes there itself.
+    Tail {
+        /// The log.
+        tail: Tail,
+        /// As which stream it is shown.
         stream: Stream,
     },
     /// Into a queue.
@@ -65,7 +73,7 @@ impl Connected {
             Self::Output { pipe, .. } | Self::Result(pipe) | Self::Answers { pipe, .. } | Self::Newline(pipe) => {
                 (pipe, End::Sink)
             }
-            Self::Ear(_) => return None,
+            Self::Ear(_) | Self::Tail { .. } => return None,
             Self::ToQueue(pipe, queue) => (pipe, End::Into(*queue)),
             Self::FromQueue(pipe, queue) => (pipe, End::From(*queue)),
             Self::Tasks(pipe) => (pipe, End::Tasks),
@@ -101,6 +109,8 @@ pub struct Wiring {
     /// Its terminal, and the first of its descriptors that is one.
     pub terminal: Option<(Rc<Terminal>, RawFd)>,
     log: Option<Rc<Log>>,
+    /// The log that the process writes to itself.
+    own_log: Option<File>,
 }
 
 /// A pipe of one page is writable only when all of it has been read.
@@ -159,6 +169,9 @@ impl Wirer<'_> {
 
     /// A pipe into the log; stdout and stderr share one log.
     fn logged(&mut self, wiring: &mut Wiring, number: i32) -> io::Result<OwnedFd> {
+        if self.plan.launches[self.process.index()].on_engine_loss == OnEngineLoss::Keep {
+            return self.own_log(wiring, number);
+        }
         let log = match &wiring.log {
             Some(log) => Rc::clone(log),
             None => Rc::new(self.open_log()?),
@@ -170,6 +183,23 @@ impl Wirer<'_> {
         }
         let stream = if number == 2 { Stream::Stderr } else { Stream::Stdout };
         output(wiring, |pipe| Connected::Output { pipe, log, stream })
+    }
+
+    /// The log itself: no pipe breaks, and nothing is lost, when the engine dies. What is written to it, by both streams,
+    /// is followed.
+    fn own_log(&mut self, wiring: &mut Wiring, number: i32) -> io::Result<OwnedFd> {
+        if let Some(log) = &wiring.own_log {
+            return Ok(log.try_clone()?.into());
+        }
+        let path = self.directory.log(&self.plan.processes[self.process.index()].name);
+        let log = RunDirectory::append(&path)?;
+        let from = log.metadata()?.len();
+        wiring.streams.push(Connected::Tail {
+            tail: Tail::new(File::open(&path)?, from),
+            stream: if number == 2 { Stream::Stderr } else { Stream::Stdout },
+        });
+        wiring.own_log = Some(log.try_clone()?);
+        Ok(log.into())
     }
 
     /// The process's side of a terminal; the engine's is read into the log.

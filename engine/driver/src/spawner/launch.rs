@@ -205,6 +205,7 @@ struct Orders<'a> {
     identity: Option<&'a Identity>,
     /// Its variable is in `envp` then.
     listener: Option<&'a Listener>,
+    outlives: bool,
     /// Written by the new process when something fails.
     failure: Cell<Option<Failure>>,
 }
@@ -229,6 +230,7 @@ impl<'a> Orders<'a> {
             cpus: (!job.confinement.cpus.is_empty()).then(|| CpuSet::of(&job.confinement.cpus)),
             identity: job.identity.as_ref().filter(|identity| !identity.is_engines_own()),
             listener,
+            outlives: job.outlives,
             failure: Cell::new(None),
         }
     }
@@ -281,7 +283,7 @@ unsafe fn carry_out(orders: &Orders<'_>) -> Step {
         if wire(orders) != 0 {
             return Step::Descriptors;
         }
-        if lead(orders.terminal) != 0 {
+        if lead(orders) != 0 {
             return Step::Group;
         }
         reset_signals();
@@ -302,7 +304,7 @@ unsafe fn carry_out(orders: &Orders<'_>) -> Step {
             return Step::Identity;
         }
         // Changing the user clears the parent-death signal, so this comes after it.
-        if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
+        if !orders.outlives && libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
             return Step::Group;
         }
         if libc::getppid() != orders.engine {
@@ -322,14 +324,16 @@ unsafe fn carry_out(orders: &Orders<'_>) -> Step {
     Step::Exec
 }
 
-/// Makes the process the leader of a group, or, with a terminal, of a session, which costs more. Not 0 on failure.
+/// Makes the process the leader of a group, or, with a terminal, or to outlive the one of the engine, of a session, which
+/// costs more. Not 0 on failure.
 ///
 /// # Safety
 /// As [`carry_out`].
-unsafe fn lead(terminal: Option<RawFd>) -> c_int {
+unsafe fn lead(orders: &Orders<'_>) -> c_int {
     // SAFETY: all are system calls on numbers.
     unsafe {
-        match terminal {
+        match orders.terminal {
+            None if orders.outlives => libc::setsid().min(0),
             None => libc::setpgid(0, 0),
             Some(terminal) if libc::setsid() >= 0 => libc::ioctl(terminal, libc::TIOCSCTTY, 0),
             Some(_) => -1,

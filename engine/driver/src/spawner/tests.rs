@@ -34,6 +34,7 @@ fn job(argv: &[&str], stdout: OwnedFd) -> Job {
         terminal: None,
         confinement: Confinement::default(),
         identity: None,
+        outlives: false,
     }
 }
 

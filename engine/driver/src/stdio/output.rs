@@ -51,7 +51,8 @@ pub fn time_since(start: Instant) -> Time {
 /// Where output goes.
 #[derive(Debug)]
 pub struct Output {
-    log: Rc<Log>,
+    /// `None`: the process itself writes to its log.
+    log: Option<Rc<Log>>,
     origin: Origin,
     outlet: Outlet,
     inbox: mpsc::Sender<Happening>,
@@ -68,7 +69,7 @@ impl Output {
     /// Into `log` and, line by line, to `outlet`, without the `secrets`; a fault goes to `inbox`.
     #[must_use]
     pub fn new(
-        log: Rc<Log>,
+        log: Option<Rc<Log>>,
         origin: Origin,
         outlet: Outlet,
         inbox: mpsc::Sender<Happening>,
@@ -106,7 +107,8 @@ impl Output {
 
     async fn show(&mut self, bytes: &[u8]) {
         if self.writable
-            && let Err(error) = self.log.append(bytes)
+            && let Some(log) = &self.log
+            && let Err(error) = log.append(bytes)
         {
             self.writable = false;
             let reason = Arc::from(format!("a log cannot be written: {error}"));

@@ -36,6 +36,7 @@ const ENVIRONMENT_PAUSE: Duration = Duration::from_micros(100);
 pub(super) struct Process {
     pub(super) pid: Pid,
     pub(super) group: Pid,
+    pub(super) session: Pid,
     pub(super) start: StartTime,
     /// Some thread of it still runs; else it is a zombie.
     pub(super) living: bool,
@@ -62,6 +63,7 @@ impl Process {
         Some(Self {
             pid,
             group: fields.get(5 - 3)?.parse().ok()?,
+            session: fields.get(6 - 3)?.parse().ok()?,
             start: number(22)?,
             // A process whose first thread has ended is shown as a zombie though others run.
             living: !ended || number(20)? > 1,
@@ -172,6 +174,24 @@ pub(super) fn read_all(pids: &[Pid]) -> io::Result<Vec<Process>> {
     pids.iter().filter_map(|&pid| Process::read(pid).transpose()).collect()
 }
 
+/// All processes that have been started at this moment or later, the kernel's own threads left out.
+///
+/// # Errors
+/// As [`Process::read`].
+pub(super) fn all_since(start: StartTime) -> io::Result<Vec<Process>> {
+    let mut processes = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let process = Process::read(pid)?;
+        // The group of the kernel's threads is shown as 0, as is that of whoever comes from outside of this namespace.
+        processes.extend(process.filter(|process| process.start >= start && process.group != 0));
+    }
+    Ok(processes)
+}
+
 /// The pids of the orphans this process has adopted, zombies too: the kernel gives an orphan to the first thread of
 /// its new parent, while processes started here are children of the spawner's thread.
 ///
@@ -224,10 +244,23 @@ impl Walk {
     /// # Errors
     /// As [`Process::read`].
     pub(super) fn visit(&mut self, roots: Vec<Process>) -> io::Result<()> {
+        self.visit_but(roots, |_| Ok(false))
+    }
+
+    /// The same without those that are left out, and whoever descends from them: whoever is born there meanwhile is
+    /// not met either.
+    ///
+    /// # Errors
+    /// As [`Process::read`], and those of `is_left_out`.
+    pub(super) fn visit_but(
+        &mut self,
+        roots: Vec<Process>,
+        is_left_out: impl Fn(&Process) -> io::Result<bool>,
+    ) -> io::Result<()> {
         let mut to_visit = roots;
         while let Some(process) = to_visit.pop() {
             // One that becomes an orphan meanwhile is met twice.
-            if !self.visited.insert(process.identity()) {
+            if !self.visited.insert(process.identity()) || is_left_out(&process)? {
                 continue;
             }
             to_visit.extend(read_all(&children(process.pid)?)?);
@@ -248,13 +281,14 @@ impl Walk {
 mod tests {
     use super::*;
 
-    const STAT: &[u8] = b"4 (a) Z (b) S 1 40 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 7890 10 11";
+    const STAT: &[u8] = b"4 (a) Z (b) S 1 40 41 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 7890 10 11";
 
     #[test]
     fn a_name_may_hold_anything() {
         let process = Process {
             pid: 4,
             group: 40,
+            session: 41,
             start: 7890,
             living: true,
         };

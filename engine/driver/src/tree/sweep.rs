@@ -7,7 +7,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::unistd::getpid;
 
-use super::proc::{self, Walk};
+use super::Tree;
+use super::proc::{self, Process, Walk};
 
 /// How long a sweep waits between two looks for those that are dying, at first; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_micros(200);
@@ -30,7 +31,13 @@ pub fn adopt_orphans() -> Result<(), Errno> {
 /// Takes the exits of adopted orphans, which nobody else waits for; to be called at each SIGCHLD. Children of the
 /// spawner's thread are not touched. When they cannot be listed for the moment, the next call takes them.
 pub fn reap_adopted() {
-    for pid in proc::adopted().unwrap_or_default() {
+    reap_all_but(&[]);
+}
+
+/// The same without those that have these pids: somebody wants to know how they end.
+pub fn reap_all_but(spared: &[i32]) {
+    let orphans = proc::adopted().unwrap_or_default();
+    for pid in orphans.into_iter().filter(|pid| !spared.contains(pid)) {
         // SAFETY: a null status is allowed; nothing is written. For a child that runs nothing happens.
         unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::WNOHANG) };
     }
@@ -40,10 +47,16 @@ pub fn reap_adopted() {
 /// the end of a run. Adopted orphans are reaped. Returns false if some have not died within about 10 s.
 #[must_use]
 pub fn sweep_all() -> bool {
+    sweep_all_but(&[])
+}
+
+/// The same without these trees.
+#[must_use]
+pub fn sweep_all_but(spared: &[Tree]) -> bool {
     let mut pause = PAUSE_MIN;
     for _ in 0..LOOKS_MAX {
-        if kill_living().unwrap_or(false) {
-            reap_adopted();
+        if kill_living(spared).unwrap_or(false) {
+            reap_all_but(&leaders(spared));
             return true;
         }
         thread::sleep(pause);
@@ -53,13 +66,26 @@ pub fn sweep_all() -> bool {
 }
 
 /// Kills those descendants that live now; true when there are none.
-fn kill_living() -> io::Result<bool> {
-    reap_adopted();
+fn kill_living(spared: &[Tree]) -> io::Result<bool> {
+    reap_all_but(&leaders(spared));
     let children = proc::read_all(&proc::children(getpid().as_raw())?)?;
     let mut walk = Walk::default();
-    walk.visit(children)?;
+    walk.visit_but(children, |process| is_spared(process, spared))?;
     for process in &walk.living {
         process.signal(libc::SIGKILL)?;
     }
     Ok(walk.living.is_empty())
+}
+
+fn is_spared(process: &Process, spared: &[Tree]) -> io::Result<bool> {
+    for tree in spared {
+        if tree.has(process)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn leaders(spared: &[Tree]) -> Vec<i32> {
+    spared.iter().map(|tree| tree.leader).collect()
 }

@@ -36,6 +36,7 @@ impl Shell {
             terminal: None,
             confinement: crate::spawner::Confinement::default(),
             identity: None,
+            outlives: false,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let started = Spawner::start().expect("the spawner starts").spawn(job);

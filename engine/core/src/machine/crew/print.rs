@@ -41,7 +41,11 @@ impl Crew {
         print.add(self.ready.len() as u64);
         print.add(self.kept as u64);
         // With no more lives to come, nobody asks how many were barren.
-        print.add(if self.phase == Phase::Working { self.barren as u64 } else { 0 });
+        print.add(if self.phase == Phase::Working {
+            self.barren as u64
+        } else {
+            0
+        });
         let mut tasks: Vec<u64> = self.tasks.values().map(super::task::Task::word).collect();
         match order {
             Order::Completed => tasks.sort_unstable(),

@@ -75,6 +75,7 @@ fn launch() -> Launch {
         sockets: Vec::new(),
         rotate: None,
         when_full: crate::plan::WhenFull::Drop,
+        on_engine_loss: crate::plan::OnEngineLoss::Kill,
     }
 }
 

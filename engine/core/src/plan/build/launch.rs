@@ -52,6 +52,7 @@ impl Builder<'_> {
             sockets: body.sockets.clone(),
             rotate: body.log.rotate,
             when_full: body.log.when_full,
+            on_engine_loss: body.on_engine_loss.0,
         }
     }
 

@@ -248,5 +248,6 @@ fn launch(grants: Vec<Grant>) -> Launch {
         sockets: Vec::new(),
         rotate: None,
         when_full: forkyard_core::plan::WhenFull::Drop,
+        on_engine_loss: forkyard_core::plan::OnEngineLoss::Kill,
     }
 }

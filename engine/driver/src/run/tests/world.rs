@@ -168,6 +168,7 @@ impl World {
             cpus: 4,
             sockets: Sockets::default(),
             teller: None,
+            kept: None,
         };
         let (sender, _reporter) = tokio::sync::mpsc::channel(BATCHES_MAX);
         let error = run(Arc::new(self.plan), options, sender).expect_err("the engine cannot cope with it");
@@ -186,6 +187,7 @@ impl World {
             cpus: 4,
             sockets: Sockets::default(),
             teller: None,
+            kept: None,
         };
         let plan = Arc::new(self.plan);
         let (sender, mut receiver) = tokio::sync::mpsc::channel(BATCHES_MAX);
@@ -314,5 +316,6 @@ fn launch(script: &str, fds: BTreeMap<i32, Wire>) -> Launch {
         sockets: Vec::new(),
         rotate: None,
         when_full: forkyard_core::plan::WhenFull::Drop,
+        on_engine_loss: forkyard_core::plan::OnEngineLoss::Kill,
     }
 }

@@ -1,0 +1,83 @@
+//! The say over those that are kept of a workflow: one engine has it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use super::{Identity, Note, Place, remove, write};
+
+/// Who only looks has the lock for an instant, and so has a process that an engine was just starting when it was killed.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How often the lock is tried meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// The lock on a [`Place`]; the kernel lets go of it when the engine dies, whatever kills it.
+#[derive(Debug)]
+pub struct Claim {
+    place: Place,
+    lock: Flock<File>,
+}
+
+impl Claim {
+    /// Takes the lock, for which it waits for a moment; `Err` has the run that has it, if that is known.
+    ///
+    /// # Errors
+    /// When the place cannot be made or locked.
+    pub fn take(place: Place) -> io::Result<Result<Self, String>> {
+        place.make()?;
+        let mut lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .open(place.path.join("lock"))?;
+        let begin = Instant::now();
+        loop {
+            match Flock::lock(lock, FlockArg::LockExclusiveNonblock) {
+                Ok(lock) => return Ok(Ok(Self { place, lock })),
+                Err((file, Errno::EWOULDBLOCK)) => lock = file,
+                Err((_, errno)) => return Err(errno.into()),
+            }
+            if begin.elapsed() >= PATIENCE {
+                let mut run = String::new();
+                lock.read_to_string(&mut run)?;
+                return Ok(Err(run));
+            }
+            thread::sleep(LOOK_AGAIN);
+        }
+    }
+
+    /// Where the notes are.
+    #[must_use]
+    pub const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Tells others who has it.
+    pub(super) fn sign(&mut self, run: &str) -> io::Result<()> {
+        self.lock.set_len(0)?;
+        self.lock.rewind()?;
+        self.lock.write_all(run.as_bytes())
+    }
+
+    /// Notes a process, or notes it anew.
+    pub(super) fn note(&self, note: &Note) -> io::Result<()> {
+        write(&self.place.note_path(&note.process), note)
+    }
+
+    /// A process is not kept any longer.
+    ///
+    /// # Errors
+    /// When its note cannot be removed.
+    pub fn forget(&self, process: &str, identity: Option<Identity>) -> io::Result<()> {
+        remove(&self.place.note_path(process))?;
+        identity.map_or(Ok(()), |identity| remove(&self.place.ending_path(identity)))
+    }
+}

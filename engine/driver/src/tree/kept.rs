@@ -1,0 +1,106 @@
+//! Trees of processes that outlive the engine that has started them: they are looked for, and spared.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+
+use nix::unistd::getpid;
+
+use super::proc::{self, Pid, Process, StartTime, Walk};
+use super::{Kin, Tree};
+
+/// How the token stands in an environment.
+pub(super) fn entry(token: &str) -> String {
+    format!("FORKYARD_TOKEN={token}")
+}
+
+/// The descendant of this process that is the `wanted` one; where that is not known, the one with this token that leads a
+/// group. A child is found dead, too.
+///
+/// # Errors
+/// When they cannot be listed.
+pub(crate) fn descendant(wanted: Option<(Pid, StartTime)>, token: &str) -> io::Result<Option<(Pid, StartTime)>> {
+    let children = proc::read_all(&proc::children(getpid().as_raw())?)?;
+    if let Some(wanted) = wanted
+        && children.iter().any(|child| child.identity() == wanted)
+    {
+        return Ok(Some(wanted));
+    }
+    // One whose parent has just lost its own may not have come to this process yet.
+    let mut walk = Walk::default();
+    walk.visit(children)?;
+    match wanted {
+        Some(wanted) => Ok(walk.living.iter().map(Process::identity).find(|found| *found == wanted)),
+        None => leader_among(walk.living, token),
+    }
+}
+
+/// Whether this very process is still there, if only to be reaped.
+///
+/// # Errors
+/// When that cannot be known.
+pub(crate) fn is_there(pid: Pid, start: StartTime) -> io::Result<bool> {
+    Ok(started_or_ended(pid)? == Some(start))
+}
+
+/// When the process that has this pid was started, dead or alive; `None` when there is none.
+///
+/// # Errors
+/// When that cannot be known.
+pub(crate) fn started_or_ended(pid: Pid) -> io::Result<Option<StartTime>> {
+    Ok(Process::read(pid)?.map(|process| process.start))
+}
+
+/// The process on this machine that leads a group and has this token.
+///
+/// # Errors
+/// When processes cannot be listed.
+pub(crate) fn find(token: &str) -> io::Result<Option<(Pid, StartTime)>> {
+    leader_among(proc::all_since(0)?, token)
+}
+
+fn leader_among(processes: Vec<Process>, token: &str) -> io::Result<Option<(Pid, StartTime)>> {
+    let entry = entry(token);
+    let leaders = processes.into_iter().filter(|process| process.group == process.pid);
+    for leader in leaders.filter(|leader| leader.living) {
+        if leader.has_in_environment(&entry)? {
+            return Ok(Some(leader.identity()));
+        }
+    }
+    Ok(None)
+}
+
+impl Tree {
+    /// The tree of a process that this one has adopted.
+    pub(crate) fn of_child(pid: i32, start: StartTime, token: &str) -> Self {
+        Self::known(pid, start, token, Kin::Ours)
+    }
+
+    /// The tree of a process that an earlier engine has started: neither it nor its orphans are children of this one.
+    pub(crate) fn of_stranger(pid: i32, start: StartTime, token: &str) -> Self {
+        Self::known(pid, start, token, Kin::Strange)
+    }
+
+    fn known(pid: i32, start: StartTime, token: &str, kin: Kin) -> Self {
+        Self {
+            leader: pid,
+            leader_start: Cell::new(Some(start)),
+            token: entry(token),
+            seen: RefCell::default(),
+            kin,
+        }
+    }
+
+    /// Whether a process comes from this tree.
+    pub(super) fn has(&self, process: &Process) -> io::Result<bool> {
+        let is_leader = (process.pid, Some(process.start)) == (self.leader, self.leader_start.get());
+        Ok(is_leader || self.owns(process)?)
+    }
+
+    /// Those who may be orphans of the tree: of somebody else's orphans it is not known whose children they are.
+    pub(super) fn strays(&self) -> io::Result<Vec<Process>> {
+        match self.kin {
+            Kin::Ours => proc::read_all(&proc::adopted()?),
+            Kin::Strange => proc::all_since(self.leader_start.get().unwrap_or_default()),
+        }
+    }
+}
