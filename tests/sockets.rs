@@ -128,6 +128,36 @@ processes:
 }
 
 #[test]
+fn ten_lives_serve_one_queue_of_connections() {
+    let live = Forkyard::run_of(
+        "
+forkyard: 1
+processes:
+  web:
+    run: [python3, serve.py]
+    daemon: true
+    sockets: {http: './run.sock'}
+    restart: {policy: on-failure, max: 100, backoff: {initial: 1ms, max: 1ms}}
+  main: {run: while test ! -e done; do sleep 0.01; done}
+",
+    )
+    .file("serve.py", SERVE)
+    .start();
+    let path = address(&live, "http");
+    for expected in 1..=10 {
+        let connection = UnixStream::connect(&path).expect("nobody is refused");
+        let told = answer(connection);
+        let (attempt, pid) = told.split_once(' ').expect("two words");
+        assert_eq!(attempt, expected.to_string());
+        let pid = Pid::from_raw(pid.parse().expect("a pid"));
+        kill(pid, Signal::SIGKILL).expect("it is alive");
+        until("it is gone", || kill(pid, None).is_err());
+    }
+    live.world().write("done", "");
+    live.end().exit(0);
+}
+
+#[test]
 fn whoever_comes_before_the_start_waits() {
     let live = Forkyard::run_of(
         "

@@ -46,11 +46,17 @@ enum Sight {
 }
 
 impl Lookout {
-    /// Begins to look out; who stops waiting is noticed. Within a local set.
+    /// Begins to look out, if anybody waits; who stops waiting is noticed. Within a local set.
     ///
     /// # Errors
     /// When there are no descriptors left.
-    pub(super) fn begin(teller: Teller, inbox: mpsc::Sender<Happening>, alarm: &Alarm) -> io::Result<Self> {
+    pub(super) fn begin(
+        teller: Option<Teller>,
+        inbox: &mpsc::Sender<Happening>,
+        alarm: &Alarm,
+    ) -> io::Result<Option<Self>> {
+        let Some(teller) = teller else { return Ok(None) };
+        let inbox = inbox.clone();
         let ear = teller.ear()?;
         ear.set_nonblocking(true)?;
         let mut ear = UnixStream::from_std(ear)?;
@@ -60,13 +66,13 @@ impl Lookout {
             // Nobody listens when the run is over.
             let _ = inbox.send(Happening::Abandoned).await;
         });
-        Ok(Self {
+        Ok(Some(Self {
             teller,
             been_ready: BTreeSet::new(),
             from: 0,
             failed: None,
             is_over: false,
-        })
+        }))
     }
 
     /// Takes in what a record says, after the table has.

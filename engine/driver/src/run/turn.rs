@@ -140,9 +140,6 @@ impl Run {
         let alarm = Alarm::default();
         let (inbox, happenings) = mpsc::channel(INBOX_MAX);
         let (clients, from_clients) = mpsc::channel(INBOX_MAX);
-        let lookout = teller
-            .map(|teller| Lookout::begin(teller, inbox.clone(), &alarm))
-            .transpose();
         Ok(Self {
             start: Instant::now(),
             machine: Machine::new(Arc::clone(&plan)),
@@ -166,7 +163,7 @@ impl Run {
                 .map_err(RunError::begin("open /dev/null"))?,
             facts,
             spawner: Spawner::start().map_err(RunError::begin("start its spawner"))?,
-            lookout: lookout.map_err(RunError::begin("listen to who has started it"))?,
+            lookout: Lookout::begin(teller, &inbox, &alarm).map_err(RunError::begin("listen to who has started it"))?,
             child_ended: Rc::default(),
             inbox,
             ears: Some(Ears {
