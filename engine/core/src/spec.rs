@@ -22,6 +22,7 @@ mod fields;
 mod group;
 mod limits;
 mod load;
+mod loss;
 mod mention;
 mod merge;
 mod name;
@@ -44,6 +45,7 @@ mod values;
 pub mod workflow;
 mod yaml;
 
+pub use loss::OnEngineLoss;
 pub use partial::{Doubt, Partial};
 pub use protocol::{Protocol, ProtocolStep, ProtocolVerb};
 pub use values::{duration, duration_text};

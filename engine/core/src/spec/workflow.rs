@@ -138,18 +138,6 @@ pub enum OnFailure {
     Ignore,
 }
 
-/// `on_engine_loss`: what becomes of a process when its engine is killed, or panics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum OnEngineLoss {
-    /// It is killed with all it has started.
-    #[default]
-    Kill,
-    /// It lives on, and the next run of the workflow takes it over.
-    Keep,
-}
-
 /// One instance of a process.
 #[derive(Clone, Debug)]
 pub struct Process {
@@ -244,7 +232,7 @@ pub struct Body {
     /// `on_failure`; `None` follows the run's `options`.
     pub on_failure: Option<OnFailure>,
     /// `on_engine_loss`, and where it is said.
-    pub on_engine_loss: (OnEngineLoss, Span),
+    pub on_engine_loss: (super::OnEngineLoss, Span),
     /// `log`.
     pub log: Log,
 }
