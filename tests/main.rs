@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod benchmarks;
+mod catalogue;
 mod check;
 mod checkers;
 mod ci;
@@ -24,6 +25,7 @@ mod pages;
 mod python;
 mod ready;
 mod real;
+mod reliability;
 mod restart;
 mod schema;
 mod secrets;

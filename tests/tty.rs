@@ -3,7 +3,7 @@
 use crate::harness::Forkyard;
 
 #[test]
-fn a_process_with_a_terminal_controls_it() {
+fn cc22_a_process_with_a_terminal_controls_it() {
     let run = Forkyard::run_of(
         "
 forkyard: 1
