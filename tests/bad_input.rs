@@ -36,7 +36,7 @@ fn nothing_started(run: &Outcome) {
 }
 
 #[test]
-fn a_file_without_a_workflow() {
+fn y1_a_file_without_a_workflow() {
     refused("", "empty");
     refused("# nothing but a comment\n", "empty");
     refused("forkyard: 1\n", "process");
@@ -50,7 +50,7 @@ fn a_missing_or_other_version() {
 }
 
 #[test]
-fn a_file_of_300_megabytes() {
+fn y2_a_file_of_300_megabytes() {
     let run = Forkyard::new("run").arg("huge.yaml");
     let file = fs::File::create(run.folder().join("huge.yaml")).expect("a file can be made");
     file.set_len(300 << 20).expect("a file can be long");
@@ -58,7 +58,7 @@ fn a_file_of_300_megabytes() {
 }
 
 #[test]
-fn what_is_no_file() {
+fn y8_what_is_no_file() {
     let run = Forkyard::new("run").arg("folder");
     fs::create_dir(run.folder().join("folder")).expect("a folder can be made");
     run.run().exit(2).stderr("folder").stderr("director");
@@ -74,7 +74,7 @@ fn what_is_no_file() {
 }
 
 #[test]
-fn a_file_that_may_not_be_read() {
+fn y8_a_file_that_may_not_be_read() {
     let mut check = Forkyard::new("check").file("closed.yaml", TOUCH).arg("closed.yaml");
     fs::set_permissions(check.folder().join("closed.yaml"), Permissions::from_mode(0o000)).expect("it is our file");
     if Uid::effective().is_root() {
@@ -85,13 +85,13 @@ fn a_file_that_may_not_be_read() {
 }
 
 #[test]
-fn bytes_that_are_no_text() {
+fn y4_aa11_bytes_that_are_no_text() {
     refused([TOUCH.as_bytes(), b"  caf\xe9: {}\n"].concat(), "bad.yaml:4:6");
     refused(format!("{TOUCH}  a\0b: {{}}\n"), "bad.yaml:4:4");
 }
 
 #[test]
-fn text_that_is_no_yaml() {
+fn y4_y8_aa11_text_that_is_no_yaml() {
     refused(format!("{TOUCH}\tother: {{run: \"true\"}}\n"), "tab");
     refused(format!("{TOUCH}  other: [\n"), "bad.yaml:");
     refused(format!("{TOUCH}  other: \"never ends\n"), "bad.yaml:");
@@ -99,7 +99,7 @@ fn text_that_is_no_yaml() {
 }
 
 #[test]
-fn aliases_that_explode() {
+fn y3_aa1_aa6_aliases_that_explode() {
     let mut bomb = String::from("x-0: &a0 [l, o, l]\n");
     for level in 1..10 {
         let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
@@ -110,7 +110,7 @@ fn aliases_that_explode() {
 }
 
 #[test]
-fn nesting_without_end() {
+fn y3_aa2_aa3_nesting_without_end() {
     for levels in [101, 100_000] {
         refused(
             format!("{TOUCH}x-deep: {}{}\n", "[".repeat(levels), "]".repeat(levels)),
@@ -122,7 +122,7 @@ fn nesting_without_end() {
 }
 
 #[test]
-fn keys_that_are_unknown_or_there_twice() {
+fn y5_aa5_aa7_keys_that_are_unknown_or_there_twice() {
     refused(format!("{TOUCH}  other: {{run: \"true\", repilcas: 2}}\n"), "replicas");
     refused(format!("{TOUCH}proceses: {{}}\n"), "processes");
     refused(format!("{TOUCH}  touch: {{run: \"true\"}}\n"), "touch");
@@ -130,7 +130,7 @@ fn keys_that_are_unknown_or_there_twice() {
 }
 
 #[test]
-fn values_of_the_wrong_type() {
+fn y9_aa13_values_of_the_wrong_type() {
     refused(format!("{TOUCH}  a: {{run: {{}}}}\n"), "bad.yaml:4:12");
     refused(format!("{TOUCH}  a: {{run: \"true\", replicas: many}}\n"), "many");
     refused(format!("{TOUCH}  a: {{run: \"true\", timeout: 5}}\n"), "250ms");
@@ -154,7 +154,7 @@ fn every_error_of_a_file_in_one_pass() {
 }
 
 #[test]
-fn names_that_could_do_harm_are_never_printed_raw() {
+fn y7_gg8_names_that_could_do_harm_are_never_printed_raw() {
     let workflow = format!("{TOUCH}  \"\\e[31mred\": {{run: \"true\"}}\n  ../up: {{run: \"true\"}}\n");
     let checked = Forkyard::new("check").workflow(&workflow).run();
     checked.exit(1).says("../up");
@@ -162,7 +162,7 @@ fn names_that_could_do_harm_are_never_printed_raw() {
 }
 
 #[test]
-fn expressions_that_are_wrong() {
+fn y10_expressions_that_are_wrong() {
     refused(
         format!("{TOUCH}  a: {{run: \"echo ${{{{ params.wrod }}}}\"}}\nparams: {{word: 1}}\n"),
         "word",
@@ -175,7 +175,7 @@ fn expressions_that_are_wrong() {
 }
 
 #[test]
-fn includes_that_lead_nowhere() {
+fn y11_aa16_includes_that_lead_nowhere() {
     refused(format!("include: [missing.yaml]\n{TOUCH}"), "missing.yaml");
     refused(format!("include: [bad.yaml]\n{TOUCH}"), "bad.yaml");
     refused(format!("include: [/etc/passwd]\n{TOUCH}"), "/etc/passwd");
@@ -183,7 +183,7 @@ fn includes_that_lead_nowhere() {
 }
 
 #[test]
-fn commands_that_cannot_be_executed() {
+fn p1_cc1_commands_that_cannot_be_executed() {
     refused_here(
         &format!("{TOUCH}  a: {{run: [no-such-command-anywhere]}}\n"),
         "no-such-command-anywhere",
@@ -199,7 +199,7 @@ fn commands_that_cannot_be_executed() {
 }
 
 #[test]
-fn folders_and_users_that_are_not_there() {
+fn p1_cc1_folders_and_users_that_are_not_there() {
     refused_here(&format!("{TOUCH}  a: {{run: \"true\", cwd: nowhere}}\n"), "nowhere");
     refused_here(
         &format!("{TOUCH}  a: {{run: \"true\", cwd: workflow.yaml}}\n"),
@@ -212,7 +212,7 @@ fn folders_and_users_that_are_not_there() {
 }
 
 #[test]
-fn a_script_whose_interpreter_is_missing() {
+fn p1_cc1_a_script_whose_interpreter_is_missing() {
     let run =
         Forkyard::run_of(&format!("{TOUCH}  a: {{run: [./script]}}\n")).file("script", "#!/no/such/interpreter\n");
     fs::set_permissions(run.folder().join("script"), Permissions::from_mode(0o755)).expect("it is our file");
@@ -220,7 +220,7 @@ fn a_script_whose_interpreter_is_missing() {
 }
 
 #[test]
-fn a_command_that_vanishes_under_way_fails_alone() {
+fn p1_cc1_a_command_that_vanishes_under_way_fails_alone() {
     let workflow = "
 forkyard: 1
 processes:
@@ -236,7 +236,7 @@ processes:
 }
 
 #[test]
-fn an_error_in_the_last_of_a_million_lines() {
+fn y2_an_error_in_the_last_of_a_million_lines() {
     let text = "      echo line # forkyard: allow FY102\n".repeat(10_000);
     let comments = "# a line\n".repeat(1_000_000 - 10_005);
     let workflow = format!("forkyard: 1\nprocesses:\n  a:\n    run: |\n{text}{comments}    nise: 5\n");
@@ -257,7 +257,7 @@ fn cycles(count: usize) -> String {
 }
 
 #[test]
-fn of_very_many_cycles_a_few_are_shown() {
+fn g1_of_very_many_cycles_a_few_are_shown() {
     let check = |format: &str| {
         let check = Forkyard::new("check")
             .workflow(&cycles(20_000))
@@ -287,7 +287,7 @@ fn of_very_many_cycles_a_few_are_shown() {
 }
 
 #[test]
-fn a_hundred_thousand_cycles_in_one_knot_are_one_finding() {
+fn g1_a_hundred_thousand_cycles_in_one_knot_are_one_finding() {
     // Each of 450 waits for all others: 101,025 pairs that wait for each other, and longer cycles beyond number.
     let names: Vec<String> = (0..450).map(|number| format!("p{number}")).collect();
     let process = |name: &String| {
@@ -308,7 +308,7 @@ fn a_hundred_thousand_cycles_in_one_knot_are_one_finding() {
 }
 
 #[test]
-fn words_that_only_look_right() {
+fn y7_aa10_words_that_only_look_right() {
     let check = |body: &str| {
         let checked = Forkyard::new("check")
             .workflow(&format!("forkyard: 1\nqueues: {{lines: {{}}}}\n{body}"))

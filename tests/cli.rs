@@ -92,7 +92,7 @@ processes:
 }
 
 #[test]
-fn a_process_that_dies_by_a_signal_is_named_with_it() {
+fn p2_a_process_that_dies_by_a_signal_is_named_with_it() {
     let run = Forkyard::run_of("forkyard: 1\nprocesses: {dies: {run: kill -KILL $$}}\n").run();
     run.exit(1).line("[..]dies[..]SIGKILL[..]");
 }
@@ -297,7 +297,7 @@ fn a_run_keeps_the_workflow_and_each_log_byte_by_byte() {
 }
 
 #[test]
-fn a_reader_that_goes_away_harms_nothing() {
+fn dd7_a_reader_that_goes_away_harms_nothing() {
     let workflow = repository("workflows/word-count/word-count.yaml");
     let script = format!("'{}' graph '{}' | head -n 1 >&2", binary(), workflow.display());
     let words = ["sh", "-c", script.as_str()].map(std::ffi::OsString::from);
@@ -370,7 +370,7 @@ impl Unread {
 }
 
 #[test]
-fn a_reader_that_has_stopped_does_not_keep_a_run_that_is_to_stop() {
+fn cc14_a_reader_that_has_stopped_does_not_keep_a_run_that_is_to_stop() {
     let run = Unread::start(LOUD);
     run.wait_for_record("\"process\":\"endless\"").interrupt();
     run.wait_for_about(Unread::has_ended);
@@ -394,7 +394,7 @@ fn a_run_that_has_ended_and_only_waits_for_its_reader_is_ended_by_a_signal() {
 }
 
 #[test]
-fn a_slow_reader_gets_the_end_of_the_run() {
+fn cc14_a_slow_reader_gets_the_end_of_the_run() {
     let mut run = Unread::start(&LOUD.replace("exec sleep 1000", "exec true"));
     run.wait_for_about(Unread::has_ended);
     let mut text = String::new();

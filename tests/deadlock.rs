@@ -106,7 +106,7 @@ fn second_thread() {
 }
 
 #[test]
-fn two_locks_in_two_orders_by_verbs() {
+fn g6_bb1_two_locks_in_two_orders_by_verbs() {
     deadlocks(
         "
 locks: {left: {}, right: {}}
@@ -135,7 +135,7 @@ processes:
 }
 
 #[test]
-fn two_locks_in_two_orders_in_mapped_memory() {
+fn g6_bb1_two_locks_in_two_orders_in_mapped_memory() {
     deadlocks(
         "
 locks: {left: {}, right: {}}
@@ -194,7 +194,7 @@ fn two_locks_in_two_orders_in_python() {
 
 /// Python's own client of HTTP waits in a read without a time-out.
 #[test]
-fn one_over_http() {
+fn g6_bb1_one_over_http() {
     if package().is_none() {
         return;
     }
@@ -227,7 +227,7 @@ processes:
 }
 
 #[test]
-fn permits_of_a_semaphore() {
+fn g6_permits_of_a_semaphore() {
     deadlocks(
         "
 semaphores: {seats: {permits: 2}}
@@ -271,7 +271,7 @@ processes:
 }
 
 #[test]
-fn two_full_queues_through_streams() {
+fn g2_g6_two_full_queues_through_streams() {
     deadlocks(
         "
 queues: {there: {capacity: 2}, back: {capacity: 2}}
@@ -304,7 +304,7 @@ processes:
 }
 
 #[test]
-fn two_pipes_that_are_full() {
+fn g2_bb8_two_pipes_that_are_full() {
     deadlocks(
         "
 pipes: {there: {}, back: {}}
@@ -336,7 +336,7 @@ processes:
 }
 
 #[test]
-fn an_event_that_nobody_is_left_to_set() {
+fn bb6_an_event_that_nobody_is_left_to_set() {
     deadlocks(
         "
 events: {go: {}}
@@ -349,7 +349,7 @@ processes:
 }
 
 #[test]
-fn what_is_to_be_held_and_what_waits_for_the_holder() {
+fn g6_bb10_what_is_to_be_held_and_what_waits_for_the_holder() {
     deadlocks(
         "
 locks: {left: {}}
@@ -366,7 +366,7 @@ processes:
 }
 
 #[test]
-fn a_slot_and_what_its_holder_waits_for() {
+fn g6_bb11_a_slot_and_what_its_holder_waits_for() {
     deadlocks(
         "
 pools: {one: {size: 1}}
@@ -441,7 +441,7 @@ processes:
 }
 
 #[test]
-fn a_holder_that_is_slow_is_no_deadlock() {
+fn bb14_a_holder_that_is_slow_is_no_deadlock() {
     is_left_alone(
         "
 locks: {left: {}, right: {}}
@@ -549,7 +549,7 @@ processes:
 }
 
 #[test]
-fn a_crew_that_has_nothing_to_do_for_a_while_is_no_deadlock() {
+fn bb12_a_crew_that_has_nothing_to_do_for_a_while_is_no_deadlock() {
     is_left_alone(
         "
 queues: {jobs: {}, done: {}}

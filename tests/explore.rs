@@ -57,7 +57,7 @@ fn diners(count: usize, is_left_handed: bool) -> String {
 }
 
 #[test]
-fn two_locks_in_two_orders() {
+fn g3_two_locks_in_two_orders() {
     let workflow = |second: &str| {
         format!(
             "forkyard: 1\nlocks: {{left: {{}}, right: {{}}}}\nprocesses:\n  a: {{run: \"true\", acquires: [left, right]}}\n  \
@@ -78,7 +78,7 @@ fn two_locks_in_two_orders() {
 }
 
 #[test]
-fn a_slot_is_held_while_the_child_needs_one() {
+fn g4_a_slot_is_held_while_the_child_needs_one() {
     let workflow = |size: u32| {
         format!(
             "forkyard: 1\npools: {{slots: {{size: {size}}}}}\nevents: {{done: {{}}}}\nprocesses:\n  \
@@ -98,7 +98,7 @@ fn a_slot_is_held_while_the_child_needs_one() {
 }
 
 #[test]
-fn a_consumer_starts_after_its_bounded_producer() {
+fn g2_bb4_a_consumer_starts_after_its_bounded_producer() {
     let workflow = |after: &str, capacity: u32| {
         format!(
             "forkyard: 1\nqueues: {{pages: {{capacity: {capacity}}}}}\nprocesses:\n  \
@@ -118,7 +118,7 @@ fn a_consumer_starts_after_its_bounded_producer() {
 }
 
 #[test]
-fn a_ring_of_queues() {
+fn g2_bb3_a_ring_of_queues() {
     let workflow = |protocols: [&str; 2]| {
         let [ask, answer] = protocols;
         format!(
@@ -143,7 +143,7 @@ fn a_ring_of_queues() {
 }
 
 #[test]
-fn an_event_is_set_downstream_of_its_waiter() {
+fn g5_an_event_is_set_downstream_of_its_waiter() {
     let workflow = |after: &str| {
         format!(
             "forkyard: 1\nevents: {{checked: {{}}}}\nprocesses:\n  \
@@ -160,7 +160,7 @@ fn an_event_is_set_downstream_of_its_waiter() {
 }
 
 #[test]
-fn permits_are_held_while_more_are_wanted() {
+fn g4_permits_are_held_while_more_are_wanted() {
     let workflow = |acquires: &str| {
         format!(
             "forkyard: 1\nsemaphores: {{seats: {{permits: 2}}}}\nprocesses:\n  \
@@ -176,7 +176,7 @@ fn permits_are_held_while_more_are_wanted() {
 }
 
 #[test]
-fn diners_at_a_round_table() {
+fn bb2_diners_at_a_round_table() {
     for count in [5, 30] {
         is_error(&diners(count, false), "FY280", &["1. `diner"]);
         is_proved(&diners(count, true));
@@ -184,7 +184,7 @@ fn diners_at_a_round_table() {
 }
 
 #[test]
-fn without_time_only_the_structure_is_looked_at() {
+fn bb13_without_time_only_the_structure_is_looked_at() {
     let check = |workflow: &str| {
         Forkyard::new("check")
             .workflow(workflow)

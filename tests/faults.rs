@@ -40,7 +40,7 @@ fn descriptors(pid: Pid) -> Vec<PathBuf> {
 }
 
 #[test]
-fn the_engine_keeps_no_end_of_a_pipe_between_processes() {
+fn bb7_the_engine_keeps_no_end_of_a_pipe_between_processes() {
     let live = Forkyard::run_of(
         "
 forkyard: 1
@@ -61,7 +61,7 @@ processes:
 }
 
 #[test]
-fn the_engine_may_be_killed_at_any_moment() {
+fn e1_dd1_the_engine_may_be_killed_at_any_moment() {
     let workflow = "
 forkyard: 1
 processes:
@@ -184,7 +184,7 @@ processes:
 }
 
 #[test]
-fn a_stop_command_that_hangs_does_not_outlive_the_run() {
+fn p3_a_stop_command_that_hangs_does_not_outlive_the_run() {
     let live = Forkyard::run_of(
         "
 forkyard: 1
@@ -202,7 +202,7 @@ processes:
 }
 
 #[test]
-fn what_a_killed_reader_has_not_read_goes_to_the_next() {
+fn p8_what_a_killed_reader_has_not_read_goes_to_the_next() {
     repeat(|| {
         let run = Forkyard::run_of(
             "
@@ -222,7 +222,7 @@ processes:
 }
 
 #[test]
-fn the_end_of_a_queue_is_told_when_nothing_can_come_back() {
+fn i3_the_end_of_a_queue_is_told_when_nothing_can_come_back() {
     let run = Forkyard::run_of(
         "
 forkyard: 1
@@ -241,7 +241,7 @@ processes:
 }
 
 #[test]
-fn the_heir_of_who_failed_is_told() {
+fn i2_the_heir_of_who_failed_is_told() {
     let run = Forkyard::run_of(
         "
 forkyard: 1
@@ -272,7 +272,7 @@ fn a_run_directory_that_vanishes_is_said_to_have() {
 }
 
 #[test]
-fn three_hundred_processes_end_at_once() {
+fn e8_three_hundred_processes_end_at_once() {
     let workflow = "
 forkyard: 1
 pipes: {gate: {}}

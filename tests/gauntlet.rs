@@ -38,7 +38,7 @@ fn every_broken_workflow_is_told_what_is_wrong_and_where() {
 }
 
 #[test]
-fn no_sound_workflow_has_a_finding() {
+fn bb12_no_sound_workflow_has_a_finding() {
     let files = files("sound");
     assert!(files.len() >= 60, "{} sound workflows", files.len());
     let found = check(&files);

@@ -89,7 +89,7 @@ same
 }
 
 #[test]
-fn curl_is_told_what_is_wrong() {
+fn i8_s5_gg4_ee11_curl_is_told_what_is_wrong() {
     let Some(run) = script(
         r#"bad() { ask "$@" -o answer -w '%{http_code} '; sed 's/.*"error":"\([a-z_]*\)".*/\1/' answer; }
 bad queues/nothing/get -X POST
@@ -132,7 +132,7 @@ curl -sS --unix-socket "$FORKYARD_SOCKET" http://forkyard/v1/ps | grep -o '"name
 }
 
 #[test]
-fn an_item_kept_by_a_process_that_is_killed_goes_to_the_next() {
+fn i3_ee2_an_item_kept_by_a_process_that_is_killed_goes_to_the_next() {
     if !is_here("curl") {
         return;
     }
@@ -206,7 +206,7 @@ processes:
 }
 
 #[test]
-fn a_client_that_is_killed_while_it_waits_takes_nothing() {
+fn i5_ee3_a_client_that_is_killed_while_it_waits_takes_nothing() {
     let Some(run) = script(
         "token=\"Authorization: Bearer $FORKYARD_TOKEN\"
 curl -sS --unix-socket \"$FORKYARD_SOCKET\" -H \"$token\" -X POST http://forkyard/v1/queues/q/get & waits=$!

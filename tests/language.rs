@@ -207,7 +207,7 @@ pools:
 }
 
 #[test]
-fn a_failed_task_is_tried_again_and_a_killed_worker_loses_none() {
+fn i3_cc2_ee16_a_failed_task_is_tried_again_and_a_killed_worker_loses_none() {
     let run = run("
 pools:
   flaky:

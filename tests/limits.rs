@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::Forkyard;
+use crate::harness::{Forkyard, Outcome};
 
 /// Whether this machine can make control groups with limits, which needs root.
 fn has_groups() -> bool {
@@ -52,7 +52,7 @@ processes:
 const GREEDY: &str = "run: 'x=12345678; while :; do x=$x$x; done'";
 
 #[test]
-fn who_takes_more_memory_than_allowed_is_killed_and_told_so() {
+fn cc3_who_takes_more_memory_than_allowed_is_killed_and_told_so() {
     if !has_groups() {
         return;
     }
@@ -63,11 +63,11 @@ fn who_takes_more_memory_than_allowed_is_killed_and_told_so() {
     run.exit(1)
         .line("greedy │ killed by SIGKILL after [..]: it ran out of the memory that its `limits` allow")
         .line("modest │ fine");
-    groups_are_gone();
+    groups_are_gone(&run);
 }
 
 #[test]
-fn a_fork_bomb_is_contained() {
+fn p5_cc10_a_fork_bomb_is_contained() {
     if !has_groups() {
         return;
     }
@@ -83,12 +83,14 @@ processes:
     )
     .run();
     run.exit(1);
-    groups_are_gone();
+    groups_are_gone(&run);
 }
 
-/// Nothing of ours is left among the control groups of this process.
-fn groups_are_gone() {
-    let own = std::process::id();
+/// Nothing of the engine's is left among the control groups.
+fn groups_are_gone(run: &Outcome) {
+    let about = fs::read_to_string(run.world().run_directory().join("run.json")).expect("a run has it");
+    let about: serde_json::Value = serde_json::from_str(&about).expect("it is JSON");
+    let own = about["pid"].as_u64().expect("the engine's pid");
     for controller in ["memory", "pids", "cpu"] {
         let left = fs::read_dir(format!("/sys/fs/cgroup/{controller}")).map(|groups| {
             let names = groups
@@ -129,7 +131,7 @@ fn a_group_that_is_not_there_is_told_before_anything_starts() {
 }
 
 #[test]
-fn a_process_runs_as_the_group_it_names() {
+fn gg10_a_process_runs_as_the_group_it_names() {
     if !nix::unistd::geteuid().is_root() {
         println!("skipped: only root can run a process as another group");
         return;

@@ -3,6 +3,7 @@
 mod background;
 mod bad_input;
 mod benchmarks;
+mod catalogue;
 mod check;
 mod checkers;
 mod ci;
@@ -26,6 +27,7 @@ mod pages;
 mod python;
 mod ready;
 mod real;
+mod reliability;
 mod restart;
 mod schema;
 mod secrets;

@@ -81,7 +81,7 @@ fn dies_out(world: &World) {
 }
 
 #[test]
-fn a_signal_that_asks_to_stop_leaves_nobody() {
+fn p3_p4_cc6_dd3_a_signal_that_asks_to_stop_leaves_nobody() {
     for (signal, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130), (Signal::SIGHUP, 129)] {
         let live = start("");
         live.signal(signal);
@@ -93,7 +93,7 @@ fn a_signal_that_asks_to_stop_leaves_nobody() {
 type Choice = fn(&Three) -> Vec<Pid>;
 
 #[test]
-fn whoever_of_the_three_is_killed_nobody_is_left() {
+fn e1_dd1_dd2_whoever_of_the_three_is_killed_nobody_is_left() {
     let choices: [(&str, Choice); 6] = [
         ("the guardian", |three| vec![three.guardian]),
         ("the deputy", |three| vec![three.deputy]),
@@ -125,7 +125,7 @@ fn is_possible(isolation: &str) -> bool {
 }
 
 #[test]
-fn in_a_namespace_nobody_is_left_even_when_all_three_are_killed() {
+fn e1_dd2_in_a_namespace_nobody_is_left_even_when_all_three_are_killed() {
     if !is_possible("pidns") {
         return;
     }
@@ -137,7 +137,7 @@ fn in_a_namespace_nobody_is_left_even_when_all_three_are_killed() {
 }
 
 #[test]
-fn what_is_left_of_a_run_in_a_cgroup_is_killed_by_the_next() {
+fn e1_e7_dd2_what_is_left_of_a_run_in_a_cgroup_is_killed_by_the_next() {
     if !is_possible("cgroup") {
         return;
     }
@@ -154,7 +154,7 @@ fn what_is_left_of_a_run_in_a_cgroup_is_killed_by_the_next() {
 }
 
 #[test]
-fn a_suspended_run_stands_still_and_goes_on() {
+fn e2_dd5_a_suspended_run_stands_still_and_goes_on() {
     let live = Forkyard::run_of(
         "
 forkyard: 1

@@ -56,7 +56,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn the_python_face_passes_its_own_tests() {
+fn i10_the_python_face_passes_its_own_tests() {
     let Some(package) = package() else {
         println!("skipped: there is no python3 of 3.9 or later");
         return;

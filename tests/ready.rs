@@ -195,7 +195,7 @@ processes:
 }
 
 #[test]
-fn who_is_not_ready_in_time_is_stopped_and_has_failed() {
+fn cc23_who_is_not_ready_in_time_is_stopped_and_has_failed() {
     let run = Forkyard::run_of(
         "
 forkyard: 1
@@ -216,7 +216,7 @@ processes:
 }
 
 #[test]
-fn a_look_that_hangs_is_killed_with_what_it_has_started() {
+fn cc23_a_look_that_hangs_is_killed_with_what_it_has_started() {
     let run = Forkyard::run_of(
         "
 forkyard: 1
@@ -283,7 +283,7 @@ fn who_does_not_work_any_more_is_started_again_and_who_waited_stays() {
 }
 
 #[test]
-fn a_look_that_fails_once_is_borne() {
+fn r5_a_look_that_fails_once_is_borne() {
     let look = "{exec: 'test ! -e blink || { rm blink; exit 1; }', interval: 5ms, retries: 1}";
     let live = Forkyard::run_of(&LIVE.replace("LOOK", look)).start();
     live.wait_for("connected");

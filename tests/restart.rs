@@ -81,7 +81,7 @@ processes:
 }
 
 #[test]
-fn too_many_restarts_are_a_failure_for_good() {
+fn cc21_too_many_restarts_are_a_failure_for_good() {
     let run = Forkyard::run_of(&format!(
         "
 forkyard: 1
@@ -123,7 +123,7 @@ processes:
 }
 
 #[test]
-fn a_stop_during_the_pause_ends_it_at_once() {
+fn r4_a_stop_during_the_pause_ends_it_at_once() {
     let live = Forkyard::run_of(
         "
 forkyard: 1
@@ -250,7 +250,7 @@ processes:
 }
 
 #[test]
-fn a_restart_while_it_waits_for_a_dependency_is_none() {
+fn r1_a_restart_while_it_waits_for_a_dependency_is_none() {
     // Its own lives begin only when its condition has come, however often the dependency is restarted meanwhile.
     let run = Forkyard::run_of(&format!(
         "
@@ -271,7 +271,7 @@ processes:
 }
 
 #[test]
-fn two_that_kill_each_other_are_each_restarted_once_for_each_death() {
+fn r2_two_that_kill_each_other_are_each_restarted_once_for_each_death() {
     let live = Forkyard::run_of(&format!(
         "
 forkyard: 1
@@ -300,7 +300,7 @@ processes:
 }
 
 #[test]
-fn a_dependency_that_fails_fast_while_its_dependent_is_started_stops_nobody() {
+fn r3_a_dependency_that_fails_fast_while_its_dependent_is_started_stops_nobody() {
     for _ in 0..5 {
         let run = Forkyard::run_of(
             "
@@ -316,7 +316,7 @@ processes:
 }
 
 #[test]
-fn an_exit_in_the_instant_of_its_timeout_is_restarted_once() {
+fn p9_r6_an_exit_in_the_instant_of_its_timeout_is_restarted_once() {
     let run = Forkyard::run_of(&format!(
         "
 forkyard: 1
@@ -383,7 +383,7 @@ fn members_of_a_group_are_restarted_as_its_strategy_says() {
 }
 
 #[test]
-fn a_group_that_is_restarted_too_often_ends_the_run() {
+fn cc21_a_group_that_is_restarted_too_often_ends_the_run() {
     let live = group("one-for-all");
     for life in 1..=2 {
         live.wait_for(&format!("second │ second {life}"));

@@ -23,7 +23,7 @@ fn holds(folder: &Path, secret: &str) -> Option<String> {
 }
 
 #[test]
-fn a_secret_is_masked_on_the_screen_and_in_every_file_of_the_run() {
+fn p12_gg5_a_secret_is_masked_on_the_screen_and_in_every_file_of_the_run() {
     let run = Forkyard::run_of(
         "
 forkyard: 1
@@ -52,7 +52,7 @@ params: {key: none}
 }
 
 #[test]
-fn a_dry_run_masks_secrets_too() {
+fn p12_a_dry_run_masks_secrets_too() {
     let run =
         Forkyard::run_of("forkyard: 1\nprocesses: {p: {run: 'true', env: {KEY: {value: sesame42, secret: true}}}}\n")
             .arg("--dry-run")

@@ -30,7 +30,7 @@ fn chain() -> Live {
 }
 
 #[test]
-fn ctrl_c_once_stops_in_reverse_order() {
+fn e2_dd3_dd6_ctrl_c_once_stops_in_reverse_order() {
     for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143), (Signal::SIGHUP, 129)] {
         let live = chain();
         live.signal(signal);
@@ -45,7 +45,7 @@ fn ctrl_c_once_stops_in_reverse_order() {
 }
 
 #[test]
-fn ctrl_c_twice_kills_at_once() {
+fn e2_dd4_ctrl_c_twice_kills_at_once() {
     let workflow = STUBBORN.replace("50ms", "1h");
     let live = Forkyard::run_of(&workflow).start();
     live.wait_for("stubborn │ up")
@@ -56,7 +56,7 @@ fn ctrl_c_twice_kills_at_once() {
 }
 
 #[test]
-fn who_ignores_the_stop_is_killed_after_the_grace() {
+fn p3_cc5_who_ignores_the_stop_is_killed_after_the_grace() {
     let live = Forkyard::run_of(STUBBORN).start();
     live.wait_for("stubborn │ up").signal(Signal::SIGTERM);
     live.end().exit(143).line("[..]stubborn[..]SIGKILL[..]");
@@ -123,7 +123,7 @@ fn own_seconds(test: u32) -> String {
 }
 
 #[test]
-fn descendants_that_hide_are_gone_too() {
+fn p4_cc7_cc8_descendants_that_hide_are_gone_too() {
     let seconds = own_seconds(1);
     let workflow = "
 forkyard: 1
@@ -146,7 +146,7 @@ processes:
 }
 
 #[test]
-fn a_process_has_ended_only_when_its_tree_is_empty() {
+fn p4_a_process_has_ended_only_when_its_tree_is_empty() {
     let seconds = own_seconds(2);
     let workflow = "
 forkyard: 1
@@ -163,14 +163,14 @@ processes:
 }
 
 #[test]
-fn the_death_of_the_engine_leaves_nothing() {
+fn e1_dd1_the_death_of_the_engine_leaves_nothing() {
     let live = chain();
     kill(live.engine(), Signal::SIGKILL).expect("the engine is alive");
     live.end().exit(3).stderr("engine");
 }
 
 #[test]
-fn the_death_of_the_guardian_leaves_nothing() {
+fn e1_the_death_of_the_guardian_leaves_nothing() {
     let live = chain();
     live.signal(Signal::SIGKILL);
     until("the engine has stopped everything", || live.world().living().is_empty());

@@ -12,7 +12,7 @@ use nix::unistd::ttyname;
 use crate::harness::{Forkyard, World, binary, until};
 
 #[test]
-fn a_process_with_a_terminal_controls_it() {
+fn cc22_a_process_with_a_terminal_controls_it() {
     let run = Forkyard::run_of(
         "
 forkyard: 1

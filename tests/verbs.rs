@@ -56,7 +56,7 @@ forkyard get q --timeout 10ms; echo empty $?",
 }
 
 #[test]
-fn a_queue_without_senders_ends() {
+fn bb9_a_queue_without_senders_ends() {
     let run = run("
 forkyard: 1
 queues: {q: {}}
@@ -121,7 +121,7 @@ forkyard release s; forkyard acquire s --no-block; echo $?",
 }
 
 #[test]
-fn releasing_what_is_not_held_is_refused() {
+fn ee11_releasing_what_is_not_held_is_refused() {
     let run = script("forkyard release l 2>error; echo $?; wc -l < error");
     run.exit(0);
     assert_ne!(run.said("p")[0], "0");
@@ -139,7 +139,7 @@ forkyard acquire l --no-block; echo free again $?",
 }
 
 #[test]
-fn who_dies_lets_go_and_the_next_one_is_told() {
+fn i2_bb5_ee1_who_dies_lets_go_and_the_next_one_is_told() {
     let run = run("
 forkyard: 1
 locks: {l: {}}
@@ -191,7 +191,7 @@ processes:
 }
 
 #[test]
-fn what_is_not_declared_is_refused_with_the_missing_line() {
+fn s5_what_is_not_declared_is_refused_with_the_missing_line() {
     let run = run("
 forkyard: 1
 queues: {q: {}}
@@ -268,7 +268,7 @@ fn bad_usage_of_a_verb_is_2() {
 }
 
 #[test]
-fn who_still_waits_when_the_engine_dies_is_told_so() {
+fn i6_ee10_who_still_waits_when_the_engine_dies_is_told_so() {
     let live = Forkyard::run_of(
         "
 forkyard: 1

@@ -69,7 +69,7 @@ fn shorten(queue: &str) {
 }
 
 #[test]
-fn who_dies_with_channels_of_its_own_leaves_everything_to_the_next() {
+fn i1_i2_i3_ee15_who_dies_with_channels_of_its_own_leaves_everything_to_the_next() {
     let run = run_of(
         "
 forkyard: 1
@@ -140,7 +140,7 @@ processes:
 }
 
 #[test]
-fn a_channel_that_a_client_has_spoilt_is_of_no_use_and_others_are_unharmed() {
+fn i7_a_channel_that_a_client_has_spoilt_is_of_no_use_and_others_are_unharmed() {
     for act in ["overwrite", "shorten"] {
         let run = run_of(&format!(
             "
@@ -168,7 +168,7 @@ processes:
 }
 
 #[test]
-fn the_items_of_a_killed_engine_are_there_to_be_got() {
+fn i6_the_items_of_a_killed_engine_are_there_to_be_got() {
     let live = Forkyard::run_of(
         "
 forkyard: 1

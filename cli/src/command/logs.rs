@@ -53,6 +53,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Writes the logs to stdout.
 pub fn run(args: &Args, color: When) -> Result<u8, Failure> {
+    refuse_unreadable(&args.words)?;
     let (run, names) = choose(runs::all()?, &args.words)?;
     let directory = RunDirectory::open(&runs::state_directory()?, &run.about.id)
         .map_err(|error| Failure::unable(format!("cannot open the run {}: {}", run.about.id, reason(&error))))?;
@@ -69,6 +70,15 @@ pub fn run(args: &Args, color: When) -> Result<u8, Failure> {
     }
     reader.show_rest(&mut shown)?;
     Ok(exit::DONE)
+}
+
+/// A run that is there, and cannot be read, is not said to be missing.
+fn refuse_unreadable(words: &[String]) -> Result<(), Failure> {
+    let state = runs::state_directory()?;
+    match words.first().map(|id| RunDirectory::open(&state, id)) {
+        Some(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Err(Failure::unable(error.to_string())),
+        Some(Ok(_) | Err(_)) | None => Ok(()),
+    }
 }
 
 /// The run, and the names in it: the first word is a run's id when there is such a run.

@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-
-use nix::unistd::getpid;
 
 use crate::tree::started;
 
-/// What the name of every group of ours begins with; its maker's pid and start time follow: `forkyard-PID-START`.
+/// What the name of every group of ours begins with; its maker's pid and start time follow, and the namespace in which they
+/// mean something: `forkyard-PID-START-NAMESPACE`.
 const PREFIX: &str = "forkyard-";
 
 /// One hierarchy of groups, as this process sees it.
@@ -123,9 +123,19 @@ impl<'a> Mount<'a> {
 
 /// The name of the groups that this process makes.
 pub(crate) fn own_name() -> io::Result<String> {
-    let pid = getpid().as_raw();
+    // As `/proc` has it, where the others look it up: that may be another one than this process is told.
+    let own = fs::read_link("/proc/self")?;
+    let pid = own
+        .to_str()
+        .and_then(|pid| pid.parse().ok())
+        .ok_or(io::ErrorKind::InvalidData)?;
     let start = started(pid)?.ok_or(io::ErrorKind::NotFound)?;
-    Ok(format!("{PREFIX}{pid}-{start}"))
+    Ok(format!("{PREFIX}{pid}-{start}-{}", namespace()?))
+}
+
+/// The namespace of processes that this one is in, as a number.
+fn namespace() -> io::Result<u64> {
+    fs::metadata("/proc/self/ns/pid").map(|namespace| namespace.ino())
 }
 
 /// The way out of the group of the run that this process is in: the `cgroup.procs` of the group around it, for one who is
@@ -161,10 +171,29 @@ pub(crate) fn dead(folder: &Path) -> Vec<PathBuf> {
     groups.flatten().filter(dead).map(|group| group.path()).collect()
 }
 
+/// The pids of another namespace are not seen from here, or are those of others: whoever makes groups there may live.
 fn is_dead(name: &str) -> bool {
-    let maker = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-'));
-    let maker = maker.and_then(|(pid, start)| Some((pid.parse().ok()?, start.parse().ok()?)));
-    maker.is_some_and(|(pid, start): (i32, u64)| started(pid).is_ok_and(|now| now != Some(start)))
+    let Some(maker) = Maker::parse(name) else { return false };
+    namespace().is_ok_and(|own| own == maker.namespace) && started(maker.pid).is_ok_and(|now| now != Some(maker.start))
+}
+
+/// Who has made a group.
+struct Maker {
+    pid: i32,
+    start: u64,
+    namespace: u64,
+}
+
+impl Maker {
+    fn parse(name: &str) -> Option<Self> {
+        let mut parts = name.strip_prefix(PREFIX)?.split('-');
+        let maker = Self {
+            pid: parts.next()?.parse().ok()?,
+            start: parts.next()?.parse().ok()?,
+            namespace: parts.next()?.parse().ok()?,
+        };
+        parts.next().is_none().then_some(maker)
+    }
 }
 
 /// Removes a group with those in it; one in which somebody is still dying stays.
@@ -220,11 +249,24 @@ mod tests {
     fn a_group_is_dead_when_its_maker_is_another_process_or_none() {
         let name = own_name().expect("/proc is there");
         assert!(!is_dead(&name));
+        let own = Maker::parse(&name).expect("it is one of ours");
+        let of = |start: u64, namespace: u64| format!("{PREFIX}{}-{start}-{namespace}", own.pid);
         assert!(
-            is_dead(&format!("{name}1")),
+            is_dead(&of(own.start + 1, own.namespace)),
             "a process with this pid, started at another time"
         );
-        for other in ["user.slice", "forkyard-", "forkyard-x-1", "forkyard-1"] {
+        assert!(
+            !is_dead(&of(own.start + 1, own.namespace + 1)),
+            "who knows who that is there"
+        );
+        for other in [
+            "user.slice",
+            "forkyard-",
+            "forkyard-x-1-1",
+            "forkyard-1",
+            "forkyard-1-1",
+            "forkyard-1-1-1-1",
+        ] {
             assert!(!is_dead(other), "{other}");
         }
     }

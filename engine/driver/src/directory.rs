@@ -60,7 +60,7 @@ impl RunDirectory {
             DirBuilder::new().mode(0o700).create(path.join(folder))?;
         }
         symlink(std::env::current_exe()?, path.join("bin").join("forkyard"))?;
-        let lock = File::create(path.join("lock"))?;
+        let lock = private_file(&path.join("lock"))?;
         // It is let go when the last process that has inherited it has closed it, and by nobody before.
         lock.try_lock()?;
         let socket = socket_path(&path)?;
@@ -151,7 +151,7 @@ impl RunDirectory {
                 0 => "workflow.yaml".to_owned(),
                 further => format!("workflow.{further}.yaml"),
             };
-            fs::write(self.path.join(name), &*file.text)?;
+            private_file(&self.path.join(name))?.write_all(file.text.as_bytes())?;
         }
         Ok(())
     }
@@ -209,7 +209,7 @@ impl RunDirectory {
 
     fn write_about(&self, about: &About) -> io::Result<()> {
         let aside = self.path.join("run.json.new");
-        let mut file = File::create(&aside)?;
+        let mut file = private_file(&aside)?;
         file.write_all(&serde_json::to_vec_pretty(about)?)?;
         file.write_all(b"\n")?;
         fs::rename(aside, self.path.join("run.json"))
@@ -240,6 +240,16 @@ pub fn is_usable(state: &Path) -> io::Result<()> {
     private_folder(&runs)?;
     let (_, folder) = fresh_folder(&runs)?;
     fs::remove_dir(folder)
+}
+
+/// A new, empty file for this user alone, whatever the mask.
+fn private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
 }
 
 /// Makes a folder of our own with its parents, or makes sure that the one that is there is ours.

@@ -155,7 +155,7 @@ fn a_long_chain_of_skips_needs_no_recursion() {
 }
 
 #[test]
-fn an_exit_and_its_timeout_have_one_outcome_in_either_order() {
+fn p9_an_exit_and_its_timeout_have_one_outcome_in_either_order() {
     let timed = || {
         let mut timed = process("a");
         timed.timeout = Some(Duration::from_secs(1));
@@ -350,7 +350,7 @@ fn a_wait_that_takes_too_long_fails_skips_or_starts() {
 }
 
 #[test]
-fn a_task_whose_worker_died_is_given_to_another_and_ends_after_three_deaths() {
+fn ee16_a_task_whose_worker_died_is_given_to_another_and_ends_after_three_deaths() {
     let (mut bench, out) = Bench::new(pool(1, |_| {}));
     assert!(out.actions.contains(&Action::Take {
         pool: PoolId(0),

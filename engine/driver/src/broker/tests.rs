@@ -116,7 +116,7 @@ fn get_until_closed(client: &mut Client, patience: Patience) -> Vec<u32> {
 }
 
 #[tokio::test]
-async fn a_hold_belongs_to_the_process_and_not_to_the_connection() {
+async fn ee13_a_hold_belongs_to_the_process_and_not_to_the_connection() {
     let mut world = World::new();
     let granted = world.client("write", |client| {
         client.acquire("report", 1, Patience::Block).expect("an answer")
@@ -175,7 +175,7 @@ async fn ends_of_a_queue_are_told() {
 }
 
 #[tokio::test]
-async fn items_as_large_as_permitted_pass_and_one_more_byte_does_not() {
+async fn i9_items_as_large_as_permitted_pass_and_one_more_byte_does_not() {
     let mut world = World::new();
     let writer = world.client("write", |client| {
         let fits = client.put("jobs", vec![0; 2000], Patience::Block).expect("an answer");

@@ -24,14 +24,14 @@ fn a_run_is_running_until_it_has_ended() {
 }
 
 #[test]
-fn a_run_whose_lock_is_free_without_an_end_has_died() {
+fn e7_dd18_a_run_whose_lock_is_free_without_an_end_has_died() {
     let (_folder, state) = state();
     drop(RunDirectory::create(&state, "x", None).expect("created"));
     assert_eq!(list(&state).expect("one run")[0].state, RunState::Died);
 }
 
 #[test]
-fn all_of_it_is_private() {
+fn s1_all_of_it_is_private() {
     let (_folder, state) = state();
     let directory = RunDirectory::create(&state, "x", None).expect("created");
     let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
@@ -41,7 +41,7 @@ fn all_of_it_is_private() {
 }
 
 #[test]
-fn a_planted_link_is_refused() {
+fn s1_gg2_a_planted_link_is_refused() {
     let (folder, state) = state();
     let elsewhere = folder.path().join("elsewhere");
     fs::create_dir_all(&elsewhere).expect("made");

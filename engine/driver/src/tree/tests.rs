@@ -180,23 +180,26 @@ fn a_stopped_process_sees_the_signal() {
 }
 
 #[test]
-fn walkers_that_fork_and_exit_for_ever_are_killed() {
-    passes_alone("tree::tests::walkers_that_fork_and_exit_for_ever_are_killed", || {
-        // Each generation starts the next, half of them in a new session, and exits.
-        let walker = r#"walk() { sh -c "$WALK" & setsid sh -c "$WALK2" & }; walk"#;
-        let script = format!(
-            "WALK='sleep 0.001; sh -c \"$WALK\" &'; WALK2='sleep 0.001; setsid sh -c \"$WALK2\" &'; \
+fn cc9_walkers_that_fork_and_exit_for_ever_are_killed() {
+    passes_alone(
+        "tree::tests::cc9_walkers_that_fork_and_exit_for_ever_are_killed",
+        || {
+            // Each generation starts the next, half of them in a new session, and exits.
+            let walker = r#"walk() { sh -c "$WALK" & setsid sh -c "$WALK2" & }; walk"#;
+            let script = format!(
+                "WALK='sleep 0.001; sh -c \"$WALK\" &'; WALK2='sleep 0.001; setsid sh -c \"$WALK2\" &'; \
              export WALK WALK2; {walker}; echo $$; sleep 60"
-        );
-        let mut shell = Shell::start("t", &script);
-        assert_eq!(shell.read_pid(), shell.child.pid);
-        let first = shell.members();
-        let later_ones = || shell.members().iter().filter(|pid| !first.contains(pid)).count() > 3;
-        assert!(eventually(later_ones), "they walk");
-        assert!(eventually(|| shell.tree.kill()));
-        assert_eq!(shell.wait(), Exit::Signal(libc::SIGKILL));
-        assert!(shell.members().is_empty());
-    });
+            );
+            let mut shell = Shell::start("t", &script);
+            assert_eq!(shell.read_pid(), shell.child.pid);
+            let first = shell.members();
+            let later_ones = || shell.members().iter().filter(|pid| !first.contains(pid)).count() > 3;
+            assert!(eventually(later_ones), "they walk");
+            assert!(eventually(|| shell.tree.kill()));
+            assert_eq!(shell.wait(), Exit::Signal(libc::SIGKILL));
+            assert!(shell.members().is_empty());
+        },
+    );
 }
 
 #[test]
@@ -219,19 +222,22 @@ fn adopted_orphans_are_reaped() {
 }
 
 #[test]
-fn a_pid_with_another_start_is_never_signalled() {
-    passes_alone("tree::tests::a_pid_with_another_start_is_never_signalled", || {
-        let shell = Shell::start("t", "exec sleep 60");
-        let mut stranger = read(shell.child.pid).expect("it sleeps");
-        stranger.start += 1;
-        stranger.signal(libc::SIGKILL).expect("it can be signalled");
-        let tree = Tree {
-            leader_start: Cell::new(Some(stranger.start)),
-            ..Tree::new(shell.child.pid, "u")
-        };
-        assert!(tree.kill(), "it has no members");
-        assert_eq!(reap(shell.child.pidfd.as_fd()).expect("the child is ours"), None);
-    });
+fn p10_cc19_a_pid_with_another_start_is_never_signalled() {
+    passes_alone(
+        "tree::tests::p10_cc19_a_pid_with_another_start_is_never_signalled",
+        || {
+            let shell = Shell::start("t", "exec sleep 60");
+            let mut stranger = read(shell.child.pid).expect("it sleeps");
+            stranger.start += 1;
+            stranger.signal(libc::SIGKILL).expect("it can be signalled");
+            let tree = Tree {
+                leader_start: Cell::new(Some(stranger.start)),
+                ..Tree::new(shell.child.pid, "u")
+            };
+            assert!(tree.kill(), "it has no members");
+            assert_eq!(reap(shell.child.pidfd.as_fd()).expect("the child is ours"), None);
+        },
+    );
 }
 
 #[test]

@@ -75,17 +75,17 @@ def add_one(value):
 
 
 class OfHolders(unittest.TestCase):
-    def test_of_a_semaphore_with_one_permit(self):
+    def test_i10_of_a_semaphore_with_one_permit(self):
         semaphore = forkyard.Semaphore(1)
         Killed(semaphore.acquire)
         finish(start("fork", acquire_all, semaphore, 1))
 
-    def test_of_one_of_two_permits(self):
+    def test_i10_of_one_of_two_permits(self):
         semaphore = forkyard.BoundedSemaphore(2)
         Killed(semaphore.acquire)
         finish(start("fork", acquire_all, semaphore, 2))
 
-    def test_of_a_permit_while_others_wait(self):
+    def test_i10_of_a_permit_while_others_wait(self):
         semaphore = forkyard.Semaphore(1)
         semaphore.acquire()
         waiters = [start("fork", semaphore.acquire) for _ in range(3)]
@@ -98,7 +98,7 @@ class OfHolders(unittest.TestCase):
 
 
 class OfWaiters(unittest.TestCase):
-    def test_in_event_wait(self):
+    def test_i10_in_event_wait(self):
         event = forkyard.Event()
         waiter = start("fork", event.wait)
         wait_until_waits(waiter.pid, event)
@@ -106,7 +106,7 @@ class OfWaiters(unittest.TestCase):
         finish(start("fork", set_and_look, event))
         self.assertTrue(event.wait(0))
 
-    def test_in_queue_get(self):
+    def test_i10_in_queue_get(self):
         for make in (forkyard.Queue, forkyard.JoinableQueue, forkyard.SimpleQueue):
             queue = make()
             reader = start("fork", queue.get)
@@ -115,7 +115,7 @@ class OfWaiters(unittest.TestCase):
             queue.put("for another")
             finish(start("fork", expect_get, queue, "for another"))
 
-    def test_in_queue_get_beside_another_reader(self):
+    def test_i10_in_queue_get_beside_another_reader(self):
         queue = forkyard.Queue()
         readers = [start("fork", expect_get, queue, "one") for _ in range(2)]
         for reader in readers:
@@ -124,7 +124,7 @@ class OfWaiters(unittest.TestCase):
         queue.put("one")
         finish(readers[1])
 
-    def test_in_queue_put(self):
+    def test_i10_in_queue_put(self):
         queue = forkyard.Queue(1)
         queue.put("first")
         writer = start("fork", queue.put, "never")
@@ -133,7 +133,7 @@ class OfWaiters(unittest.TestCase):
         finish(start("fork", expect_get, queue, "first"))
         finish(start("fork", put_and_get, queue))
 
-    def test_in_join(self):
+    def test_i10_in_join(self):
         queue = forkyard.JoinableQueue()
         queue.put("work")
         joiner = start("fork", queue.join)
@@ -146,7 +146,7 @@ class OfWaiters(unittest.TestCase):
         finish(start("fork", queue.join))
 
 
-    def test_in_condition_wait(self):
+    def test_i10_in_condition_wait(self):
         for make in (forkyard.Lock, forkyard.RLock):
             condition = forkyard.Condition(make())
             waiter = start("fork", wait_at, condition)
@@ -158,7 +158,7 @@ class OfWaiters(unittest.TestCase):
             finish(start("fork", notify, condition))
             finish(other)
 
-    def test_at_a_barrier(self):
+    def test_i10_at_a_barrier(self):
         for action in (None, int):
             with self.subTest(action=action):
                 barrier = forkyard.Barrier(3, action)
@@ -174,7 +174,7 @@ class OfWaiters(unittest.TestCase):
 
 
 class OfBarriersActions(unittest.TestCase):
-    def test_who_calls_the_action_dies(self):
+    def test_i10_who_calls_the_action_dies(self):
         barrier = forkyard.Barrier(2, die)
         other = start("fork", meet, barrier, True)
         wait_until_waits(other.pid, barrier)
@@ -185,12 +185,12 @@ class OfBarriersActions(unittest.TestCase):
 
 
 class OfHoldersOfMore(unittest.TestCase):
-    def test_of_a_condition(self):
+    def test_i10_of_a_condition(self):
         condition = forkyard.Condition()
         Killed(condition.acquire)
         finish(start("fork", notify, condition))
 
-    def test_of_a_value(self):
+    def test_i10_of_a_value(self):
         value = forkyard.Value("i", 5)
         Killed(value.acquire)
         finish(start("fork", add_one, value))
@@ -198,7 +198,7 @@ class OfHoldersOfMore(unittest.TestCase):
 
 
 class OfConsumers(unittest.TestCase):
-    def test_before_task_done(self):
+    def test_i10_before_task_done(self):
         queue = forkyard.JoinableQueue()
         queue.put("first")
         queue.put("second")
@@ -210,7 +210,7 @@ class OfConsumers(unittest.TestCase):
         self.assertEqual(sorted(got), ["first", "second"])
         finish(start("fork", queue.join))
 
-    def test_before_ack(self):
+    def test_i10_before_ack(self):
         queue = forkyard.Queue()
         queue.put("work")
         held = []
@@ -219,7 +219,7 @@ class OfConsumers(unittest.TestCase):
             self.assertEqual(item, "work")
         self.assertTrue(queue.empty())
 
-    def test_the_next_one_sees_how_often_it_was_taken(self):
+    def test_i10_the_next_one_sees_how_often_it_was_taken(self):
         queue = forkyard.Queue()
         queue.put("work")
         held = []
@@ -231,7 +231,7 @@ class OfConsumers(unittest.TestCase):
 
 
 class OfWriters(unittest.TestCase):
-    def test_at_any_moment_of_a_large_put(self):
+    def test_i10_at_any_moment_of_a_large_put(self):
         """The writer is killed while it puts without end: what is there is whole, and the queue works."""
         item = bytes(range(256)) * 4096
         for patience in (0, 1, 3, 7, 20):
@@ -244,12 +244,12 @@ class OfWriters(unittest.TestCase):
                 self.assertEqual(queue.get(), item)
             finish(start("fork", put_and_get, queue))
 
-    def test_what_was_put_before_is_there(self):
+    def test_i10_what_was_put_before_is_there(self):
         queue = forkyard.Queue()
         Killed(put_some, queue)
         self.assertEqual([queue.get(False) for _ in range(3)], [0, 1, b"x" * 100000])
 
-    def test_a_parent_may_join_before_it_gets(self):
+    def test_i10_a_parent_may_join_before_it_gets(self):
         queue = forkyard.Queue()
         finish(start("fork", queue.put, b"x" * (1 << 20)))
         self.assertEqual(len(queue.get()), 1 << 20)

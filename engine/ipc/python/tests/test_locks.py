@@ -124,7 +124,7 @@ class Between(unittest.TestCase):
 
 
 class Deaths(unittest.TestCase):
-    def test_the_lock_of_a_dead_holder_goes_to_the_next_who_is_told(self):
+    def test_i10_the_lock_of_a_dead_holder_goes_to_the_next_who_is_told(self):
         for make in (forkyard.Lock, forkyard.RLock):
             for method in ("fork", "spawn"):
                 with self.subTest(make=make, method=method):
@@ -135,7 +135,7 @@ class Deaths(unittest.TestCase):
                     self.assertFalse(lock.orphaned, "it was told once")
                     lock.release()
 
-    def test_a_dead_waiter_keeps_nobody_waiting(self):
+    def test_i10_a_dead_waiter_keeps_nobody_waiting(self):
         for make in (forkyard.Lock, forkyard.RLock):
             lock = make()
             lock.acquire()

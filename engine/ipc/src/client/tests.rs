@@ -113,7 +113,7 @@ fn an_item_that_is_dropped_goes_back() {
 }
 
 #[test]
-fn at_the_time_out_the_request_is_cancelled() {
+fn ee17_at_the_time_out_the_request_is_cancelled() {
     let (mut client, engine) = client(|engine| {
         let (request, asked) = engine.next_ask();
         assert_eq!(asked, get(true));
@@ -131,7 +131,7 @@ fn at_the_time_out_the_request_is_cancelled() {
 }
 
 #[test]
-fn a_grant_that_races_with_the_time_out_is_not_lost() {
+fn ee12_a_grant_that_races_with_the_time_out_is_not_lost() {
     let (mut client, engine) = client(|engine| {
         let (request, _) = engine.next_ask();
         assert_eq!(engine.next_ask().1, Ask::Cancel { request });

@@ -32,7 +32,7 @@ fn is_free(lock: &Lock) {
 }
 
 #[test]
-fn a_lock_is_free_whenever_its_user_is_killed() {
+fn i1_ee15_a_lock_is_free_whenever_its_user_is_killed() {
     for reentrant in [false, true] {
         let use_it = |lock: &Lock| {
             let depth = if reentrant { 3 } else { 1 };
@@ -150,7 +150,7 @@ fn permits_add_up(semaphore: &Semaphore, total: u32) {
 }
 
 #[test]
-fn permits_add_up_whenever_somebody_is_killed() {
+fn i1_ee15_permits_add_up_whenever_somebody_is_killed() {
     let use_them = |semaphore: &Semaphore| {
         std::mem::forget(semaphore.acquire(3).expect("it is whole"));
         std::mem::forget(semaphore.acquire(1).expect("it is whole"));
@@ -265,7 +265,7 @@ fn only_we_are_left(channel: &Arc<Channel>) {
 }
 
 #[test]
-fn an_event_is_set_or_not_and_who_waits_goes_on_when_it_is() {
+fn i1_i5_an_event_is_set_or_not_and_who_waits_goes_on_when_it_is() {
     for step in 0.. {
         let event = event(false);
         event.channel().me().expect("there are slots");
@@ -295,7 +295,7 @@ fn an_event_is_set_or_not_and_who_waits_goes_on_when_it_is() {
 }
 
 #[test]
-fn who_dies_waiting_for_an_event_leaves_it_as_it_was() {
+fn i5_who_dies_waiting_for_an_event_leaves_it_as_it_was() {
     let wait = |event: &Event| {
         let set = event.wait_timeout(std::time::Duration::from_millis(4));
         assert!(!set.expect("it is whole"));

@@ -53,7 +53,7 @@ fn all_meet_or_all_are_told_that_a_party_has_died() {
 
 /// One has arrived of three, and another one dies while it arrives or when it has arrived.
 #[test]
-fn a_party_that_dies_waiting_breaks_the_barrier() {
+fn i2_a_party_that_dies_waiting_breaks_the_barrier() {
     let prepare = || {
         let barrier = barrier(3);
         let arrival = barrier.arrive().expect("it is whole");
@@ -162,7 +162,7 @@ fn waiter((lock, condition): &Pair) -> Victim {
 
 /// The first of two is killed at each step of waiting and of coming back, and one is notified.
 #[test]
-fn a_call_is_not_lost_with_who_dies_waiting() {
+fn i2_i5_a_call_is_not_lost_with_who_dies_waiting() {
     let mut handed_on = 0;
     for step in 0.. {
         let pair = pair();

@@ -182,7 +182,7 @@ fn a_small_limit_keeps_no_more_than_it_needs() {
 }
 
 #[test]
-fn a_claimed_length_allocates_nothing() {
+fn i8_ee6_a_claimed_length_allocates_nothing() {
     let mut decoder = Decoder::new(PAYLOAD_BYTES_MAX);
     let mut header = Ask::Ps.encode(1).expect("short");
     header[..4].copy_from_slice(&u32::try_from(PAYLOAD_BYTES_MAX).expect("1 GiB").to_le_bytes());
@@ -260,7 +260,7 @@ fn a_frame_cannot_be_made_of_too_long_a_name() {
 }
 
 #[test]
-fn random_bytes_never_panic() {
+fn i8_ee7_random_bytes_never_panic() {
     let mut state = 0x2545_F491_4F6C_DD1D_u64;
     let mut understood = 0;
     for _ in 0..20_000 {

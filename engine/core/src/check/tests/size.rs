@@ -44,7 +44,7 @@ fn after(name: String, at: u32) -> After {
 }
 
 #[test]
-fn a_ring_of_ten_thousand_is_one_cycle() {
+fn g1_a_ring_of_ten_thousand_is_one_cycle() {
     let ring = many(10_000, |index, process| {
         process
             .body
@@ -64,7 +64,7 @@ fn a_ring_of_ten_thousand_is_one_cycle() {
 }
 
 #[test]
-fn a_chain_of_a_hundred_thousand_is_sound() {
+fn aa15_a_chain_of_a_hundred_thousand_is_sound() {
     let chain = many(100_000, |index, process| {
         if index > 0 {
             process.body.after.push(after(format!("p{}", index - 1), index));

@@ -163,7 +163,7 @@ fn judge(seed: u64, tally: &mut Tally) {
 }
 
 #[test]
-fn the_reductions_lose_no_deadlock_and_no_schedule_hangs_where_all_is_proved() {
+fn g3_the_reductions_lose_no_deadlock_and_no_schedule_hangs_where_all_is_proved() {
     let mut tally = Tally::default();
     for seed in 0..MODELS {
         judge(seed, &mut tally);

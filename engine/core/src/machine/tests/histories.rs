@@ -158,7 +158,7 @@ fn play(plan: &Arc<Plan>, random: &mut Random, met: &mut Meetings) -> Vec<(Time,
 }
 
 #[test]
-fn no_random_history_breaks_an_invariant_and_each_one_ends_and_replays() {
+fn p9_no_random_history_breaks_an_invariant_and_each_one_ends_and_replays() {
     let mut verdicts = std::collections::BTreeMap::new();
     let mut met = Meetings::new();
     let mut steps = 0;

@@ -46,7 +46,7 @@ fn mutated(seed: &str, sequence: &mut Sequence) -> Vec<u8> {
 }
 
 #[test]
-fn mutated_workflows_are_read_or_refused_and_shown() {
+fn y12_mutated_workflows_are_read_or_refused_and_shown() {
     let style = Style { color: true, width: 80 };
     let mut sequence = Sequence(1);
     let (mut refused, mut told) = (0, 0);
@@ -79,7 +79,7 @@ fn seeds_are_workflows() {
 }
 
 #[test]
-fn one_line_of_megabytes_is_refused_and_shown_in_short() {
+fn y2_one_line_of_megabytes_is_refused_and_shown_in_short() {
     let mut yaml = b"forkyard: 1\nprocesses: {p: {run: x, nope: '".to_vec();
     yaml.resize(2 << 20, b'x');
     yaml.extend(b"'}}\n");

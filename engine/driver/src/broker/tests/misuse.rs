@@ -69,7 +69,7 @@ fn refusals(answers: &[Answer]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn what_is_none_of_the_protocol_is_refused_and_closed() {
+async fn i8_ee7_what_is_none_of_the_protocol_is_refused_and_closed() {
     let unknown = [
         &hello("write", 1)[..],
         &[0, 0, 0, 0, 99, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0],
@@ -103,7 +103,7 @@ async fn what_is_none_of_the_protocol_is_refused_and_closed() {
 }
 
 #[tokio::test]
-async fn half_a_frame_is_no_request() {
+async fn i8_ee4_half_a_frame_is_no_request() {
     let mut world = World::new();
     let socket = world.socket();
     let task = World::task(move || {
@@ -115,7 +115,7 @@ async fn half_a_frame_is_no_request() {
 }
 
 #[tokio::test]
-async fn a_client_that_dies_while_it_waits_is_forgotten() {
+async fn i5_ee3_a_client_that_dies_while_it_waits_is_forgotten() {
     let mut world = World::new();
     let socket = world.socket();
     let waiting = World::task(move || asking(&socket, "read", &get(2)));
@@ -128,7 +128,7 @@ async fn a_client_that_dies_while_it_waits_is_forgotten() {
 }
 
 #[tokio::test]
-async fn a_client_that_dies_between_take_and_acknowledgement_returns_the_item() {
+async fn i3_ee2_a_client_that_dies_between_take_and_acknowledgement_returns_the_item() {
     let mut world = World::new();
     let socket = world.socket();
     let taker = World::task(move || asking(&socket, "read", &get(2)));
@@ -153,7 +153,7 @@ async fn a_client_that_dies_between_take_and_acknowledgement_returns_the_item() 
 }
 
 #[tokio::test]
-async fn what_is_granted_to_a_client_that_has_gone_is_undone() {
+async fn ee17_what_is_granted_to_a_client_that_has_gone_is_undone() {
     let mut world = World::new();
     let lock = crate::yard::Held::Lock(0);
     let owner = Slot(7);
@@ -174,7 +174,7 @@ async fn what_is_granted_to_a_client_that_has_gone_is_undone() {
 }
 
 #[tokio::test]
-async fn a_client_that_reads_no_answers_is_cut_off() {
+async fn i8_a_client_that_reads_no_answers_is_cut_off() {
     let mut world = World::new();
     let socket = world.socket();
     let flood = World::task(move || {

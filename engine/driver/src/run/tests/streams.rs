@@ -129,20 +129,23 @@ fn a_sender_learns_that_its_queue_is_broken() {
 }
 
 #[test]
-fn items_too_large_are_refused_and_counted() {
-    passes_alone("run::tests::streams::items_too_large_are_refused_and_counted", || {
-        let mut world = World::new();
-        let queue = world.queue("items", 4);
-        world.process(
-            "sender",
-            "echo a; printf '%0101d\\n' 0; echo b",
-            [(1, Wire::ToQueue(queue))],
-        );
-        world.process("receiver", "cat", [(0, Wire::FromQueue(queue))]);
-        let shown = world.run();
-        assert_eq!(shown.log("receiver"), "a\nb\n");
-        assert_eq!(shown.counted("items"), (2, 2, 0, 0, 1));
-    });
+fn i9_items_too_large_are_refused_and_counted() {
+    passes_alone(
+        "run::tests::streams::i9_items_too_large_are_refused_and_counted",
+        || {
+            let mut world = World::new();
+            let queue = world.queue("items", 4);
+            world.process(
+                "sender",
+                "echo a; printf '%0101d\\n' 0; echo b",
+                [(1, Wire::ToQueue(queue))],
+            );
+            world.process("receiver", "cat", [(0, Wire::FromQueue(queue))]);
+            let shown = world.run();
+            assert_eq!(shown.log("receiver"), "a\nb\n");
+            assert_eq!(shown.counted("items"), (2, 2, 0, 0, 1));
+        },
+    );
 }
 
 #[test]
@@ -243,9 +246,9 @@ fn a_duplex_pipe_carries_both_ways_at_the_number_told() {
 }
 
 #[test]
-fn a_grandchild_that_keeps_the_log_open_does_not_hold_up_the_run() {
+fn p6_cc11_a_grandchild_that_keeps_the_log_open_does_not_hold_up_the_run() {
     passes_alone(
-        "run::tests::streams::a_grandchild_that_keeps_the_log_open_does_not_hold_up_the_run",
+        "run::tests::streams::p6_cc11_a_grandchild_that_keeps_the_log_open_does_not_hold_up_the_run",
         || {
             let mut world = World::new();
             // It hides its environment and its parents; the run ends all the same, and nobody is left.

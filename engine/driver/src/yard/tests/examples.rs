@@ -213,7 +213,7 @@ fn a_broken_queue_counts_what_is_left_and_turns_senders_away() {
 }
 
 #[test]
-fn a_lock_has_one_owner_and_passes_to_the_longest_waiter() {
+fn ee9_a_lock_has_one_owner_and_passes_to_the_longest_waiter() {
     let mut yard = yard();
     assert_eq!(yard.ask(A, Ticket(1), acquire(LOCK, 1), true), Some(GRANTED));
     assert_eq!(yard.ask(B, Ticket(2), acquire(LOCK, 1), true), None);

@@ -74,7 +74,7 @@ fn check(act: impl Fn(&Queue), allowed: &[&[u8]]) {
 }
 
 #[test]
-fn who_is_killed_while_it_puts_has_put_all_or_nothing() {
+fn i1_i4_who_is_killed_while_it_puts_has_put_all_or_nothing() {
     for length in [SMALL, MEDIUM, LARGE, 3 * LARGE] {
         let put = |queue: &Queue| queue.put(&item(length, 3)).expect("there is room");
         check(put, &[&[0, 1, 2], &[0, 1, 2, 3]]);
@@ -92,7 +92,7 @@ fn who_is_killed_while_it_puts_many_has_put_the_first_of_them() {
 }
 
 #[test]
-fn who_is_killed_while_it_gets_has_got_it_or_not() {
+fn i1_who_is_killed_while_it_gets_has_got_it_or_not() {
     let get = |count: usize| {
         move |queue: &Queue| {
             for _ in 0..count {
@@ -107,7 +107,7 @@ fn who_is_killed_while_it_gets_has_got_it_or_not() {
 }
 
 #[test]
-fn what_is_taken_and_not_acknowledged_comes_back_to_its_place() {
+fn i1_i3_what_is_taken_and_not_acknowledged_comes_back_to_its_place() {
     let take = |queue: &Queue| {
         for _ in 0..3 {
             let _kept = queue.take().expect("there is one").into_item();
@@ -132,7 +132,7 @@ fn what_is_taken_and_not_acknowledged_comes_back_to_its_place() {
 }
 
 #[test]
-fn who_is_killed_while_it_acknowledges_has_done_so_or_not() {
+fn i1_who_is_killed_while_it_acknowledges_has_done_so_or_not() {
     let take_and_ack = |queue: &Queue| {
         let (first, second) = (queue.take().expect("there is one"), queue.take().expect("there is one"));
         second.ack().expect("it is held");

@@ -61,7 +61,7 @@ async fn names_and_what_is_declared() {
 }
 
 #[tokio::test]
-async fn tokens_and_origins() {
+async fn s5_gg4_tokens_and_origins() {
     let no_token = "no token: send the header `Authorization: Bearer $FORKYARD_TOKEN`";
     let of_a_process = "the header is `Authorization: Bearer $FORKYARD_TOKEN`, with the token of a process";
     let foreign = "a page of the web has no business here: a request with an `Origin` is refused";
