@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use forkyard_core::check::{self, DeadlockVerdict, Deadlocks};
 use forkyard_core::diagnostic::{self, Allowed, Diagnostic, Policy, Severity, Style};
-use forkyard_core::plan;
 use forkyard_core::source::Files;
 use forkyard_core::spec::{self, Loader, Request, Workflow};
 
@@ -145,11 +144,8 @@ fn look_for_deadlocks(workflow: &Workflow, found: &[Diagnostic], explore: Durati
     if found.iter().any(|found| found.severity == Severity::Error) {
         return None;
     }
-    let plan = plan::build(workflow).ok()?;
     let begin = Instant::now();
-    Some(check::deadlocks(workflow, &plan, found, &mut || {
-        begin.elapsed() < explore
-    }))
+    check::deadlocks(workflow, found, &mut || begin.elapsed() < explore)
 }
 
 /// Whether all that can be found in it is found: of what is not there, since its `if` is false, nothing is.

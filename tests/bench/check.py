@@ -122,6 +122,8 @@ class Row:
         self.shape = shape
         self.size = size
         self.outcomes = {program: [] for program in present}
+        # What became of those that have no outcome.
+        self.ends = {}
         self.notes = []
         self.wrong = False
 
@@ -152,7 +154,13 @@ class Row:
         if outcome["exit"] == 0 and expected in outcome["said"]:
             return True
         reason = outcome["said"].strip().splitlines()[-1:] or [f"exit {outcome['exit']}"]
-        self.notes.append(f"failed: {program.name}, {self.title}: {reason[0][:200]}")
+        end = "failed"
+        if outcome["seconds"] >= PATIENCE:
+            end, reason = "too slow", [f"killed after {PATIENCE} s"]
+        elif outcome["exit"] < 0:
+            end, reason = "crashed", [signal.Signals(-outcome["exit"]).name]
+        self.ends[program] = end
+        self.notes.append(f"{end}: {program.name}, {self.title}: {reason[0][:200]}")
         self.wrong |= is_ours
         return False
 
@@ -180,6 +188,7 @@ class Row:
         for program in self.outcomes:
             seconds = self.median(program, "seconds")
             if seconds is None:
+                yield f"| {program.name} | {self.ends[program]} |" + " |" * (len(HEAD) - 2)
                 continue
             limit = self.limit(program)
             cells = [

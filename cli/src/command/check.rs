@@ -128,23 +128,21 @@ impl Args {
         let policy = self.policy()?;
         if self.workflows.is_empty() {
             let paths = self.overrides.paths(None)?;
-            return Ok(vec![Checked::of(self.overrides.load_by(
-                &policy,
-                &paths,
-                self.explore,
-                on_this_machine,
-            ))]);
+            let loaded = self.overrides.load_by(&policy, &paths, self.explore, on_this_machine);
+            return Ok(vec![Checked::only(loaded)]);
         }
+        let inputs = inputs(&self.workflows);
+        let of = if inputs.len() == 1 { Checked::only } else { Checked::of };
         let mut checked = Vec::new();
         let mut included = BTreeSet::new();
-        for input in inputs(&self.workflows) {
+        for input in inputs {
             match input {
                 Input::Nothing { named, message } => checked.push((false, Checked::nothing(named, message))),
                 Input::File { path, found } => {
                     let paths = self.overrides.paths(Some(&path))?;
                     let loaded = self.overrides.load_by(&policy, &paths, self.explore, on_this_machine);
                     included.extend(included_by(&loaded, paths.len()));
-                    checked.push((found, Checked::of(loaded)));
+                    checked.push((found, of(loaded)));
                 }
             }
         }
@@ -210,6 +208,18 @@ impl Checked {
             allowed: loaded.allowed,
             readable: loaded.readable,
             deadlocks: loaded.deadlocks.map(|verdict| (verdict, verdict.to_string())),
+        }
+    }
+
+    /// The same of the only one, for whose end the process need not take it apart, thing by thing of perhaps a million: the
+    /// kernel takes all its memory back at once.
+    fn only(mut loaded: Loaded) -> Self {
+        let workflow = loaded.workflow.take();
+        let contents = workflow.as_ref().map(contents);
+        std::mem::forget(workflow);
+        Self {
+            contents,
+            ..Self::of(loaded)
         }
     }
 

@@ -222,5 +222,6 @@ const fn code(exit: Exit) -> i32 {
     match exit {
         Exit::Code(code) => code,
         Exit::Signal(number) => 128 + number,
+        Exit::Unknown => FAULT,
     }
 }

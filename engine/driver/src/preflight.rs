@@ -8,8 +8,8 @@ mod script;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -33,7 +33,9 @@ pub fn preflight(workflow: &Workflow, folder: &Path, path: Option<&OsStr>) -> Ve
     let mut needs = Needs {
         folder,
         path,
-        set: BTreeSet::new(),
+        met: BTreeMap::new(),
+        missing: BTreeSet::new(),
+        folders: BTreeMap::new(),
         limiter: LimiterCell::default(),
     };
     for process in &workflow.processes {
@@ -44,13 +46,10 @@ pub fn preflight(workflow: &Workflow, folder: &Path, path: Option<&OsStr>) -> Ve
         if let Some(Tasks::Lines(file, place)) = &pool.tasks
             && pool.body.after.is_empty()
         {
-            needs.add(*place, Need::File(file.clone()));
+            needs.add(*place, Need::File(file));
         }
     }
-    let missing = needs.set.iter();
-    let mut found: Vec<Diagnostic> = missing
-        .filter_map(|(place, need)| need.missing(folder, *place))
-        .collect();
+    let mut found = needs.diagnostics();
     found.extend(capacity::beyond(workflow, Capacity::of_machine()));
     found
 }
@@ -66,38 +65,68 @@ pub fn look(workflow: &Workflow, folder: &Path, path: Option<&OsStr>) -> Vec<Dia
 }
 
 /// Something a workflow needs of this machine.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Need {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Need<'a> {
     /// A program, searched for on `path`; `cwd` is where it will run.
-    Program { name: String, path: OsString, cwd: PathBuf },
+    Program {
+        name: &'a str,
+        path: &'a OsStr,
+        cwd: Cwd<'a>,
+    },
     /// A working directory, as written.
-    Directory(String),
+    Directory(&'a str),
     /// A user, by name or number.
-    User(String),
+    User(&'a str),
     /// A group, by name or number.
-    Group(String),
+    Group(&'a str),
     /// A key of `limits`, which neither a control group nor a limit of each process can keep.
     Limit(&'static str),
     /// A file to be read, as written.
-    File(String),
+    File(&'a str),
     /// A file that an interpreter is to execute.
-    Script { name: String, cwd: PathBuf },
+    Script { name: &'a str, cwd: Cwd<'a> },
 }
 
-/// All needs of a workflow, by the place where they stand.
+/// Where a process will run, as written; `None`: in the folder of the workflow.
+type Cwd<'a> = Option<&'a str>;
+
+/// All needs of a workflow. Of a million processes most need the same: the machine is asked once for each.
 struct Needs<'a> {
     folder: &'a Path,
     path: Option<&'a OsStr>,
-    set: BTreeSet<(Span, Need)>,
+    /// What is to be said of each.
+    met: BTreeMap<Need<'a>, Finding>,
+    /// Those that this machine does not have, by the place where they stand.
+    missing: BTreeSet<(Span, Need<'a>)>,
+    /// Whether these are folders.
+    folders: BTreeMap<Cwd<'a>, bool>,
     limiter: LimiterCell,
 }
 
-impl Needs<'_> {
-    fn add(&mut self, place: Span, need: Need) {
-        self.set.insert((place, need));
+impl<'a> Needs<'a> {
+    fn add(&mut self, place: Span, need: Need<'a>) {
+        let finding = self.met.entry(need).or_insert_with(|| need.missing(self.folder));
+        if finding.is_some() {
+            self.missing.insert((place, need));
+        }
     }
 
-    fn add_body(&mut self, body: &Body) {
+    fn diagnostics(&self) -> Vec<Diagnostic> {
+        let found = self.missing.iter().filter_map(|(place, need)| {
+            let (code, message, help) = self.met.get(need)?.clone()?;
+            Some(Diagnostic {
+                code,
+                severity: Severity::Error,
+                place: Some(*place),
+                message,
+                help,
+                related: Vec::new(),
+            })
+        });
+        found.collect()
+    }
+
+    fn add_body(&mut self, body: &'a Body) {
         let may_be_made = !body.after.is_empty();
         if let Some(program) = &body.run {
             self.add_program(program, body, may_be_made);
@@ -108,13 +137,13 @@ impl Needs<'_> {
         if let Some(command) = &body.stop.command {
             self.add_program(command, body, true);
         }
-        if let Some((user, place)) = &body.user {
-            self.add(*place, Need::User(user.clone()));
+        if let Some((user, place)) = body.user.as_deref() {
+            self.add(*place, Need::User(user));
         }
-        if let Some((group, place)) = &body.group {
-            self.add(*place, Need::Group(group.clone()));
+        if let Some((group, place)) = body.group.as_deref() {
+            self.add(*place, Need::Group(group));
         }
-        if let Some((limits, place)) = &body.limits {
+        if let Some((limits, place)) = body.limits.as_deref() {
             for key in self.limiter.get().cannot_keep(limits) {
                 self.add(*place, Need::Limit(key));
             }
@@ -122,91 +151,80 @@ impl Needs<'_> {
         if may_be_made {
             return;
         }
-        if let Some((cwd, place)) = &body.cwd {
-            self.add(*place, Need::Directory(cwd.clone()));
+        if let Some((cwd, place)) = body.cwd.as_deref() {
+            self.add(*place, Need::Directory(cwd));
         }
         if let Stream::File(file, place) = &body.stdin {
-            self.add(*place, Need::File(file.clone()));
+            self.add(*place, Need::File(file));
         }
     }
 
     /// A command on `PATH` must be there now; one given by a path may still be made. `forkyard` itself is on the
     /// `PATH` of every process. Nothing is said of a command in a directory that is missing, but that.
-    fn add_program(&mut self, program: &Program, body: &Body, may_be_made: bool) {
+    fn add_program(&mut self, program: &'a Program, body: &'a Body, may_be_made: bool) {
         let Some(name) = program.argv.first() else {
             return;
         };
-        let cwd = self.cwd_of(body);
+        let cwd = cwd_of(body);
         let is_path = name.contains('/');
-        if name == "forkyard" || (is_path && (may_be_made || !cwd.is_dir())) {
+        if name == "forkyard" || (is_path && (may_be_made || !self.is_folder(cwd))) {
             return;
         }
         let path = self.path_of(body);
-        self.add(
-            program.place,
-            Need::Program {
-                name: name.clone(),
-                path,
-                cwd,
-            },
-        );
+        self.add(program.place, Need::Program { name, path, cwd });
     }
 
     /// The file that a script begins with, or that an interpreter is given, where that is certain.
-    fn add_script(&mut self, program: &Program, body: &Body) {
-        let cwd = self.cwd_of(body);
-        if !cwd.is_dir() {
+    fn add_script(&mut self, program: &'a Program, body: &'a Body) {
+        let cwd = cwd_of(body);
+        if !self.is_folder(cwd) {
             return;
         }
         if let Some(name) = script::first_path(program) {
-            let (name, path) = (name.to_owned(), self.path_of(body));
-            let cwd = cwd.clone();
+            let path = self.path_of(body);
             self.add(program.place, Need::Program { name, path, cwd });
         }
         if let Some(name) = script::interpreted(program) {
-            let name = name.to_owned();
             self.add(program.place, Need::Script { name, cwd });
         }
     }
 
-    fn cwd_of(&self, body: &Body) -> PathBuf {
-        match &body.cwd {
-            Some((cwd, _)) => self.folder.join(cwd),
-            None => self.folder.to_owned(),
-        }
+    fn is_folder(&mut self, cwd: Cwd<'a>) -> bool {
+        let is_folder = || at(self.folder, cwd).is_dir();
+        *self.folders.entry(cwd).or_insert_with(is_folder)
     }
 
     /// `PATH` as the process will have it.
-    fn path_of(&self, body: &Body) -> OsString {
+    fn path_of(&self, body: &'a Body) -> &'a OsStr {
         let inherited = self.path.filter(|_| !body.clear_env);
         match (body.env.get("PATH"), inherited) {
-            (Some(own), _) => own.value.clone().into(),
-            (None, Some(inherited)) => inherited.to_owned(),
-            (None, None) => DEFAULT_PATH.into(),
+            (Some(own), _) => OsStr::new(&own.value),
+            (None, Some(inherited)) => inherited,
+            (None, None) => OsStr::new(DEFAULT_PATH),
         }
     }
 }
 
-impl Need {
+fn cwd_of(body: &Body) -> Cwd<'_> {
+    body.cwd.as_deref().map(|(cwd, _)| cwd.as_str())
+}
+
+fn at(folder: &Path, cwd: Cwd) -> PathBuf {
+    cwd.map_or_else(|| folder.to_owned(), |cwd| folder.join(cwd))
+}
+
+impl Need<'_> {
     /// What is to be said when this machine does not have it.
-    fn missing(&self, folder: &Path, place: Span) -> Option<Diagnostic> {
-        let (code, message, help) = match self {
-            Self::Program { name, path, cwd } => missing_program(name, path, cwd),
+    fn missing(self, folder: &Path) -> Finding {
+        match self {
+            Self::Program { name, path, cwd } => missing_program(name, path, &at(folder, cwd)),
             Self::Directory(written) => missing_directory(&folder.join(written), written),
             Self::User(user) => missing_user(user),
             Self::Group(group) => missing_group(group),
             Self::Limit(key) => Some(limit_not_kept(key)),
             Self::File(written) => missing_file(&folder.join(written), written),
-            Self::Script { name, cwd } => missing_script(name, &cwd.join(name)),
-        }?;
-        Some(Diagnostic {
-            code,
-            severity: Severity::Error,
-            place: Some(place),
-            message,
-            help,
-            related: Vec::new(),
-        })
+            Self::Script { name, cwd } => missing_script(name, &at(folder, cwd).join(name)),
+        }
     }
 }
 

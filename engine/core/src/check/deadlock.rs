@@ -5,7 +5,7 @@ use crate::diagnostic::{Code, Diagnostic, Related, Severity, codes};
 use crate::explore::{Blocked, Deadlock, Does, Happening, Obstacle, explore};
 use crate::graph::{Touch, condition_word, touches, touches_of_process};
 use crate::id::{EventId, PoolId, ProcessId};
-use crate::plan::{Channel, Dependency, Hold, Party, Plan, Resource, Side, Wait};
+use crate::plan::{self, Channel, Dependency, Hold, Party, Plan, Resource, Side, Wait};
 use crate::source::Span;
 use crate::spec::Workflow;
 use crate::spec::target::Role;
@@ -61,15 +61,17 @@ impl std::fmt::Display for DeadlockVerdict {
 }
 
 /// Looks for deadlocks of a workflow in which the rules have found no error, only what is `known`: what these have said of a
-/// place is not said again. `budget` is asked every few states whether the search may go on.
-pub fn deadlocks(
-    workflow: &Workflow,
-    plan: &Plan,
-    known: &[Diagnostic],
-    budget: &mut dyn FnMut() -> bool,
-) -> Deadlocks {
-    let report = explore(plan, budget);
-    let teller = Teller { workflow, plan };
+/// place is not said again. `budget` is asked every few states whether the search may go on. `None`: it cannot be planned.
+pub fn deadlocks(workflow: &Workflow, known: &[Diagnostic], budget: &mut dyn FnMut() -> bool) -> Option<Deadlocks> {
+    if !has_meetings(workflow) {
+        return Some(Deadlocks {
+            verdict: DeadlockVerdict::Proved { states: 0 },
+            findings: Vec::new(),
+        });
+    }
+    let plan = plan::build(workflow).ok()?;
+    let report = explore(&plan, budget);
+    let teller = Teller { workflow, plan: &plan };
     let mut findings: Vec<Diagnostic> = report
         .deadlocks
         .iter()
@@ -85,10 +87,19 @@ pub fn deadlocks(
         DeadlockVerdict::NotExhaustive { states: report.states }
     };
     findings.retain(|finding| finding.severity == Severity::Error || !is_known(finding, known));
-    Deadlocks {
+    Some(Deadlocks {
         verdict,
         findings: crate::diagnostic::in_order(findings),
-    }
+    })
+}
+
+/// Whether anything but `after` can keep anybody: that alone cannot, since the rules refuse its cycles. Then no plan of
+/// perhaps a million processes needs to be made.
+fn has_meetings(workflow: &Workflow) -> bool {
+    let w = workflow;
+    let lends = w.pools.iter().any(|pool| pool.body.run.is_none());
+    let meets = w.queues.len() + w.pipes.len() + w.events.len() > 0;
+    lends || meets || w.locks.len() + w.semaphores.len() > 0
 }
 
 /// Rules that find the simplest deadlocks from the graph alone.

@@ -69,7 +69,11 @@ fn uses<'a>(subject: &Subject<'a>, party: Party) -> Vec<Use<'a>> {
                 None
             }
         });
-    let log = body.log.file.iter().map(|(path, place)| (Way::Write, path, *place));
+    let log = body
+        .log
+        .iter()
+        .flat_map(|log| &log.file)
+        .map(|(path, place)| (Way::Write, path, *place));
     let tasks = match party {
         Party::Pool(index) => workflow.pools[index].tasks.as_ref(),
         Party::Process(_) => None,

@@ -3,7 +3,7 @@
 use super::{Findings, Subject, codes, related};
 use crate::source::Span;
 use crate::spec::target::Role;
-use crate::spec::{Body, Declared, Descriptor, Isolation, Limits, OnEngineLoss, Probe, Stream, Way, WhenFull};
+use crate::spec::{Body, Declared, Descriptor, Isolation, Limits, OnEngineLoss, Stream, Way, WhenFull};
 
 /// One thing that is lost with the engine.
 struct Loss {
@@ -113,15 +113,16 @@ fn of_streams(body: &Body) -> Vec<Loss> {
 fn of_log(body: &Body) -> Vec<Loss> {
     const STRAIGHT: &str = "its output goes straight to the file of its log, past the engine";
     let mut losses = Vec::new();
-    if let Some((_, place)) = &body.log.file {
+    let log = body.log.as_deref();
+    if let Some((_, place)) = log.and_then(|log| log.file.as_ref()) {
         let help = "write `stdout: {append: FILE}` instead";
         losses.push(Loss::new("log.file", STRAIGHT, help).at(*place));
     }
-    if body.log.rotate.is_some() {
+    if log.is_some_and(|log| log.rotate.is_some()) {
         let help = "let the process itself begin new files: `stdout: null`";
         losses.push(Loss::new("log.rotate", STRAIGHT, help));
     }
-    if body.log.when_full == WhenFull::Block {
+    if log.is_some_and(|log| log.when_full == WhenFull::Block) {
         losses.push(Loss::new("log.when_full: block", STRAIGHT, WITHOUT));
     }
     let is_logged = body.stdout == Stream::Log || body.stderr == Stream::Log;
@@ -134,10 +135,10 @@ fn of_log(body: &Body) -> Vec<Loss> {
 }
 
 fn of_probes(body: &Body) -> Vec<Loss> {
-    let tells = |probe: &Option<Probe>| probe.as_ref().is_some_and(|probe| probe.way == Way::Notify);
+    let tells = body.live.as_ref().is_some_and(|probe| probe.way == Way::Notify);
     let why = "its watchdog is heard by the engine that has started it alone";
     let help = "look at it by `exec`, `tcp` or `http`";
-    tells(&body.live)
+    tells
         .then(|| Loss::new("live: {notify: true}", why, help))
         .into_iter()
         .collect()
@@ -145,7 +146,7 @@ fn of_probes(body: &Body) -> Vec<Loss> {
 
 fn of_the_rest(body: &Body, isolation: Isolation) -> Vec<Loss> {
     let mut losses = Vec::new();
-    if let Some((limits, place)) = body.limits {
+    if let Some((limits, place)) = body.limits.as_deref() {
         let Limits {
             memory,
             cpu_thousandths,
@@ -159,7 +160,7 @@ fn of_the_rest(body: &Body, isolation: Isolation) -> Vec<Loss> {
         ];
         for (key, _) in by_group.into_iter().filter(|(_, is_asked)| *is_asked) {
             let why = "it is kept by a control group that ends with the engine";
-            losses.push(Loss::new(format!("limits.{key}"), why, WITHOUT).at(place));
+            losses.push(Loss::new(format!("limits.{key}"), why, WITHOUT).at(*place));
         }
     }
     if !body.sockets.is_empty() {

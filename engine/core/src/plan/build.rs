@@ -13,7 +13,7 @@ use super::{
 use crate::diagnostic::Diagnostic;
 use crate::id::{GroupId, PoolId, ProcessId, QueueId};
 use crate::spec::target::{Names, Role, Target};
-use crate::spec::{self, Body, Condition, Reference, Stream, Wish, Workflow};
+use crate::spec::{self, Body, Condition, Endings, Reference, Restart, Stream, Wish, Workflow};
 use launch::Streams;
 
 /// The plan of `workflow`, which the checks have found sound.
@@ -86,7 +86,7 @@ impl<'a> Builder<'a> {
             after: self.waits(&process.body),
             restart: match &process.body.restart {
                 Wish::Unsaid | Wish::Never => None,
-                Wish::When(restart) => Some(restart.clone()),
+                Wish::When(restart) => Some(Restart::clone(restart)),
             },
             ..self.entry(process.name(), &process.body)
         };
@@ -144,7 +144,7 @@ impl<'a> Builder<'a> {
             daemon: body.daemon,
             timeout: body.timeout.map(|(timeout, _)| timeout),
             grace: body.stop.grace,
-            success: body.success.clone(),
+            success: success(body),
             restart: None,
             ready: body.ready.as_ref().map(|probe| probe.timeout),
             group: None,
@@ -260,6 +260,12 @@ impl<'a> Builder<'a> {
         }
         Ok(self.plan)
     }
+}
+
+/// The ends of a process that mean success.
+fn success(body: &Body) -> Endings {
+    let said = body.success.as_deref().cloned();
+    said.unwrap_or_else(|| Endings::of_codes(&[0]))
 }
 
 fn sort_once<T: Ord>(list: &mut Vec<T>) {

@@ -8,7 +8,7 @@ use super::environment::Environments;
 use super::fields::{Fields, LogFields, RotateFields, StopFields};
 use super::stream::{Standard, descriptors};
 use super::values::Whole;
-use super::{Body, Endings, EnvValue, Log, Program, Rotate, Stop, edge, limits, ready, restart, sockets};
+use super::{Body, EnvValue, Log, Program, Rotate, Stop, edge, limits, ready, restart, sockets};
 use crate::diagnostic::{Findings, codes, meant, nearest};
 use crate::source::excerpt;
 
@@ -41,7 +41,7 @@ pub(crate) fn body(
 ) -> Body {
     let mut env = workflow_env.clone();
     environments.add(fields.env_file.as_ref(), fields.env.as_ref(), &mut env, findings);
-    let placed = |text: &Spanned<super::values::Text>| (text.value.0.clone(), text.place);
+    let placed = |text: &Spanned<super::values::Text>| Box::new((text.value.0.clone(), text.place));
     Body {
         run: program(fields, findings),
         cwd: fields.cwd.as_ref().map(placed),
@@ -52,7 +52,7 @@ pub(crate) fn body(
         limits: fields
             .limits
             .as_ref()
-            .map(|fields| (limits::limits(&fields.value), fields.place)),
+            .map(|fields| Box::new((limits::limits(&fields.value), fields.place))),
         cpus: fields.cpus.as_ref().map(limits::cpus).unwrap_or_default(),
         tty: fields.tty.unwrap_or(false),
         umask: fields.umask.as_ref().map(|umask| umask.0),
@@ -73,36 +73,29 @@ pub(crate) fn body(
         protocol: None,
         daemon: fields.daemon.unwrap_or(false),
         restart: restart::restart(fields, findings),
-        ready: ready::ready(fields, findings),
-        live: ready::live(fields, findings),
+        ready: ready::ready(fields, findings).map(Box::new),
+        live: ready::live(fields, findings).map(Box::new),
         sockets: sockets::sockets(fields, findings),
         timeout: fields.timeout.as_ref().map(|timeout| (timeout.value.0, timeout.place)),
-        stop: stop(fields.stop.as_ref(), findings),
-        success: success(fields),
+        stop: stop(fields.stop.as_deref(), findings),
+        success: fields.success.as_ref().map(|ends| Box::new(restart::endings(ends))),
         on_failure: fields.on_failure,
         on_engine_loss: fields
             .on_engine_loss
             .as_ref()
             .map_or_else(Default::default, |on_loss| (on_loss.value, on_loss.place)),
-        log: log(fields.log.as_ref()),
+        log: fields.log.as_ref().map(|fields| Box::new(log(fields))),
     }
 }
 
-fn success(fields: &Fields) -> Endings {
-    fields
-        .success
-        .as_ref()
-        .map_or_else(|| Endings::of_codes(&[0]), restart::endings)
-}
-
-fn log(fields: Option<&LogFields>) -> Log {
-    let file = fields.and_then(|fields| fields.file.as_ref());
-    let prefix = fields.and_then(|fields| fields.prefix.as_ref());
+fn log(fields: &LogFields) -> Log {
+    let file = fields.file.as_ref();
+    let prefix = fields.prefix.as_ref();
     Log {
         file: file.map(|file| (file.value.0.clone(), file.place)),
         prefix: prefix.map(|prefix| prefix.0.clone()),
-        rotate: fields.and_then(|fields| fields.rotate.as_ref()).map(rotate),
-        when_full: fields.and_then(|fields| fields.when_full).unwrap_or_default(),
+        rotate: fields.rotate.as_ref().map(rotate),
+        when_full: fields.when_full.unwrap_or_default(),
     }
 }
 
@@ -126,7 +119,7 @@ fn stop(fields: Option<&StopFields>, findings: &mut Findings) -> Stop {
         grace: fields
             .and_then(|fields| fields.grace.as_ref())
             .map_or(GRACE, |grace| grace.0),
-        command: command.and_then(|command| words(command, None, findings)),
+        command: command.and_then(|command| words(command, None, findings)).map(Box::new),
     }
 }
 

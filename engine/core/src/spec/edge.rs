@@ -33,8 +33,10 @@ pub(crate) fn reference(name: &str, place: Span) -> Reference {
 
 /// The waits of `after`.
 pub(crate) fn afters(after: Option<&AfterField>, findings: &mut Findings) -> Vec<After> {
-    let mut waits = Vec::new();
-    for item in after.map_or(&[][..], |Many(items)| items) {
+    let items = after.map_or(&[][..], |Many(items)| items);
+    // Most items are one wait, and of a million lists none has room to spare.
+    let mut waits = Vec::with_capacity(items.len());
+    for item in items {
         match &item.value {
             TextOr::Text(name) => waits.push(After {
                 on: reference(name, item.place),

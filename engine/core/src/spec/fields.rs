@@ -28,7 +28,7 @@ pub(crate) const POOL_KEYS: [&str; 7] = ["size", "worker", "tasks", "dispatch", 
 pub(crate) const SLOT_KEYS: [&str; 5] = ["size", "description", "if", "use", "with"];
 
 /// `stdin` and its like.
-pub(crate) type StreamField = Spanned<Nullable<TextOr<StreamFields>>>;
+pub(crate) type StreamField = Spanned<Nullable<TextOr<Box<StreamFields>>>>;
 /// `after`.
 pub(crate) type AfterField = Many<Spanned<TextOr<Keyed<Spanned<TextOr<WaitFields>>>>>>;
 /// `holds` and `acquires`.
@@ -36,7 +36,8 @@ pub(crate) type HoldsField = Many<Spanned<TextOr<Keyed<Whole<1, 1_000_000>>>>>;
 /// A list of names.
 pub(crate) type Names = Many<Spanned<Text>>;
 
-/// All fields that a process or a pool can have; which of them fit is looked at elsewhere.
+/// All fields that a process or a pool can have; which of them fit is looked at elsewhere. What is large and rare is
+/// boxed: of a million processes each has such fields for a moment.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
@@ -80,21 +81,21 @@ pub(crate) struct Fields {
     /// The CPUs it may use.
     pub cpus: Option<Many<Cpus>>,
     /// What it may use up.
-    pub limits: Option<Spanned<LimitFields>>,
+    pub limits: Option<Box<Spanned<LimitFields>>>,
     /// Whether it has a terminal.
     pub tty: Option<bool>,
     /// Whether it is stopped once no other process needs to run any more.
     pub daemon: Option<bool>,
     /// When it is started again after its end.
-    pub restart: Option<Spanned<TextOr<RestartFields>>>,
+    pub restart: Option<Box<Spanned<TextOr<RestartFields>>>>,
     /// It fails when it takes longer; in a pool, each task does.
     pub timeout: Option<Spanned<Period>>,
     /// How it is stopped: SIGTERM, and SIGKILL 10 seconds later, by default.
-    pub stop: Option<StopFields>,
+    pub stop: Option<Box<StopFields>>,
     /// How its readiness is seen.
-    pub ready: Option<Spanned<ProbeFields>>,
+    pub ready: Option<Box<Spanned<ProbeFields>>>,
     /// How it is seen to be alive.
-    pub live: Option<Spanned<ProbeFields>>,
+    pub live: Option<Box<Spanned<ProbeFields>>>,
     /// The exit codes and signals that mean success; 0 by default.
     pub success: Option<Many<Ending>>,
     /// What its failure does to the run.
@@ -102,7 +103,7 @@ pub(crate) struct Fields {
     /// What becomes of it when the engine is killed.
     pub on_engine_loss: Option<Spanned<OnEngineLoss>>,
     /// Where its output is logged besides, and how it is shown.
-    pub log: Option<LogFields>,
+    pub log: Option<Box<LogFields>>,
     /// It starts only when others have come so far: names, or names with a condition.
     pub after: Option<AfterField>,
     /// Where its input comes from: a queue, a pipe, a file, a text; nothing by default.
@@ -144,7 +145,7 @@ pub(crate) struct Fields {
     /// After how many tasks a worker is replaced.
     pub recycle: Option<Whole<1, 4_294_967_295>>,
     /// Whether a failed task is tried again.
-    pub retry: Option<RetryFields>,
+    pub retry: Option<Box<RetryFields>>,
 }
 
 /// `after: {x: {is, timeout, else}}`.

@@ -39,7 +39,9 @@ impl Partial {
         let unread = section_names(root).filter(|name| !read.contains(name));
         let unread: Vec<String> = unread.map(str::to_owned).collect();
         let mut doubts: BTreeMap<_, _> = flawed.into_iter().map(|name| (name, Doubt::Fields)).collect();
-        let obscure = unread.into_iter().chain(written.stray).chain(written.twice);
+        let mut names = IndexSet::new();
+        let twice = section_names(root).filter(|name| !names.insert(*name));
+        let obscure = unread.into_iter().chain(written.stray).chain(twice.map(str::to_owned));
         doubts.extend(obscure.map(|name| (name, Doubt::Kind)));
         Self {
             workflow,
@@ -81,8 +83,6 @@ pub(crate) fn section_names(root: &Node) -> impl Iterator<Item = &str> {
 pub(crate) struct Written {
     /// Those under a key that is no section, and those listed where a section should be a map.
     pub stray: BTreeSet<String>,
-    /// Those that stand in two sections.
-    pub twice: BTreeSet<String>,
     /// Whether there are no names but those that are mentioned.
     pub is_complete: bool,
 }
@@ -90,10 +90,7 @@ pub(crate) struct Written {
 impl Written {
     /// Looks for them, after the files have been read with these findings.
     pub fn of(root: &Node, findings: &Findings) -> Self {
-        let mut names = IndexSet::new();
-        let twice = section_names(root).filter(|name| !names.insert(*name));
         Self {
-            twice: twice.map(str::to_owned).collect(),
             stray: stray(root).map(str::to_owned).collect(),
             is_complete: is_complete(root, findings),
         }

@@ -60,7 +60,7 @@ impl Resolver<'_> {
             .size
             .map_or(self.cpus.clamp(1, 100_000), super::values::Whole::get);
         let mut body = body(&fields, &self.env, &mut self.environments, self.findings);
-        body.protocol = protocol(merged.get("protocol"), self.findings);
+        body.protocol = protocol(merged.get("protocol"), self.findings).map(Box::new);
         self.workflow.pools.push(Pool {
             declared: template::declared(entry, fields.description.map(|text| text.0)),
             size,

@@ -92,7 +92,7 @@ impl Resolver<'_> {
         let merged = self.merged(layers, scope)?;
         let fields: Fields = decode(&merged, self.findings)?;
         let mut body = body(&fields, &self.env, &mut self.environments, self.findings);
-        body.protocol = protocol(merged.get("protocol"), self.findings);
+        body.protocol = protocol(merged.get("protocol"), self.findings).map(Box::new);
         let pool = fields.pool.as_ref();
         Some(Process {
             declared: template::declared(entry, fields.description.map(|text| text.0)),

@@ -182,12 +182,12 @@ pub enum Wish {
     /// `never`
     Never,
     /// Under these conditions.
-    When(Restart),
+    When(Box<Restart>),
 }
 
 /// Reads `restart`.
 pub(crate) fn restart(fields: &Fields, findings: &mut Findings) -> Wish {
-    let Some(Spanned { value, place }) = &fields.restart else {
+    let Some(Spanned { value, place }) = fields.restart.as_deref() else {
         return Wish::Unsaid;
     };
     match value {
@@ -195,11 +195,11 @@ pub(crate) fn restart(fields: &Fields, findings: &mut Findings) -> Wish {
             None | Some(PolicyWord::Never) => Wish::Never,
             Some(word) => word
                 .policy()
-                .map_or(Wish::Never, |policy| Wish::When(Restart::under(policy))),
+                .map_or(Wish::Never, |policy| Wish::When(Box::new(Restart::under(policy)))),
         },
         TextOr::Other(fields) => match fields.policy.unwrap_or(PolicyWord::OnFailure).policy() {
             None => Wish::Never,
-            Some(policy) => Wish::When(rules(policy, fields, findings)),
+            Some(policy) => Wish::When(Box::new(rules(policy, fields, findings))),
         },
     }
 }

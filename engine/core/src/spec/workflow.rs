@@ -162,23 +162,23 @@ impl Process {
     }
 }
 
-/// What a process and a pool's worker have in common.
+/// What a process and a pool's worker have in common. There may be a million of them, so that what few have is boxed.
 #[derive(Clone, Debug)]
 pub struct Body {
     /// `run` and `shell`; `None` only for a pool that has just slots.
     pub run: Option<Program>,
     /// `cwd`; relative to the folder of the workflow's first file.
-    pub cwd: Option<(String, Span)>,
+    pub cwd: Option<Box<(String, Span)>>,
     /// The environment: the workflow's and its own, files read, the later entries winning.
     pub env: BTreeMap<String, EnvValue>,
     /// `clear_env`: start from nothing instead of from the engine's environment.
     pub clear_env: bool,
     /// `user`, by name or number.
-    pub user: Option<(String, Span)>,
+    pub user: Option<Box<(String, Span)>>,
     /// `group`, by name or number.
-    pub group: Option<(String, Span)>,
+    pub group: Option<Box<(String, Span)>>,
     /// `limits`.
-    pub limits: Option<(Limits, Span)>,
+    pub limits: Option<Box<(Limits, Span)>>,
     /// `cpus`: the numbers of those it may use; empty: all.
     pub cpus: Vec<u32>,
     /// `tty`: those of its standard streams that lead nowhere else are a terminal.
@@ -212,29 +212,29 @@ pub struct Body {
     /// `waits`.
     pub waits: Vec<Reference>,
     /// `protocol`.
-    pub protocol: Option<super::Protocol>,
+    pub protocol: Option<Box<super::Protocol>>,
     /// `daemon`.
     pub daemon: bool,
     /// `restart`.
     pub restart: Wish,
     /// `ready`
-    pub ready: Option<Probe>,
+    pub ready: Option<Box<Probe>>,
     /// `live`
-    pub live: Option<Probe>,
+    pub live: Option<Box<Probe>>,
     /// `sockets`: what it finds open, in the order of their descriptors.
     pub sockets: Vec<Socket>,
     /// `timeout`; of a pool: of each task.
     pub timeout: Option<(Duration, Span)>,
     /// `stop`.
     pub stop: Stop,
-    /// `success`: the ends that mean success.
-    pub success: Endings,
+    /// `success`: the ends that mean success; `None`: the exit code 0.
+    pub success: Option<Box<Endings>>,
     /// `on_failure`; `None` follows the run's `options`.
     pub on_failure: Option<OnFailure>,
     /// `on_engine_loss`, and where it is said.
     pub on_engine_loss: (super::OnEngineLoss, Span),
     /// `log`.
-    pub log: Log,
+    pub log: Option<Box<Log>>,
 }
 
 /// `limits`: what a process may use; `None` is as much as there is.
@@ -384,7 +384,7 @@ pub struct Stop {
     /// How long until SIGKILL; 10 s by default.
     pub grace: Duration,
     /// A command run instead of sending the signal.
-    pub command: Option<Program>,
+    pub command: Option<Box<Program>>,
 }
 
 /// `log`.

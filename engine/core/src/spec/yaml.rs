@@ -1,5 +1,6 @@
 //! Makes the node tree of a file from the events of the YAML parser, with aliases and merge keys followed.
 
+mod plain;
 mod remark;
 mod text;
 
@@ -26,7 +27,7 @@ const ALIASES_MAX: usize = 1_000;
 const NODES_MAX: u32 = 16_000_000;
 /// How many more nodes its aliases may stand for.
 const ALIASED_MAX: u32 = 5_000_000;
-/// A smaller file is read twice in less time than a thread takes to start.
+/// A smaller file is read by both parsers in less time than a thread takes to start.
 const ALONE_BYTES_MAX: usize = 64 << 10;
 /// In a mapping of so few keys looking through all is faster than a table.
 const KEYS_FEW: usize = 16;
@@ -48,11 +49,17 @@ pub(crate) fn parse(path: &str, bytes: Vec<u8>, files: &mut Files, findings: &mu
         return (file, None);
     }
     let text = Arc::clone(&files.all()[file as usize].text);
-    let root = if text::is_parseable(file, &text, findings) {
-        tree(file, &text, findings)
-    } else {
-        None
-    };
+    if !text::is_parseable(file, &text, findings) {
+        return (file, None);
+    }
+    // Of a large file it counts how long it takes.
+    if text.len() > ALONE_BYTES_MAX
+        && let Some(plain) = plain::read(file, &text)
+    {
+        files.remark(plain.remarks);
+        return (file, Some(plain.root));
+    }
+    let root = tree(file, &text, findings);
     if root.is_some() {
         files.remark(remark::remarks(file, &text));
     }

@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use forkyard_core::spec::{
-    After, Declared, Dispatch, EnvValue, Log, Options, Order, Otherwise, Pool, Process, Reference, Stop, WorkerKind,
+    After, Declared, Dispatch, EnvValue, Options, Order, Otherwise, Pool, Process, Reference, Stop, WorkerKind,
 };
 use tempfile::TempDir;
 
@@ -62,11 +62,11 @@ fn body(name: &str) -> Body {
             grace: Duration::from_secs(10),
             command: None,
         },
-        success: forkyard_core::spec::Endings::of_codes(&[0]),
+        success: None,
         restart: forkyard_core::spec::Wish::Unsaid,
         on_failure: None,
         on_engine_loss: Default::default(),
-        log: Log::default(),
+        log: None,
     }
 }
 
@@ -234,7 +234,7 @@ fn the_path_is_that_of_the_process() {
 #[test]
 fn a_path_is_relative_to_the_working_directory() {
     let mut inside = body("../count.py");
-    inside.cwd = Some(("sub".into(), place(3)));
+    inside.cwd = Some(Box::new(("sub".into(), place(3))));
     check(inside.clone(), &[]);
     inside.run = Some(program("./count.py"));
     check(inside, &["FY301: there is no DIR/sub/./count.py; no help"]);
@@ -243,7 +243,7 @@ fn a_path_is_relative_to_the_working_directory() {
 #[test]
 fn a_missing_working_directory_is_all_that_is_said() {
     let mut lost = body("./x");
-    lost.cwd = Some(("missing".into(), place(3)));
+    lost.cwd = Some(Box::new(("missing".into(), place(3))));
     check(
         lost.clone(),
         &[
@@ -251,7 +251,7 @@ fn a_missing_working_directory_is_all_that_is_said() {
            it is looked for at DIR/missing",
         ],
     );
-    lost.cwd = Some(("count.py".into(), place(3)));
+    lost.cwd = Some(Box::new(("count.py".into(), place(3))));
     check(
         lost,
         &["FY305: the working directory `count.py` is not a directory; it is looked for at DIR/count.py"],
@@ -281,7 +281,7 @@ fn a_file_for_stdin_must_be_readable() {
 fn what_an_earlier_process_may_make_is_not_missed_yet() {
     let mut later = body("./built");
     later.after = after();
-    later.cwd = Some(("build".into(), place(3)));
+    later.cwd = Some(Box::new(("build".into(), place(3))));
     later.stdin = Stream::File("made.txt".into(), place(7));
     check(later.clone(), &[]);
     later.run = Some(program("no-such-command-anywhere"));
@@ -294,9 +294,9 @@ fn what_an_earlier_process_may_make_is_not_missed_yet() {
 #[test]
 fn a_stop_command_may_be_made_by_the_process_itself() {
     let mut stopped = body("sh");
-    stopped.stop.command = Some(program("./made-later"));
+    stopped.stop.command = Some(Box::new(program("./made-later")));
     check(stopped.clone(), &[]);
-    stopped.stop.command = Some(program("no-such-command-anywhere"));
+    stopped.stop.command = Some(Box::new(program("no-such-command-anywhere")));
     check(
         stopped,
         &["FY301: there is no command `no-such-command-anywhere` on PATH; no help"],
@@ -306,16 +306,16 @@ fn a_stop_command_may_be_made_by_the_process_itself() {
 #[test]
 fn an_unknown_user_is_named() {
     let mut other = body("sh");
-    other.user = Some(("no-such-user".into(), place(4)));
+    other.user = Some(Box::new(("no-such-user".into(), place(4))));
     check(
         other.clone(),
         &["FY306: this machine has no user `no-such-user`; no help"],
     );
-    other.user = Some((geteuid().to_string(), place(4)));
+    other.user = Some(Box::new((geteuid().to_string(), place(4))));
     check(other.clone(), &[]);
     let rest = "only root can run a process as user `54321`; run forkyard as root, or leave `user` out";
     let told = format!("FY307: {rest}");
-    other.user = Some(("54321".into(), place(4)));
+    other.user = Some(Box::new(("54321".into(), place(4))));
     let expected = [told.as_str()];
     check(other, if geteuid().is_root() { &[] } else { &expected });
 }

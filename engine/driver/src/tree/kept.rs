@@ -91,7 +91,7 @@ impl Tree {
     }
 
     /// Whether a process comes from this tree.
-    pub(super) fn has(&self, process: &Process) -> io::Result<bool> {
+    pub(super) fn claims(&self, process: &Process) -> io::Result<bool> {
         let is_leader = (process.pid, Some(process.start)) == (self.leader, self.leader_start.get());
         Ok(is_leader || self.owns(process)?)
     }

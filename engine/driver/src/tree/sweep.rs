@@ -79,7 +79,7 @@ fn kill_living(spared: &[Tree]) -> io::Result<bool> {
 
 fn is_spared(process: &Process, spared: &[Tree]) -> io::Result<bool> {
     for tree in spared {
-        if tree.has(process)? {
+        if tree.claims(process)? {
             return Ok(true);
         }
     }

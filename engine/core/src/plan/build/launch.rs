@@ -26,32 +26,33 @@ enum Way {
 
 impl Builder<'_> {
     pub(super) fn launch(&mut self, owner: Owner, body: &Body, index: u32, streams: Streams) -> Launch {
+        let log = body.log.as_deref().cloned().unwrap_or_default();
         Launch {
             program: body.run.clone().unwrap_or_else(nothing),
-            cwd: path(body.cwd.as_ref()),
+            cwd: path(body.cwd.as_deref()),
             env: body.env.clone(),
             clear_env: body.clear_env,
-            user: path(body.user.as_ref()),
-            group: path(body.group.as_ref()),
-            limits: body.limits.map(|(limits, _)| limits).unwrap_or_default(),
+            user: path(body.user.as_deref()),
+            group: path(body.group.as_deref()),
+            limits: body.limits.as_deref().map(|(limits, _)| *limits).unwrap_or_default(),
             cpus: body.cpus.clone(),
             tty: body.tty,
             umask: body.umask,
             nice: body.nice,
             index,
             stop_signal: body.stop.signal,
-            stop_command: body.stop.command.clone(),
+            stop_command: body.stop.command.as_deref().cloned(),
             fds: self.descriptors(owner, body, streams),
             connects: self.connects(owner, body),
             grants: self.grants(owner, body),
             inside: self.inside(body),
-            log_file: path(body.log.file.as_ref()),
-            prefix: body.log.prefix.clone(),
-            ready: body.ready.clone(),
-            live: body.live.clone(),
+            log_file: path(log.file.as_ref()),
+            prefix: log.prefix,
+            ready: body.ready.as_deref().cloned(),
+            live: body.live.as_deref().cloned(),
             sockets: body.sockets.clone(),
-            rotate: body.log.rotate,
-            when_full: body.log.when_full,
+            rotate: log.rotate,
+            when_full: log.when_full,
             on_engine_loss: body.on_engine_loss.0,
         }
     }
@@ -74,9 +75,9 @@ impl Builder<'_> {
         if let Some(Probe {
             way: spec::Way::NotifyFd(number),
             ..
-        }) = body.ready
+        }) = body.ready.as_deref()
         {
-            fds.insert(number, Wire::Notify);
+            fds.insert(*number, Wire::Notify);
         }
         fds
     }

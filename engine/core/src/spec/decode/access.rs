@@ -24,6 +24,10 @@ impl<'n> SeqAccess<'n> for ItemAccess<'n, '_> {
         let next = cursors.find(|cursor| !cursor.is_poisoned());
         next.map(|cursor| seed.deserialize(cursor)).transpose()
     }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.items.len())
+    }
 }
 
 /// The entries of a map, without the poisoned ones; keys that are not among `fields` are noted and passed over.
@@ -123,5 +127,9 @@ impl<'n> SeqAccess<'n> for One<'n, '_> {
 
     fn next_element_seed<S: DeserializeSeed<'n>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
         self.cursor.take().map(|cursor| seed.deserialize(cursor)).transpose()
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(usize::from(self.cursor.is_some()))
     }
 }

@@ -64,7 +64,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ManyVisitor<T> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Many<T>, A::Error> {
-        let mut values = Vec::new();
+        let mut values = Vec::with_capacity(items.size_hint().unwrap_or(0));
         while let Some(value) = items.next_element()? {
             values.push(value);
         }

@@ -68,10 +68,10 @@ fn every_field_of_a_process() {
     assert_eq!(body.stop.signal, 2);
     assert_eq!(body.stop.grace, Duration::from_millis(250));
     assert_eq!(body.stop.command.as_ref().unwrap().argv, ["kill", "-9"]);
-    assert_eq!(body.success.codes, [0, 3]);
-    assert_eq!(body.success.signals, [15]);
+    let success = body.success.as_ref().unwrap();
+    assert_eq!((&*success.codes, &*success.signals), (&[0, 3][..], &[15][..]));
     assert_eq!(body.on_failure, Some(OnFailure::Ignore));
-    assert_eq!(body.log.prefix.as_deref(), Some(""));
+    assert_eq!(body.log.as_ref().unwrap().prefix.as_deref(), Some(""));
     assert_eq!(
         body.acquires.iter().map(|hold| hold.permits).collect::<Vec<_>>(),
         [1, 2]

@@ -9,7 +9,7 @@ use super::text::Offsets;
 use crate::source::{BYTE_ORDER_MARK, Span};
 
 /// What such a comment begins with, after `#` and spaces.
-const ADDRESS: &str = "forkyard:";
+pub(super) const ADDRESS: &str = "forkyard:";
 
 /// The comments of a well-formed file that begin with `# forkyard:`, each from its `#` to the end of its line, in the
 /// order of the file. A file without that word in it is not parsed again.

@@ -31,8 +31,10 @@ pub(crate) fn is_parseable(file: u32, text: &str, findings: &mut Findings) -> bo
         return false;
     }
     // They are counted wherever they stand, in text too: a scan that knew better could be deceived.
-    let mut commas = text.bytes().enumerate().filter(|&(_, byte)| byte == b',');
-    if let Some((at, _)) = commas.nth(COMMAS_MAX) {
+    let is_comma = |byte: &u8| *byte == b',';
+    if text.bytes().filter(is_comma).count() > COMMAS_MAX {
+        let mut commas = text.bytes().enumerate().filter(|(_, byte)| is_comma(byte));
+        let at = commas.nth(COMMAS_MAX).map_or(0, |(at, _)| at);
         let message = format!("the file has more than {COMMAS_MAX} commas");
         findings.error(codes::TOO_LARGE, Span::between(file, at, at + 1), message);
         return false;
@@ -42,8 +44,7 @@ pub(crate) fn is_parseable(file: u32, text: &str, findings: &mut Findings) -> bo
 
 /// The first character that YAML 1.2 does not allow in a file (its production `c-printable`).
 fn forbidden_character(text: &str) -> Option<(usize, char)> {
-    let is_plain = |byte: u8| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~');
-    if text.bytes().all(is_plain) {
+    if is_all(text, |byte| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~')) {
         return None;
     }
     text.char_indices().find(|&(_, character)| match character {
@@ -51,6 +52,11 @@ fn forbidden_character(text: &str) -> Option<(usize, char)> {
         '\u{FFFE}' | '\u{FFFF}' => true,
         other => other.is_control(),
     })
+}
+
+/// Whether all bytes are such: looking at all of them, without stopping at one that is not, is many times faster.
+pub(crate) fn is_all(text: &str, is_such: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(true, |all, byte| all & is_such(byte))
 }
 
 /// The first tab at or before `end` that stands where indentation is meant, on the line of `end`.
