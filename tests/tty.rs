@@ -104,11 +104,7 @@ processes:
     until("the process runs", || world.has("before"));
     let read = |file: &str| fs::read_to_string(world.folder().join(file)).unwrap_or_default();
     assert_eq!(read("before").trim(), "30 90");
-    let resized = Command::new("stty")
-        .arg("-F")
-        .arg(&name)
-        .args(["rows", "41", "cols", "123"])
-        .status();
+    let resized = Command::new("stty").arg("-F").arg(&name).args(["rows", "41"]).status();
     assert!(resized.expect("stty is there").success());
     let mut status = None;
     until("the run has ended", || {
@@ -116,7 +112,7 @@ processes:
         status.is_some()
     });
     assert_eq!(status.and_then(|status| status.code()), Some(0));
-    assert_eq!(read("after").trim(), "41 123");
+    assert_eq!(read("after").trim(), "41 90");
     drop(terminal.slave);
     until("nobody has the terminal", || reader.is_finished());
     world.assert_empty();

@@ -56,6 +56,9 @@ struct SocketFile {
     identity: (u64, u64),
 }
 
+/// Why an address cannot be had most often.
+const TAKEN: &str = "somebody listens there already";
+
 /// What others are told of a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -284,7 +287,10 @@ fn clear(path: &Path) -> Result<(), Trouble> {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             fs::remove_file(path).map_err(|error| Trouble::of(&error))
         }
-        Ok(()) | Err(_) => Err(Trouble::plain("somebody listens there already")),
+        // Somebody takes datagrams there, or something else.
+        Ok(()) => Err(Trouble::plain(TAKEN)),
+        Err(error) if error.raw_os_error() == Some(libc::EPROTOTYPE) => Err(Trouble::plain(TAKEN)),
+        Err(error) => Err(Trouble::of(&error)),
     }
 }
 
@@ -324,7 +330,7 @@ impl Trouble {
         let port = address.port();
         match error.kind() {
             io::ErrorKind::AddrInUse => Self {
-                why: "somebody listens there already".to_owned(),
+                why: TAKEN.to_owned(),
                 help: Some(format!("`ss -lntup | grep ':{port} '` shows who; port 0 is any that is free")),
             },
             io::ErrorKind::AddrNotAvailable => Self {

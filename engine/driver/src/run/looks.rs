@@ -19,7 +19,7 @@ use super::environment::Environment;
 use super::lives::Body;
 use super::turn::Run;
 use crate::notify::{Ear, Word};
-use crate::tree::Tree;
+use crate::tree::{Tree, started};
 use crate::{exit, probe};
 
 /// How long one look at a process that is not ready yet may take: one that hangs must not hide that the next would see it.
@@ -237,24 +237,55 @@ impl Looker {
     }
 }
 
-/// Whether a process is known to be no part of the tree. One that has ended before anybody could look – programs like
-/// `systemd-notify` live that short – is believed: the address is known to the tree alone, unless somebody has looked for it.
-fn is_another(tree: &Tree, pid: i32) -> bool {
-    // The kernel gives no number to who is outside of the run's namespace.
-    pid <= 0 || matches!(tree.has(pid), Ok(Some(false)))
+/// Knows who belongs to one life.
+#[derive(Debug)]
+pub struct Porter {
+    body: Rc<Body>,
+    /// Who was asked about last, by pid and start time, and whether it is another's: who speaks once speaks often.
+    last: Cell<Option<((i32, u64), bool)>>,
+}
+
+impl Porter {
+    /// Of this life.
+    pub(super) const fn of(body: Rc<Body>) -> Self {
+        Self {
+            body,
+            last: Cell::new(None),
+        }
+    }
+
+    /// Whether a process is known to be no part of the tree. One that has ended before anybody could look – programs like
+    /// `systemd-notify` live that short – is believed: the address is known to the tree alone, unless somebody has looked for it.
+    fn is_another(&self, pid: i32) -> bool {
+        // The kernel gives no number to who is outside of the run's namespace.
+        if pid <= 0 {
+            return true;
+        }
+        let Ok(Some(start)) = started(pid) else {
+            return false;
+        };
+        if let Some((who, is_another)) = self.last.get()
+            && who == (pid, start)
+        {
+            return is_another;
+        }
+        let is_another = matches!(self.body.tree.has(pid), Ok(Some(false)));
+        self.last.set(Some(((pid, start), is_another)));
+        is_another
+    }
 }
 
 /// Takes in what a process tells of itself.
 async fn hear(
     ear: Ear,
-    body: Rc<Body>,
+    porter: Porter,
     process: ProcessId,
     attempt: u32,
     sight: Rc<Sight>,
     inbox: mpsc::Sender<Happening>,
 ) {
     loop {
-        let words = match ear.hear(|pid| is_another(&body.tree, pid)).await {
+        let words = match ear.hear(|pid| porter.is_another(pid)).await {
             Ok(words) => words,
             Err(error) => {
                 tracing::warn!("what a process tells of itself cannot be heard: {error}");
@@ -331,7 +362,7 @@ impl Run {
         process: ProcessId,
         attempt: u32,
         sight: Rc<Sight>,
-        ear: Option<(Ear, Rc<Body>)>,
+        ear: Option<(Ear, Porter)>,
         mut over: watch::Receiver<bool>,
     ) {
         let launch = &self.plan.launches[process.index()];
@@ -349,7 +380,7 @@ impl Run {
         self.alarm.start(async move {
             let heard = async {
                 match ear {
-                    Some((ear, body)) => hear(ear, body, process, attempt, sight, inbox).await,
+                    Some((ear, porter)) => hear(ear, porter, process, attempt, sight, inbox).await,
                     None => std::future::pending().await,
                 }
             };

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use super::environment::Environment;
 use super::kept::Leader;
 use super::lives::{Body, Fate, Life, State, Tries, Watch};
-use super::looks::{Watchword, newline};
+use super::looks::{Porter, Watchword, newline};
 use super::turn::Run;
 use super::wiring::{Connected, Streams, Wirer, Wiring};
 use super::{Happening, is_transient};
@@ -331,7 +331,7 @@ impl Run {
             .into_iter()
             .filter_map(|stream| self.connect(&mut life, process, stream, &over));
         let pumps = pumps.collect();
-        let ear = life.ear.take().map(|ear| (ear, Rc::clone(&body)));
+        let ear = life.ear.take().map(|ear| (ear, Porter::of(Rc::clone(&body))));
         let sight = Rc::clone(&life.sight);
         self.observe(process, attempt, sight, ear, over);
         let watch = Watch {
