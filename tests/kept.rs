@@ -529,11 +529,7 @@ fn those_that_are_kept_are_listed_and_can_be_stopped() {
     let world = lose(live);
     let kept = |world: World, arguments: &[&str]| {
         let call = Forkyard::new("kept").within(world);
-        arguments
-            .iter()
-            .fold(call, |call, argument| call.arg(argument))
-            .start()
-            .end_leaving()
+        arguments.iter().fold(call, Forkyard::arg).start().end_leaving()
     };
     let listed = kept(world, &[]);
     listed
@@ -558,4 +554,69 @@ fn those_that_are_kept_are_listed_and_can_be_stopped() {
     let stopped = kept(lose(live), &["--stop"]);
     stopped.exit(0).line("db    [..]stopped[..]");
     until("its keeper has ended, too", || stopped.world().living().is_empty());
+}
+
+/// Whatever ends with the engine, or is done by it alone.
+const LOSSES: [(&str, &str); 16] = [
+    ("stdin: q", "stdin"),
+    ("stdout: q", "stdout"),
+    ("fds: {3: {send: p}}", "fds"),
+    ("sends: q", "sends"),
+    ("waits: e", "waits"),
+    ("holds: l", "holds"),
+    ("acquires: l", "acquires"),
+    ("pool: slots", "pool"),
+    ("stderr: inherit", "stderr: inherit"),
+    ("tty: true", "tty"),
+    ("log: {file: copy.log}", "log.file"),
+    ("log: {rotate: {size: 1MB}}", "log.rotate"),
+    ("log: {when_full: block}", "log.when_full: block"),
+    ("env: {KEY: {value: xyz, secret: true}}", "env.KEY: {secret: true}"),
+    ("live: {notify: true, timeout: 1s}", "live: {notify: true}"),
+    ("limits: {memory: 1GB}", "limits.memory"),
+];
+
+#[test]
+fn what_ends_with_the_engine_is_refused_with_its_key() {
+    for (field, key) in LOSSES {
+        let workflow = format!(
+            "forkyard: 1\nqueues: {{q: {{}}}}\npipes: {{p: {{}}}}\nlocks: {{l: {{}}}}\nevents: {{e: {{}}}}\npools: {{slots: {{size: 1}}}}\n\
+             processes:\n  db: {{run: 'true', on_engine_loss: keep, {field}}}\n"
+        );
+        let checked = Forkyard::new("check").workflow(&workflow).run();
+        checked.exit(1).says("FY142");
+        checked.says(&format!("`db` is to outlive its engine, and has `{key}"));
+    }
+    let workflow = format!("{}options: {{isolation: pidns}}\n", one("true"));
+    let checked = Forkyard::new("check").workflow(&workflow).run();
+    checked.exit(1).says("has `isolation: pidns`");
+}
+
+#[test]
+fn a_pool_is_not_kept() {
+    let workflow = "forkyard: 1\npools: {p: {run: 'true', tasks: [a], on_engine_loss: keep}}\n";
+    let checked = Forkyard::new("check").workflow(workflow).run();
+    checked.exit(1).says("`on_engine_loss` belongs to a process");
+}
+
+/// Whoever is kept leaves the cgroup of its run, which is killed as a whole by the guardian, or by the next run.
+#[test]
+fn who_is_kept_outlives_the_cgroup_of_its_run() {
+    let workflow = format!("{TWO}options: {{isolation: cgroup}}\n");
+    let tried = Forkyard::run_of(&workflow).start();
+    let is_refused = || tried.pid().as_raw() > 0 && !lives(tried.pid().as_raw());
+    until("it runs, or is refused", || {
+        is_refused() || !tried.world().runs().is_empty()
+    });
+    if is_refused() {
+        println!("skipped: {}", tried.end().errors());
+        return;
+    }
+    let pid = db(&tried);
+    tried.wait_for("web │ up");
+    let live = again(&workflow, lose(tried));
+    is_taken_over(&live, pid);
+    let live = again(&workflow, lose_all(live));
+    is_taken_over(&live, pid);
+    stop(live);
 }
