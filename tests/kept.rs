@@ -1,5 +1,7 @@
 //! `on_engine_loss: keep`: a process outlives its engine, whoever is killed with that, and the next run takes it over.
 
+mod refused;
+
 use std::fs;
 use std::path::Path;
 
@@ -529,11 +531,7 @@ fn those_that_are_kept_are_listed_and_can_be_stopped() {
     let world = lose(live);
     let kept = |world: World, arguments: &[&str]| {
         let call = Forkyard::new("kept").within(world);
-        arguments
-            .iter()
-            .fold(call, |call, argument| call.arg(argument))
-            .start()
-            .end_leaving()
+        arguments.iter().fold(call, Forkyard::arg).start().end_leaving()
     };
     let listed = kept(world, &[]);
     listed
@@ -558,4 +556,26 @@ fn those_that_are_kept_are_listed_and_can_be_stopped() {
     let stopped = kept(lose(live), &["--stop"]);
     stopped.exit(0).line("db    [..]stopped[..]");
     until("its keeper has ended, too", || stopped.world().living().is_empty());
+}
+
+/// Whoever is kept leaves the cgroup of its run, which is killed as a whole by the guardian, or by the next run.
+#[test]
+fn who_is_kept_outlives_the_cgroup_of_its_run() {
+    let workflow = format!("{TWO}options: {{isolation: cgroup}}\n");
+    let tried = Forkyard::run_of(&workflow).start();
+    let is_refused = || tried.pid().as_raw() > 0 && !lives(tried.pid().as_raw());
+    until("it runs, or is refused", || {
+        is_refused() || !tried.world().runs().is_empty()
+    });
+    if is_refused() {
+        println!("skipped: {}", tried.end().errors());
+        return;
+    }
+    let pid = db(&tried);
+    tried.wait_for("web │ up");
+    let live = again(&workflow, lose(tried));
+    is_taken_over(&live, pid);
+    let live = again(&workflow, lose_all(live));
+    is_taken_over(&live, pid);
+    stop(live);
 }

@@ -49,12 +49,12 @@ pub(super) fn can_outlive_their_engine(subject: &Subject, findings: &mut Finding
         losses.extend(of_probes(body));
         losses.extend(of_the_rest(body, subject.workflow.options.isolation));
         for loss in losses {
-            tell(declared, kept, loss, findings);
+            tell(declared, kept, &loss, findings);
         }
     }
 }
 
-fn tell(declared: &Declared, kept: Span, loss: Loss, findings: &mut Findings) {
+fn tell(declared: &Declared, kept: Span, loss: &Loss, findings: &mut Findings) {
     let message = format!(
         "`{}` is to outlive its engine, and has `{}`: {}",
         declared.name, loss.key, loss.why
@@ -72,8 +72,14 @@ const WITHOUT: &str = "let it do without, or write `on_engine_loss: kill`";
 fn of_role(role: Role) -> Option<Loss> {
     let why = match role {
         Role::After | Role::Members => return None,
-        Role::Stdin | Role::TaskSource | Role::Stdout | Role::Stderr => "queues and pipes end with the engine",
-        Role::Send(_) | Role::Receive(_) | Role::End(_) | Role::Connects => "queues and pipes end with the engine",
+        Role::Stdin
+        | Role::TaskSource
+        | Role::Stdout
+        | Role::Stderr
+        | Role::Send(_)
+        | Role::Receive(_)
+        | Role::End(_)
+        | Role::Connects => "queues and pipes end with the engine",
         Role::Sends | Role::Receives | Role::Sets | Role::Waits => "queues and events end with the engine",
         Role::Holds | Role::Acquires => "what it holds is let go when the engine dies",
         Role::InPool => "its slot is free when the engine dies",
@@ -82,25 +88,23 @@ fn of_role(role: Role) -> Option<Loss> {
 }
 
 fn of_streams(body: &Body) -> Vec<Loss> {
-    let inherited = |stream: &Stream| *stream == Stream::Inherit;
     let standard = [
         ("stdin", &body.stdin),
         ("stdout", &body.stdout),
         ("stderr", &body.stderr),
     ];
-    let mut losses: Vec<Loss> = standard
-        .into_iter()
-        .filter(|(_, stream)| inherited(stream))
-        .map(|(key, _)| format!("{key}: inherit"))
-        .collect::<Vec<_>>()
-        .into_iter()
-        .chain(body.fds.iter().filter_map(|(number, descriptor)| match descriptor {
-            Descriptor::Stream(stream) if inherited(stream) => Some(format!("fds: {number}: inherit")),
-            Descriptor::Send(_) | Descriptor::Receive(_) | Descriptor::End(_) | Descriptor::Stream(_) => None,
-        }))
-        .map(|key| {
-            let why = "whoever reads there goes away with the engine";
-            Loss::new(key, why, "let it write to its log, or to a file")
+    let standard = standard.into_iter().map(|(key, stream)| (key.to_owned(), stream));
+    let further = body.fds.iter().filter_map(|(number, descriptor)| match descriptor {
+        Descriptor::Stream(stream) => Some((format!("fds: {number}"), stream)),
+        Descriptor::Send(_) | Descriptor::Receive(_) | Descriptor::End(_) => None,
+    });
+    let inherited = standard
+        .chain(further)
+        .filter(|(_, stream)| **stream == Stream::Inherit);
+    let mut losses: Vec<Loss> = inherited
+        .map(|(key, _)| {
+            let why = "whoever is at its other end goes away with the engine";
+            Loss::new(format!("{key}: inherit"), why, "let it have its log, or a file")
         })
         .collect();
     if body.tty {
@@ -134,14 +138,12 @@ fn of_log(body: &Body) -> Vec<Loss> {
     losses
 }
 
-fn of_probes(body: &Body) -> Vec<Loss> {
-    let tells = body.live.as_ref().is_some_and(|probe| probe.way == Way::Notify);
-    let why = "its watchdog is heard by the engine that has started it alone";
-    let help = "look at it by `exec`, `tcp` or `http`";
-    tells
-        .then(|| Loss::new("live: {notify: true}", why, help))
-        .into_iter()
-        .collect()
+fn of_probes(body: &Body) -> Option<Loss> {
+    let told = body.live.as_ref().filter(|probe| probe.way == Way::Notify);
+    told.map(|_| {
+        let why = "only the engine that has started it hears its watchdog";
+        Loss::new("live: {notify: true}", why, "look at it by `exec`, `tcp` or `http`")
+    })
 }
 
 fn of_the_rest(body: &Body, isolation: Isolation) -> Vec<Loss> {

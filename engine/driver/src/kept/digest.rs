@@ -1,4 +1,4 @@
-//! Digests that are the same in every version: of a place's name, and of a declaration.
+//! Digests: of the name of a place, and of a declaration.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -39,7 +39,8 @@ pub fn digest(folder: &Path, launch: &Launch) -> String {
     // To write into a text cannot fail.
     let _ = write!(
         text,
-        "{folder:?}\0{:?}\0{cwd:?}\0{env:?}\0{clear_env}\0{identity:?}\0{limits:?}\0{cpus:?}\0{fds:?}",
+        "{}\0{:?}\0{cwd:?}\0{env:?}\0{clear_env}\0{identity:?}\0{limits:?}\0{cpus:?}\0{fds:?}",
+        folder.display(),
         program.argv
     );
     of_bytes([text.as_bytes()])
