@@ -52,7 +52,12 @@ fn sweep(
                     *table.entry(case.syscall).or_default().entry(fate).or_default() += 1;
                 }
                 Err(what) => {
-                    let told = format!("{case}: {what}\n{}{}{}", hits(&trial.trace), trial.stdout, trial.stderr);
+                    let told = format!(
+                        "{case}: {what}\n{}\n{}{}",
+                        hits(&trial.trace),
+                        trial.stdout,
+                        trial.stderr
+                    );
                     println!("{told}");
                     wrong.lock().expect("no worker panics").push(told);
                 }
@@ -71,8 +76,8 @@ fn sweep(
 }
 
 fn hits(trace: &str) -> String {
-    let hits = trace.lines().filter(|line| line.contains("(INJECTED)"));
-    hits.map(|line| format!("{line}\n")).collect()
+    let hits: Vec<&str> = trace.lines().filter(|line| line.contains("(INJECTED)")).collect();
+    hits.join("\n")
 }
 
 fn print(table: &BTreeMap<&'static str, BTreeMap<Fate, usize>>) {
