@@ -114,7 +114,9 @@ fn deputy(
     spared: Option<Spared<'_>>,
     engine: impl FnOnce() -> i32,
 ) -> i32 {
-    if let Some(Err(error)) = group.map(Group::enter) {
+    if let Some(Err(error)) = group.map(Group::enter)
+        && isolation == Isolation::Cgroup
+    {
         tell(&format!("cannot enter the cgroup of the run: {error}"));
         return FAULT;
     }

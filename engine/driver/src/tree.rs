@@ -24,7 +24,8 @@ use nix::errno::Errno;
 pub(crate) use kept::{descendant, find, is_there, started_or_ended};
 pub(crate) use proc::started;
 use proc::{Pid, Process, StartTime, Walk};
-pub use sweep::{adopt_orphans, reap_adopted, reap_all_but, sweep_all, sweep_all_but};
+use sweep::has_no_child;
+pub use sweep::{Unswept, adopt_orphans, reap_adopted, reap_all_but, sweep_all, sweep_all_but};
 
 /// How often one call of [`Tree::kill`] looks again for members that were just born.
 const KILL_PASSES_MAX: u32 = 16;
@@ -40,6 +41,8 @@ pub struct Tree {
     token: String,
     /// The members seen last: one that hides its environment is known by this once it is an orphan.
     seen: RefCell<BTreeSet<(Pid, StartTime)>>,
+    /// The leader's exit has been taken: its pid is its own no longer.
+    is_leader_reaped: Cell<bool>,
     kin: Kin,
 }
 
@@ -64,7 +67,13 @@ impl Tree {
             token: kept::entry(token),
             seen: RefCell::default(),
             kin: Kin::Ours,
+            is_leader_reaped: Cell::new(false),
         }
+    }
+
+    /// The leader's exit has been taken.
+    pub fn leader_is_reaped(&self) {
+        self.is_leader_reaped.set(true);
     }
 
     /// The pids of all living processes of the tree. A zombie does not live.
@@ -90,9 +99,13 @@ impl Tree {
     /// Sends a signal to each member.
     ///
     /// # Errors
-    /// When `/proc` cannot be read; nobody has got the signal then.
+    /// When `/proc` cannot be read; at most the leader's group has got the signal then.
     pub fn signal(&self, signal: i32) -> io::Result<()> {
-        self.signal_all(&self.scan()?, signal)
+        let sent = self.scan().and_then(|members| self.signal_all(&members, signal));
+        if sent.is_err() {
+            self.signal_unseen(signal);
+        }
+        sent
     }
 
     /// Asks the tree to stop: sends the signal, then SIGCONT, without which a stopped process would not see it.
@@ -100,6 +113,15 @@ impl Tree {
     /// # Errors
     /// As [`Tree::signal`].
     pub fn terminate(&self, signal: i32) -> io::Result<()> {
+        let sent = self.terminate_seen(signal);
+        if sent.is_err() {
+            self.signal_unseen(signal);
+            self.signal_unseen(libc::SIGCONT);
+        }
+        sent
+    }
+
+    fn terminate_seen(&self, signal: i32) -> io::Result<()> {
         let members = self.scan()?;
         self.signal_all(&members, signal)?;
         self.signal_all(&members, libc::SIGCONT)?;
@@ -124,7 +146,10 @@ impl Tree {
     /// call again, at the next SIGCHLD, say.
     #[must_use]
     pub fn kill(&self) -> bool {
-        self.kill_all().unwrap_or(false)
+        self.kill_all().unwrap_or_else(|_unseen| {
+            self.signal_unseen(libc::SIGKILL);
+            false
+        })
     }
 
     fn kill_all(&self) -> io::Result<bool> {
@@ -149,8 +174,9 @@ impl Tree {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let group_empty = signal_group(self.leader, 0) == Err(Errno::ESRCH);
-        let no_orphans = || self.kin == Kin::Ours && proc::adopted().is_ok_and(|orphans| orphans.is_empty());
-        (group_empty && no_orphans()) || self.scan().is_ok_and(|members| members.is_empty())
+        let no_orphan = || proc::adopted().is_ok_and(|orphans| orphans.is_empty()) || has_no_child();
+        let no_orphan = || self.kin == Kin::Ours && no_orphan();
+        (group_empty && no_orphan()) || self.scan().is_ok_and(|members| members.is_empty())
     }
 
     /// All living members. Orphans are listed again until there is no new one: a parent may have died after the last
@@ -198,6 +224,15 @@ impl Tree {
     fn group_is_ours(&self) -> io::Result<bool> {
         let now = Process::read(self.leader)?;
         Ok(now.is_none_or(|process| Some(process.start) == self.leader_start.get()))
+    }
+
+    /// Signals the leader's group, for want of anything to look with: as long as the leader has not been reaped, the group is its
+    /// own.
+    fn signal_unseen(&self, signal: i32) {
+        if !self.is_leader_reaped.get() {
+            // It may have emptied itself meanwhile: then there is nobody to tell.
+            let _ = signal_group(self.leader, signal);
+        }
     }
 
     /// Signals the group as one, which no fork can escape, and all others one by one.

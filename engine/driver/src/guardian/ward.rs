@@ -271,10 +271,10 @@ impl Guard<'_> {
     fn sweep(&self) -> (bool, Vec<String>) {
         let (names, trees): (Vec<String>, Vec<Tree>) = self.wards().into_iter().map(named).unzip();
         let swept = sweep_all_but(&trees);
-        if !swept {
-            tell("some processes of the run do not die even by SIGKILL: they hang in the kernel");
+        if let Err(left) = &swept {
+            tell(&left.to_string());
         }
-        (swept, names)
+        (swept.is_ok(), names)
     }
 
     /// Whom it is not known of whether they are to be kept is not left behind.

@@ -162,7 +162,7 @@ impl Run {
                 .open("/dev/null")
                 .map_err(RunError::begin("open /dev/null"))?,
             facts,
-            spawner: Spawner::start().map_err(RunError::begin("start its spawner"))?,
+            spawner: Spawner::start(&alarm).map_err(RunError::begin("start its spawner"))?,
             lookout: Lookout::begin(teller, &inbox, &alarm).map_err(RunError::begin("listen to who has started it"))?,
             child_ended: Rc::default(),
             inbox,
@@ -303,6 +303,9 @@ impl Run {
     }
 
     fn serve(&mut self, from: FromClient) {
+        if let Some(reason) = from.fault() {
+            return self.fault(reason);
+        }
         let (broker, names, table) = (&mut self.broker, &self.names, &self.table);
         let asked = self.yard.with(|yard| {
             let wanted = broker.handle(yard, names, from)?;
@@ -518,6 +521,12 @@ impl Run {
         self.count();
         self.yard.with(|yard| yard.remove());
         self.herald.finish().map_err(RunError::Directory)?;
+        if let Some(reason) = self.fault
+            && verdict != Verdict::Fault
+        {
+            // It came when the run was being stopped already, or had ended.
+            return Err(RunError::Late(reason));
+        }
         self.options
             .directory
             .ended(verdict.exit_code())

@@ -86,6 +86,8 @@ impl Tree {
             leader_start: Cell::new(Some(start)),
             token: entry(token),
             seen: RefCell::default(),
+            // Somebody else may take a stranger's exit at any time.
+            is_leader_reaped: Cell::new(kin == Kin::Strange),
             kin,
         }
     }
