@@ -3,6 +3,7 @@
 mod bad_input;
 mod benchmarks;
 mod catalogue;
+mod chaos;
 mod check;
 mod checkers;
 mod ci;
