@@ -189,7 +189,8 @@ fn items_are_accounted_for(world: &World, records: &[Value]) -> u64 {
     }
     let queue = Queue::open(&kept).expect("its file is there");
     let mut found = BTreeSet::new();
-    while let Some(item) = queue.try_get().expect("it is sound") {
+    // Until it is empty, or has ended.
+    while let Ok(Some(item)) = queue.try_get() {
         found.insert(String::from_utf8_lossy(&item).into_owned());
     }
     let lost: Vec<&String> = missing.difference(&found).collect();
