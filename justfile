@@ -18,6 +18,14 @@ stress KILLS="10000" SEED="1":
 interleavings SCHEDULES="5000" SEED="1":
     FORKYARD_SCHEDULES={{ SCHEDULES }} FORKYARD_SEED={{ SEED }} cargo test --release -p forkyard-ipc --lib simulation::
 
+# Lets each system call of the engine fail, the first CALLS of a kind, and kills it at each write; prints a table. Needs strace.
+sweep CALLS="50":
+    FORKYARD_SWEEP={{ CALLS }} cargo test --test integration -- sweep:: --nocapture --test-threads 1
+
+# Eight processes write so many MiB each without a newline; prints what the engine needs for it, and whether every byte is kept.
+flood MIB="512":
+    python3 tests/bench/flood.py --mib {{ MIB }}
+
 # Builds the Python package into target/wheels: one file for every Python from 3.9 on.
 wheel:
     python3 -m pip wheel --no-deps --wheel-dir target/wheels engine/ipc/python

@@ -230,7 +230,7 @@ fn on_a_small_disk(workflow: &str) -> Forkyard {
 }
 
 #[test]
-fn on_a_full_disk_a_put_is_refused_and_nothing_is_torn() {
+fn e5_on_a_full_disk_a_put_is_refused_and_nothing_is_torn() {
     let run = on_a_small_disk(
         "
 forkyard: 1
@@ -262,7 +262,7 @@ processes:
 }
 
 #[test]
-fn on_a_full_disk_a_stream_into_a_queue_stops_the_run_in_order() {
+fn e5_on_a_full_disk_a_stream_into_a_queue_stops_the_run_in_order() {
     let run = on_a_small_disk(
         "
 forkyard: 1

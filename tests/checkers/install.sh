@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what the tests of the formats and of the schema are checked with, by its ordinary packages, in target/checkers:
 # readers of JSON Schema, JUnit and the configuration of CI from PyPI, the schema of SARIF from crates.io (the crate serde-sarif has
-# OASIS's own file), the YAML language server of editors from npm. What cannot be had is skipped, and named.
+# OASIS's own file), the YAML language server of editors from npm. For tests that let system calls fail and clocks jump, strace and
+# faketime from Debian when this is root. What cannot be had is skipped, and named.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -49,3 +50,8 @@ if command -v npm >/dev/null; then
 else
     skipped "yaml-language-server (npm installs it)"
 fi
+
+for program in strace faketime; do
+    command -v "$program" >/dev/null && continue
+    apt-get install -y --no-install-recommends "$program" >/dev/null || skipped "$program (apt-get as root installs it)"
+done

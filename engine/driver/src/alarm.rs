@@ -22,6 +22,15 @@ struct Bell {
 #[derive(Debug)]
 pub struct Cord(Arc<Bell>);
 
+impl Cord {
+    /// The task begins. In tests, one of them fails here.
+    pub fn begin(&self) {
+        tracing::trace!(rung = self.0.rung.load(Ordering::Relaxed), "a task begins");
+        #[cfg(test)]
+        faults::strike();
+    }
+}
+
 impl Drop for Cord {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -36,7 +45,7 @@ impl Alarm {
     pub fn start(&self, task: impl Future<Output = ()> + 'static) -> JoinHandle<()> {
         let cord = self.cord();
         tokio::task::spawn_local(async move {
-            let _cord = cord;
+            cord.begin();
             task.await;
         })
     }
@@ -52,6 +61,31 @@ impl Alarm {
         while !self.bell.rung.load(Ordering::Relaxed) {
             self.bell.notify.notified().await;
         }
+    }
+}
+
+/// For tests: a task that panics as soon as it begins.
+#[cfg(test)]
+pub(crate) mod faults {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// How many tasks are still to begin until one panics, itself included; 0: none does.
+    static TASKS: AtomicUsize = AtomicUsize::new(0);
+
+    /// From now on the N-th task that begins, counted from 1, panics.
+    pub(crate) fn aim(task: usize) {
+        TASKS.store(task, Ordering::Relaxed);
+    }
+
+    /// Whether it has.
+    pub(crate) fn have_struck() -> bool {
+        TASKS.load(Ordering::Relaxed) == 0
+    }
+
+    pub(super) fn strike() {
+        let count = |left: usize| left.checked_sub(1);
+        let left = TASKS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
+        assert!(left != Ok(1), "a fault on purpose");
     }
 }
 

@@ -24,6 +24,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{fs, io};
 
 use forkyard_ipc::channel::Kind;
@@ -64,6 +65,16 @@ pub struct FromClient {
     what: What,
 }
 
+impl FromClient {
+    /// What keeps the broker from its work, and comes from no client.
+    pub(crate) fn fault(&self) -> Option<Arc<str>> {
+        match &self.what {
+            What::Deaf(reason) => Some(Arc::clone(reason)),
+            What::Opened(_) | What::Asked(_) | What::Malformed { .. } | What::Delivered | What::Closed => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 enum What {
     Opened(Connection),
@@ -74,6 +85,8 @@ enum What {
     },
     /// Something has reached a client; what, the broker looks up.
     Delivered,
+    /// Nobody can connect any more: why not.
+    Deaf(Arc<str>),
     Closed,
 }
 
@@ -186,8 +199,8 @@ impl Broker {
                 self.refuse_and_end(yard, connection, request, Why::Protocol, error.to_string());
                 None
             }
-            // Looked at already.
-            What::Delivered => None,
+            // Looked at already, and nobody's.
+            What::Delivered | What::Deaf(_) => None,
             What::Closed => {
                 self.forget(yard, connection);
                 None

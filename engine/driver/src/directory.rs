@@ -23,7 +23,6 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 
 use forkyard_core::source::Files;
-use nix::fcntl::{Flock, FlockArg};
 
 use crate::guardian;
 use crate::stdio::mask::Secrets;
@@ -42,7 +41,7 @@ pub struct RunDirectory {
     path: PathBuf,
     socket: PathBuf,
     /// Held by the engine of the run; `None` when the directory was opened to be read.
-    lock: Option<Flock<File>>,
+    lock: Option<File>,
 }
 
 impl RunDirectory {
@@ -61,7 +60,7 @@ impl RunDirectory {
         }
         symlink(std::env::current_exe()?, path.join("bin").join("forkyard"))?;
         let lock = private_file(&path.join("lock"))?;
-        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| io::Error::from(errno))?;
+        lock.try_lock()?;
         let socket = socket_path(&path)?;
         let directory = Self {
             id,

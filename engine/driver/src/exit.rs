@@ -41,12 +41,7 @@ pub fn reap_with_usage(pidfd: BorrowedFd<'_>) -> io::Result<Option<(Exit, Usage)
 /// # Errors
 /// As [`reap`].
 pub fn reap_blocking(pidfd: BorrowedFd<'_>) -> io::Result<Option<Exit>> {
-    loop {
-        match wait(pidfd, libc::WEXITED) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return Ok(done?.map(|(exit, _)| exit)),
-        }
-    }
+    Ok(wait(pidfd, libc::WEXITED)?.map(|(exit, _)| exit))
 }
 
 /// Resolves when the child has ended, and has taken its exit. To be polled in a tokio runtime.
@@ -77,8 +72,18 @@ pub fn open_pidfd(pid: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// The C library's `waitid` leaves out what was used: `wait4(2)` has it, but takes no pidfd.
+/// Waits again when a signal came in between.
 fn wait(pidfd: BorrowedFd<'_>, options: libc::c_int) -> io::Result<Option<(Exit, Usage)>> {
+    loop {
+        match wait_once(pidfd, options) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+/// The C library's `waitid` leaves out what was used: `wait4(2)` has it, but takes no pidfd.
+fn wait_once(pidfd: BorrowedFd<'_>, options: libc::c_int) -> io::Result<Option<(Exit, Usage)>> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     let (which, fd) = (libc::P_PIDFD, pidfd.as_raw_fd());

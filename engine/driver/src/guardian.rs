@@ -94,7 +94,9 @@ fn shelter(isolation: Isolation) -> Result<Option<Group>, String> {
 
 /// All that the deputy does.
 fn deputy(isolation: Isolation, group: Option<&Group>, above: Above, engine: impl FnOnce() -> i32) -> i32 {
-    if let Some(Err(error)) = group.map(Group::enter) {
+    if let Some(Err(error)) = group.map(Group::enter)
+        && isolation == Isolation::Cgroup
+    {
         tell(&format!("cannot enter the cgroup of the run: {error}"));
         return FAULT;
     }

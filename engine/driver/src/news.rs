@@ -115,8 +115,8 @@ pub enum Stream {
 /// Longer lines are passed to reporters in pieces of this many bytes (64 KiB, a full kernel pipe).
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 
-/// How many batches may wait for a slow reporter.
-pub const BATCHES_MAX: usize = 1024;
+/// How many batches may wait for a slow reporter: 8 MiB when each is a full pipe.
+pub const BATCHES_MAX: usize = 128;
 
 /// The engine's end of the way to a reporter.
 pub type Sender = tokio::sync::mpsc::Sender<Vec<News>>;

@@ -69,8 +69,8 @@ pub fn run(plan: Arc<Plan>, options: Options, news: news::Sender) -> Result<Verd
     let options = Rc::new(options);
     let lived = live(plan, &options, news);
     // Whatever happened, nothing stays behind.
-    if !tree::sweep_all() {
-        tracing::error!("some processes of the run could not be killed");
+    if let Err(left) = tree::sweep_all() {
+        tracing::error!("{left}");
     }
     // What is left to do is to tell of it, and whoever has stopped listening must not keep us from ending.
     signals::let_go();
@@ -84,9 +84,7 @@ pub fn run(plan: Arc<Plan>, options: Options, news: news::Sender) -> Result<Verd
 
 fn live(plan: Arc<Plan>, options: &Rc<Options>, news: news::Sender) -> Result<Verdict, RunError> {
     let limits = raise_open_files(&plan);
-    spawner::reserve_low_descriptors().map_err(RunError::begin(
-        "take its descriptors (it needs 128 at least: see `ulimit -n`)",
-    ))?;
+    spawner::reserve_low_descriptors().map_err(no_descriptors)?;
     tree::adopt_orphans().map_err(|errno| RunError::begin("adopt orphans")(errno.into()))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -99,6 +97,14 @@ fn live(plan: Arc<Plan>, options: &Rc<Options>, news: news::Sender) -> Result<Ve
         })
     }));
     lived.unwrap_or(Err(RunError::Panicked))
+}
+
+fn no_descriptors(error: io::Error) -> RunError {
+    let what = match error.raw_os_error() {
+        Some(libc::EMFILE) => "take its descriptors (it needs 128 at least: see `ulimit -n`)",
+        Some(_) | None => "take its descriptors",
+    };
+    RunError::begin(what)(error)
 }
 
 /// How many descriptors the engine itself needs, those that the spawner keeps free included.
@@ -155,7 +161,7 @@ fn layout(plan: &Plan) -> Layout {
 }
 
 /// Whether another try a little later may succeed: the machine lacked something for the moment.
-fn is_transient(error: &io::Error) -> bool {
+pub(crate) fn is_transient(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
         Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::ENOBUFS)

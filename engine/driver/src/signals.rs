@@ -1,10 +1,20 @@
 //! The signals the engine listens to.
+//!
+//! A handler may do next to nothing: it counts the signal and writes to an eventfd, which a task of the engine reads. The
+//! runtime's own listener would do the same, but panics when it finds no descriptor for that.
 
+use std::ffi::c_int;
 use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
-use nix::sys::signal::{SigHandler, SigSet, Signal};
-use nix::unistd::getppid;
-use tokio::signal::unix::{SignalKind, signal};
+use nix::errno::Errno;
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::unistd::{Pid, getppid};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
 use crate::alarm::Alarm;
@@ -25,21 +35,44 @@ pub enum Heard {
 /// The signals that ask a run to stop.
 const STOPS: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
 
+/// All that is listened to; what asks for a stop is told first.
+const LISTENED: [Signal; 7] = [
+    Signal::SIGINT,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+    Signal::SIGTSTP,
+    Signal::SIGWINCH,
+    Signal::SIGCHLD,
+];
+
 /// How many stop signals may wait for the engine; further ones say nothing new.
 const STOPS_MAX: usize = 16;
+
+/// How often each of [`LISTENED`] has come since it was told last. A handler belongs to the process, hence statics.
+static ARRIVED: [AtomicU32; LISTENED.len()] = [const { AtomicU32::new(0) }; LISTENED.len()];
+
+/// What the handler writes to: made once, and open for ever, since a signal may come at any time.
+static EVENT: OnceLock<EventFd> = OnceLock::new();
+
+/// The number of its descriptor, which a handler can read.
+static EVENT_NUMBER: AtomicI32 = AtomicI32::new(-1);
 
 /// Begins to listen; must be called within a runtime and a local set. SIGPIPE is ignored from now on: a broken
 /// pipe is an error of a write.
 pub fn listen(alarm: &Alarm) -> io::Result<mpsc::Receiver<Heard>> {
     let (sender, receiver) = mpsc::channel(STOPS_MAX);
-    for stop in STOPS {
-        watch(stop, Heard::Stop(stop as i32), sender.clone(), alarm)?;
+    let event = event()?.as_fd().try_clone_to_owned()?;
+    // SAFETY: an `OwnedFd` stays open, and the same, until the `AsyncFd` that owns it now is dropped.
+    let event = unsafe { AsyncFd::register_with_interest(event, Interest::READABLE) }?;
+    for signal in LISTENED {
+        let action = SigAction::new(SigHandler::Handler(note), SaFlags::SA_RESTART, SigSet::empty());
+        // SAFETY: the handler does what a handler may.
+        unsafe { sigaction(signal, &action) }?;
     }
-    watch(Signal::SIGTSTP, Heard::Suspend, sender.clone(), alarm)?;
-    watch(Signal::SIGWINCH, Heard::Resized, sender.clone(), alarm)?;
-    watch(Signal::SIGCHLD, Heard::Child, sender, alarm)?;
     // SAFETY: ignoring a signal installs no handler; nothing can be run at a bad moment.
     unsafe { nix::sys::signal::signal(Signal::SIGPIPE, SigHandler::SigIgn) }?;
+    alarm.start(tell(event, sender, getppid()));
     Ok(receiver)
 }
 
@@ -52,25 +85,80 @@ pub fn let_go() {
     }
 }
 
-fn watch(which: Signal, heard: Heard, sender: mpsc::Sender<Heard>, alarm: &Alarm) -> io::Result<()> {
-    let mut arrivals = signal(SignalKind::from_raw(which as i32))?;
-    let guardian = getppid();
-    alarm.start(async move {
-        while arrivals.recv().await.is_some() {
-            // The parent-death signal says that nobody is left above: there is no time for an orderly stop.
-            let times = if which == Signal::SIGTERM && getppid() != guardian {
-                2
-            } else {
-                1
-            };
-            for _ in 0..times {
-                if sender.send(heard).await.is_err() {
+fn event() -> io::Result<&'static EventFd> {
+    if EVENT.get().is_none() {
+        let made = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        // Another thread may have been first; then this one is closed.
+        let _ = EVENT.set(made);
+    }
+    let event = EVENT.get().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+    EVENT_NUMBER.store(event.as_fd().as_raw_fd(), Ordering::Relaxed);
+    Ok(event)
+}
+
+/// The handler: atomics and `write` alone, and the interrupted code's `errno` is put back.
+extern "C" fn note(signal: c_int) {
+    let errno = Errno::last();
+    for (listened, arrived) in LISTENED.iter().zip(&ARRIVED) {
+        if *listened as c_int == signal {
+            arrived.fetch_add(1, Ordering::Release);
+        }
+    }
+    let one = 1_u64;
+    // SAFETY: eight bytes are read from `one`. Should the count of the eventfd be full, it is readable all the same.
+    let _ = unsafe {
+        libc::write(
+            EVENT_NUMBER.load(Ordering::Relaxed),
+            (&raw const one).cast(),
+            size_of::<u64>(),
+        )
+    };
+    errno.set();
+}
+
+/// Tells of what has come, as long as somebody listens.
+async fn tell(event: AsyncFd<OwnedFd>, sender: mpsc::Sender<Heard>, guardian: Pid) {
+    loop {
+        // Before it is looked what has come: what comes later makes it readable again.
+        let Ok(mut ready) = event.readable().await else {
+            return;
+        };
+        hush(event.get_ref());
+        ready.clear_ready();
+        for (signal, arrived) in LISTENED.into_iter().zip(&ARRIVED) {
+            for _ in 0..times(signal, arrived.swap(0, Ordering::Acquire), guardian) {
+                if sender.send(heard(signal)).await.is_err() {
                     return;
                 }
             }
         }
-    });
-    Ok(())
+    }
+}
+
+/// The eventfd is no longer readable.
+fn hush(event: &OwnedFd) {
+    let mut count = [0; size_of::<u64>()];
+    // It may have been read already.
+    let _ = nix::unistd::read(event, &mut count);
+}
+
+/// How often a signal is told that has come so often.
+fn times(signal: Signal, arrived: u32, guardian: Pid) -> u32 {
+    match heard(signal) {
+        // The parent-death signal says that nobody is left above: there is no time for an orderly stop.
+        Heard::Stop(libc::SIGTERM) if arrived > 0 && getppid() != guardian => 2,
+        Heard::Stop(_) => arrived,
+        Heard::Child | Heard::Suspend | Heard::Resized => arrived.min(1),
+    }
+}
+
+const fn heard(signal: Signal) -> Heard {
+    match signal {
+        Signal::SIGCHLD => Heard::Child,
+        Signal::SIGTSTP => Heard::Suspend,
+        Signal::SIGWINCH => Heard::Resized,
+        stop => Heard::Stop(stop as i32),
+    }
 }
 
 /// Sleeps until SIGCONT comes, which this process blocks: so one that came too early is not missed.

@@ -23,6 +23,7 @@ use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 use tokio::sync::oneshot;
 
+use crate::alarm::Alarm;
 pub use confinement::{Confinement, Rlimit};
 pub(crate) use error::interpreter;
 pub use error::{SpawnError, Step};
@@ -79,19 +80,21 @@ struct Order {
 }
 
 impl Spawner {
-    /// Starts the thread. It never ends, since the processes it has started would be killed.
+    /// Starts the thread. It never ends, since the processes it has started would be killed; should it panic, `alarm` rings.
     ///
     /// # Errors
     /// When the kernel lacks what is needed (Linux 5.9), when no low descriptors are free (see
     /// [`reserve_low_descriptors`]), or when no thread can be started.
-    pub fn start() -> io::Result<Self> {
+    pub fn start(alarm: &Alarm) -> io::Result<Self> {
         launch::probe()?;
         reserve_low_descriptors()?;
         let stack = launch::Stack::new()?;
         let (orders, inbox) = mpsc::channel();
-        thread::Builder::new()
-            .name("spawner".into())
-            .spawn(move || serve(&inbox, &stack))?;
+        let cord = alarm.cord();
+        thread::Builder::new().name("spawner".into()).spawn(move || {
+            cord.begin();
+            serve(&inbox, &stack);
+        })?;
         Ok(Self { orders })
     }
 

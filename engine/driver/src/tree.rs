@@ -22,7 +22,8 @@ use nix::errno::Errno;
 
 pub(crate) use proc::started;
 use proc::{Pid, Process, StartTime, Walk};
-pub use sweep::{adopt_orphans, reap_adopted, sweep_all};
+use sweep::has_no_child;
+pub use sweep::{Unswept, adopt_orphans, reap_adopted, sweep_all};
 
 /// How often one call of [`Tree::kill`] looks again for members that were just born.
 const KILL_PASSES_MAX: u32 = 16;
@@ -38,6 +39,8 @@ pub struct Tree {
     token: String,
     /// The members seen last: one that hides its environment is known by this once it is an orphan.
     seen: RefCell<BTreeSet<(Pid, StartTime)>>,
+    /// The leader's exit has been taken: its pid is its own no longer.
+    is_leader_reaped: Cell<bool>,
 }
 
 impl Tree {
@@ -51,7 +54,13 @@ impl Tree {
             leader_start: Cell::new(leader.map(|leader| leader.start)),
             token: format!("FORKYARD_TOKEN={token}"),
             seen: RefCell::default(),
+            is_leader_reaped: Cell::new(false),
         }
+    }
+
+    /// The leader's exit has been taken.
+    pub fn leader_is_reaped(&self) {
+        self.is_leader_reaped.set(true);
     }
 
     /// The pids of all living processes of the tree. A zombie does not live.
@@ -65,9 +74,13 @@ impl Tree {
     /// Sends a signal to each member.
     ///
     /// # Errors
-    /// When `/proc` cannot be read; nobody has got the signal then.
+    /// When `/proc` cannot be read; at most the leader's group has got the signal then.
     pub fn signal(&self, signal: i32) -> io::Result<()> {
-        self.signal_all(&self.scan()?, signal)
+        let sent = self.scan().and_then(|members| self.signal_all(&members, signal));
+        if sent.is_err() {
+            self.signal_unseen(signal);
+        }
+        sent
     }
 
     /// Asks the tree to stop: sends the signal, then SIGCONT, without which a stopped process would not see it.
@@ -75,6 +88,15 @@ impl Tree {
     /// # Errors
     /// As [`Tree::signal`].
     pub fn terminate(&self, signal: i32) -> io::Result<()> {
+        let sent = self.terminate_seen(signal);
+        if sent.is_err() {
+            self.signal_unseen(signal);
+            self.signal_unseen(libc::SIGCONT);
+        }
+        sent
+    }
+
+    fn terminate_seen(&self, signal: i32) -> io::Result<()> {
         let members = self.scan()?;
         self.signal_all(&members, signal)?;
         self.signal_all(&members, libc::SIGCONT)?;
@@ -99,7 +121,10 @@ impl Tree {
     /// call again, at the next SIGCHLD, say.
     #[must_use]
     pub fn kill(&self) -> bool {
-        self.kill_all().unwrap_or(false)
+        self.kill_all().unwrap_or_else(|_unseen| {
+            self.signal_unseen(libc::SIGKILL);
+            false
+        })
     }
 
     fn kill_all(&self) -> io::Result<bool> {
@@ -124,8 +149,8 @@ impl Tree {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let group_empty = signal_group(self.leader, 0) == Err(Errno::ESRCH);
-        (group_empty && proc::adopted().is_ok_and(|orphans| orphans.is_empty()))
-            || self.scan().is_ok_and(|members| members.is_empty())
+        let no_orphan = || proc::adopted().is_ok_and(|orphans| orphans.is_empty()) || has_no_child();
+        (group_empty && no_orphan()) || self.scan().is_ok_and(|members| members.is_empty())
     }
 
     /// All living members. Orphans are listed again until there is no new one: a parent may have died after the last
@@ -172,6 +197,15 @@ impl Tree {
     fn group_is_ours(&self) -> io::Result<bool> {
         let now = Process::read(self.leader)?;
         Ok(now.is_none_or(|process| Some(process.start) == self.leader_start.get()))
+    }
+
+    /// Signals the leader's group, for want of anything to look with: as long as the leader has not been reaped, the group is its
+    /// own.
+    fn signal_unseen(&self, signal: i32) {
+        if !self.is_leader_reaped.get() {
+            // It may have emptied itself meanwhile: then there is nobody to tell.
+            let _ = signal_group(self.leader, signal);
+        }
     }
 
     /// Signals the group as one, which no fork can escape, and all others one by one.

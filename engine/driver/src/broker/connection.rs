@@ -35,6 +35,9 @@ const BEGIN_TIME: Duration = Duration::from_secs(30);
 /// How long accepting pauses when the engine is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long it is tried again, as a start of a process is: about ten seconds.
+const ACCEPTS_MAX: u32 = 200;
+
 /// What has been taken and not acknowledged, by queue and number.
 pub(super) type Items = BTreeMap<(u32, u64), ItemId>;
 
@@ -191,10 +194,11 @@ impl Connection {
 
 /// Accepts connections for as long as it is let.
 pub(super) async fn accept(listener: UnixListener, door: Door, alarm: Alarm) {
-    let _cord = alarm.cord();
+    let cord = alarm.cord();
+    cord.begin();
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let stream = accept_one(&listener).await;
+        let stream = accept_one(&listener, &door).await;
         let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
             continue;
         };
@@ -203,19 +207,26 @@ pub(super) async fn accept(listener: UnixListener, door: Door, alarm: Alarm) {
         }
         let (door, cord) = (door.clone(), alarm.cord());
         tokio::spawn(async move {
-            let _cord = cord;
+            cord.begin();
             receive(stream, door).await;
             drop(permit);
         });
     }
 }
 
-async fn accept_one(listener: &UnixListener) -> UnixStream {
+async fn accept_one(listener: &UnixListener, door: &Door) -> UnixStream {
+    let mut failed = 0;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return stream,
             Err(error) => {
                 tracing::warn!(%error, "a client cannot be accepted now");
+                failed += 1;
+                if failed == ACCEPTS_MAX {
+                    let reason = Arc::from(format!("no client can be accepted: {error}"));
+                    // When the turn loop has gone there is nobody to tell.
+                    let _told = door.tell(ConnectionId(u64::MAX), What::Deaf(reason)).await;
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

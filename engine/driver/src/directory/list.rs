@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 
 use super::About;
@@ -54,6 +53,6 @@ fn state_of(about: &About, path: &Path) -> RunState {
     if about.exit_code.is_some() {
         return RunState::Ended;
     }
-    let free = File::open(path.join("lock")).is_ok_and(|lock| Flock::lock(lock, FlockArg::LockSharedNonblock).is_ok());
+    let free = File::open(path.join("lock")).is_ok_and(|lock| lock.try_lock_shared().is_ok());
     if free { RunState::Died } else { RunState::Running }
 }

@@ -223,8 +223,8 @@ impl Guard {
 /// Kills all that is left of the run.
 fn sweep() -> bool {
     let swept = sweep_all();
-    if !swept {
-        tell("some processes of the run do not die even by SIGKILL: they hang in the kernel");
+    if let Err(left) = &swept {
+        tell(&left.to_string());
     }
-    swept
+    swept.is_ok()
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 /// The engine could not do its work: exit code 3.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub enum RunError {
     },
     /// Its records, or another file of the run's directory, could not be written.
     Directory(io::Error),
+    /// Something failed when everything had been decided: the end itself could not be kept.
+    Late(Arc<str>),
     /// It has a fault; everything it had started has been stopped.
     Panicked,
 }
@@ -30,6 +33,7 @@ impl fmt::Display for RunError {
         match self {
             Self::Begin { what, error } => write!(f, "the engine cannot {what}: {error}"),
             Self::Directory(error) => write!(f, "the run's directory cannot be written: {error}"),
+            Self::Late(reason) => f.write_str(reason),
             Self::Panicked => f.write_str(
                 "the engine has a fault (see the message above); everything it had started has been stopped",
             ),
@@ -41,7 +45,7 @@ impl std::error::Error for RunError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Begin { error, .. } | Self::Directory(error) => Some(error),
-            Self::Panicked => None,
+            Self::Late(_) | Self::Panicked => None,
         }
     }
 }

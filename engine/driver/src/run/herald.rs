@@ -17,6 +17,9 @@ use crate::stdio::outlet::Outlet;
 /// How many records are kept for a reporter that takes nothing; `records.jsonl` has those it misses.
 const BACKLOG_MAX: usize = 1 << 18;
 
+/// How many bytes of records are kept for a disk that is full, to be written when it has room again.
+const UNWRITTEN_MAX: usize = 16 * 1024 * 1024;
+
 /// The way to the records and to the reporters.
 #[derive(Debug)]
 pub struct Herald {
@@ -24,9 +27,11 @@ pub struct Herald {
     /// The run's id.
     run: String,
     records: File,
+    /// So many bytes of it are whole lines.
+    kept: u64,
     news: Sender,
     outlet: Outlet,
-    /// Lines for `records.jsonl` of this turn.
+    /// Lines for `records.jsonl` of this turn, and those before that could not be written.
     lines: Vec<u8>,
     backlog: Vec<News>,
 }
@@ -37,6 +42,7 @@ impl Herald {
             plan,
             run,
             records,
+            kept: 0,
             outlet: Outlet::new(news.clone()),
             news,
             lines: Vec::new(),
@@ -67,14 +73,23 @@ impl Herald {
     /// Hands out what was noted: one write, one batch.
     ///
     /// # Errors
-    /// When the records cannot be written. They are given up then, the reporters are told all the same.
+    /// When the records cannot be written. They are tried again with the next ones, the reporters are told all the same.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.offer();
         if self.lines.is_empty() {
             return Ok(());
         }
         let written = self.records.write_all(&self.lines);
-        self.lines.clear();
+        if written.is_ok() {
+            self.kept += self.lines.len() as u64;
+            self.lines.clear();
+        } else {
+            // No torn line is to stand before the next. Where that cannot be had, the last one is torn.
+            let _ = self.records.set_len(self.kept);
+            if self.lines.len() > UNWRITTEN_MAX {
+                self.lines.clear();
+            }
+        }
         written
     }
 

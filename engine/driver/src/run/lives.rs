@@ -263,6 +263,7 @@ impl Watch {
                 (Exit::Signal(libc::SIGKILL), Usage::default())
             }
         };
+        self.body.tree.leader_is_reaped();
         // Others may wait for what it had: they get it before anything is looked at that takes longer.
         self.commons.look();
         let tree = &self.body.tree;

@@ -346,7 +346,8 @@ impl Run {
         over: &watch::Receiver<bool>,
     ) -> io::Result<Option<tokio::task::JoinHandle<()>>> {
         let inbox = self.inbox.clone();
-        let tap = |pipe| Tap::new(pipe, over.clone());
+        let faults = inbox.clone();
+        let tap = |pipe| Tap::new(pipe, over.clone(), faults.clone());
         let pump = match stream {
             Connected::Output { pipe, log, stream } => {
                 let output = self.output(life, process, log, stream);

@@ -1,6 +1,7 @@
 //! Whole runs, with real processes, of plans written by hand.
 
 mod clients;
+mod panics;
 mod pools;
 mod streams;
 mod world;

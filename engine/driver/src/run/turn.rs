@@ -155,7 +155,7 @@ impl Run {
                 .open("/dev/null")
                 .map_err(RunError::begin("open /dev/null"))?,
             facts,
-            spawner: Spawner::start().map_err(RunError::begin("start its spawner"))?,
+            spawner: Spawner::start(&alarm).map_err(RunError::begin("start its spawner"))?,
             child_ended: Rc::default(),
             inbox,
             ears: Some(Ears {
@@ -293,6 +293,9 @@ impl Run {
     }
 
     fn serve(&mut self, from: FromClient) {
+        if let Some(reason) = from.fault() {
+            return self.fault(reason);
+        }
         let (broker, names, table) = (&mut self.broker, &self.names, &self.table);
         let asked = self.yard.with(|yard| {
             let wanted = broker.handle(yard, names, from)?;
@@ -496,6 +499,12 @@ impl Run {
         self.count();
         self.yard.with(|yard| yard.remove());
         self.herald.finish().map_err(RunError::Directory)?;
+        if let Some(reason) = self.fault
+            && verdict != Verdict::Fault
+        {
+            // It came when the run was being stopped already, or had ended.
+            return Err(RunError::Late(reason));
+        }
         self.options
             .directory
             .ended(verdict.exit_code())

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::framing::frame;
 use super::tap::unread_bytes;
-use crate::run::{Happening, Read};
+use crate::run::{Happening, Read, is_transient};
 use crate::yard::{Commons, Handful, ItemId, Reply, Slot};
 
 /// How much is taken at once for the only reader of a queue, and what goes over it: a batch of the largest items would be a
@@ -210,10 +210,22 @@ impl Receiver {
                     self.written += count as u64;
                     bytes = &bytes[count..];
                 }
-                Err(_) => return Flow::Over,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Flow::Over,
+                Err(error) => {
+                    self.fault(&error).await;
+                    return Flow::Cut;
+                }
             }
         }
         Flow::On
+    }
+
+    /// The process is not to take it for the end of the queue.
+    async fn fault(&self, error: &io::Error) {
+        let reason = format!("what a process reads from a queue cannot be written: {error}").into();
+        // Nobody listens when the run is over.
+        let _ = self.inbox.send(Happening::Fault { reason }).await;
     }
 
     /// Acknowledges what has been read meanwhile.
@@ -230,12 +242,22 @@ impl Receiver {
 
     /// The queue has ended, the process may still have some of it to read: its stdin ends behind that.
     async fn wait_until_read(mut self, pipe: OwnedFd, mut over: watch::Receiver<bool>) {
-        // Opened anew for reading, the pipe can be looked at though its writing end is closed.
-        let Ok(reader) = reopened(&pipe) else {
-            return self.settle(&pipe).await;
+        // Opened anew for reading, the pipe can be looked at though its writing end is closed. As long as there is no
+        // descriptor for that, it stays open.
+        let reader = loop {
+            match reopened(&pipe) {
+                Ok(reader) => break OwnedFd::from(reader),
+                Err(error) if is_transient(&error) => {}
+                Err(error) => {
+                    self.fault(&error).await;
+                    return self.settle(&pipe).await;
+                }
+            }
+            if let Ok(_over) = tokio::time::timeout(LOOK_LAST, over.wait_for(|over| *over)).await {
+                return self.settle(&pipe).await;
+            }
         };
         drop(pipe);
-        let reader = OwnedFd::from(reader);
         let mut pause = LOOK_FIRST;
         while unread_bytes(&reader) > 0 {
             let waited = tokio::time::timeout(pause, over.wait_for(|over| *over)).await;

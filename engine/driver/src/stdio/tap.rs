@@ -5,8 +5,10 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use tokio::net::unix::pipe::Receiver;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
+
+use crate::run::Happening;
 
 /// Most processes write little, and there may be many: a tap begins to read in pieces of so many bytes.
 const READ_BYTES_MIN: usize = 4 * 1024;
@@ -27,6 +29,8 @@ pub struct Tap {
     /// Set once the tree is known to be gone.
     last: Option<Last>,
     buffer: Vec<u8>,
+    /// The turn loop.
+    inbox: mpsc::Sender<Happening>,
 }
 
 /// What is still read when the tree is gone.
@@ -39,18 +43,19 @@ struct Last {
 }
 
 impl Tap {
-    /// Reads from `pipe`. Within a runtime.
-    pub fn new(pipe: OwnedFd, tree_gone: watch::Receiver<bool>) -> io::Result<Self> {
+    /// Reads from `pipe`; a fault goes to `inbox`. Within a runtime.
+    pub fn new(pipe: OwnedFd, tree_gone: watch::Receiver<bool>, inbox: mpsc::Sender<Happening>) -> io::Result<Self> {
         Ok(Self {
             pipe: receiver(pipe)?,
             tree_gone,
             last: None,
             buffer: Vec::new(),
+            inbox,
         })
     }
 
-    /// What was written next; `None` at the end, or when the stream has been left open by strangers. An error of
-    /// the pipe itself is its end too: there is nothing more to be had from it.
+    /// What was written next; `None` at the end, or when the stream has been left open by strangers. An error is an end
+    /// too, and a fault of the run: what was still to come is lost.
     pub async fn read(&mut self) -> Option<&[u8]> {
         loop {
             if self.is_over() {
@@ -73,7 +78,14 @@ impl Tap {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => return None,
+                // A terminal ends like that.
+                Err(error) if error.raw_os_error() == Some(libc::EIO) && is_terminal(&self.pipe) => return None,
+                Err(error) => {
+                    let reason = format!("what a process has written cannot be read: {error}").into();
+                    // Nobody listens when the run is over.
+                    let _ = self.inbox.send(Happening::Fault { reason }).await;
+                    return None;
+                }
             }
             self.wait().await;
         }
@@ -115,6 +127,11 @@ fn receiver(pipe: OwnedFd) -> io::Result<Receiver> {
     }
 }
 
+fn is_terminal(pipe: &impl AsRawFd) -> bool {
+    // SAFETY: isatty takes a number, of a descriptor that is open.
+    unsafe { libc::isatty(pipe.as_raw_fd()) == 1 }
+}
+
 /// How many bytes are in a pipe; either end may ask. None when it cannot tell.
 pub(super) fn unread_bytes(pipe: &impl AsRawFd) -> u64 {
     let mut count: libc::c_int = 0;
@@ -137,7 +154,8 @@ mod tests {
     async fn all_is_read_up_to_the_end() {
         let (reader, mut writer) = io::pipe().expect("a pipe");
         let (_keep, gone) = watch::channel(false);
-        let mut tap = Tap::new(reader.into(), gone).expect("a tap");
+        let (inbox, _happenings) = mpsc::channel(1);
+        let mut tap = Tap::new(reader.into(), gone, inbox).expect("a tap");
         writer.write_all(b"one").expect("written");
         assert_eq!(tap.read().await, Some(&b"one"[..]));
         writer.write_all(b"two").expect("written");
@@ -150,7 +168,8 @@ mod tests {
     async fn strangers_that_go_on_writing_do_not_hold_up_the_end() {
         let (reader, mut writer) = io::pipe().expect("a pipe");
         let (gone, watching) = watch::channel(false);
-        let mut tap = Tap::new(reader.into(), watching).expect("a tap");
+        let (inbox, _happenings) = mpsc::channel(1);
+        let mut tap = Tap::new(reader.into(), watching, inbox).expect("a tap");
         let stranger = std::thread::spawn(move || while writer.write_all(b"noise").is_ok() {});
         gone.send(true).expect("watched");
         while tap.read().await.is_some() {}
@@ -162,7 +181,8 @@ mod tests {
     async fn strangers_that_hold_the_pipe_do_not_hold_up_the_end() {
         let (reader, mut writer) = io::pipe().expect("a pipe");
         let (gone, watching) = watch::channel(false);
-        let mut tap = Tap::new(reader.into(), watching).expect("a tap");
+        let (inbox, _happenings) = mpsc::channel(1);
+        let mut tap = Tap::new(reader.into(), watching, inbox).expect("a tap");
         writer.write_all(b"last").expect("written");
         gone.send(true).expect("watched");
         assert_eq!(tap.read().await, Some(&b"last"[..]));

@@ -1,5 +1,7 @@
 //! The streams of a pool's workers: results, and the tasks of persistent workers.
 
+use std::io;
+
 use forkyard_core::id::ProcessId;
 use forkyard_core::machine::AHEAD_MAX;
 use tokio::io::AsyncWriteExt as _;
@@ -68,8 +70,14 @@ pub async fn answers(
 pub async fn feed(mut pipe: Sender, mut tasks: mpsc::Receiver<Vec<u8>>) {
     let mut batch = Vec::new();
     while tasks.recv_many(&mut batch, AHEAD_MAX).await > 0 {
-        if pipe.write_all(&batch.concat()).await.is_err() {
-            return;
+        let bytes = batch.concat();
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            match pipe.write(rest).await {
+                Ok(count) => rest = &rest[count..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return,
+            }
         }
         batch.clear();
     }

@@ -1,10 +1,12 @@
 //! What concerns all trees at once: adopting orphans, reaping them, and the end of everything.
 
+use std::fmt;
 use std::io;
 use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::getpid;
 
 use super::proc::{self, Walk};
@@ -36,20 +38,57 @@ pub fn reap_adopted() {
     }
 }
 
-/// Kills every descendant of this process, also those born meanwhile, and returns when none lives: blocking, for
-/// the end of a run. Adopted orphans are reaped. Returns false if some have not died within about 10 s.
-#[must_use]
-pub fn sweep_all() -> bool {
-    let mut pause = PAUSE_MIN;
-    for _ in 0..LOOKS_MAX {
-        if kill_living().unwrap_or(false) {
-            reap_adopted();
-            return true;
+/// Why a sweep may have left somebody.
+#[derive(Debug)]
+pub enum Unswept {
+    /// Some have not died.
+    Undying,
+    /// It could not be seen who is left.
+    Unseen(io::Error),
+}
+
+impl fmt::Display for Unswept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Undying => {
+                f.write_str("some processes of the run do not die even by SIGKILL: they hang in the kernel")
+            }
+            Self::Unseen(error) => write!(f, "what is left of the run cannot be looked for: {error}"),
         }
+    }
+}
+
+/// Kills every descendant of this process, also those born meanwhile, and returns when none lives: blocking, for
+/// the end of a run. Adopted orphans are reaped.
+///
+/// # Errors
+/// When some have not died within about 10 s, or could not be seen.
+pub fn sweep_all() -> Result<(), Unswept> {
+    let mut pause = PAUSE_MIN;
+    let mut left = Unswept::Undying;
+    for _ in 0..LOOKS_MAX {
+        if has_no_child() {
+            return Ok(());
+        }
+        left = match kill_living() {
+            Ok(true) => {
+                reap_adopted();
+                return Ok(());
+            }
+            Ok(false) => Unswept::Undying,
+            Err(error) => Unswept::Unseen(error),
+        };
         thread::sleep(pause);
         pause = (pause * 2).min(PAUSE_MAX);
     }
-    false
+    Err(left)
+}
+
+/// Who has no child has no descendant either, as it adopts all orphans among these. The kernel tells that without a descriptor,
+/// of which there may be none. No exit is taken.
+pub(super) fn has_no_child() -> bool {
+    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    waitid(Id::All, look) == Err(Errno::ECHILD)
 }
 
 /// Kills those descendants that live now; true when there are none.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use forkyard_core::machine::Exit;
 
 use super::*;
+use crate::alarm::Alarm;
 use crate::alone::passes_alone;
 use crate::exit::{reap, reap_blocking};
 use crate::spawner::{Child, Job, Spawner};
@@ -37,7 +38,9 @@ impl Shell {
             identity: None,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build();
-        let started = Spawner::start().expect("the spawner starts").spawn(job);
+        let started = Spawner::start(&Alarm::default())
+            .expect("the spawner starts")
+            .spawn(job);
         let child = runtime.expect("a runtime").block_on(started).expect("the shell starts");
         let tree = Tree::new(child.pid, token);
         let output = BufReader::new(reader);
@@ -244,7 +247,7 @@ fn a_sweep_kills_all_trees() {
         let script = format!("trap '' TERM; {DAEMONISE}; while :; do sleep 60; done");
         let mut shells: Vec<_> = (0..5).map(|token| Shell::start(&token.to_string(), &script)).collect();
         let daemons: Vec<_> = shells.iter_mut().map(Shell::read_pid).collect();
-        assert!(sweep_all());
+        sweep_all().expect("all can be killed");
         assert!(daemons.iter().all(|&daemon| !lives(daemon)));
         for shell in &shells {
             assert!(shell.tree.is_empty());

@@ -158,6 +158,12 @@ impl World {
 
     /// Runs a plan that the engine cannot cope with; returns why not, and what `run.json` says of its exit.
     pub fn fail(self) -> (RunError, Option<i32>) {
+        let (ended, exit_code) = self.end();
+        (ended.expect_err("the engine cannot cope with it"), exit_code)
+    }
+
+    /// Runs it to whatever end; returns that, and what `run.json` says of its exit.
+    pub fn end(self) -> (Result<Verdict, RunError>, Option<i32>) {
         let state = self.folder.path().join("state");
         let directory = RunDirectory::create(&state, &self.plan.name, None).expect("a directory");
         let id = directory.id().to_owned();
@@ -167,9 +173,9 @@ impl World {
             cpus: 4,
         };
         let (sender, _reporter) = tokio::sync::mpsc::channel(BATCHES_MAX);
-        let error = run(Arc::new(self.plan), options, sender).expect_err("the engine cannot cope with it");
+        let ended = run(Arc::new(self.plan), options, sender);
         let directory = RunDirectory::open(&state, &id).expect("the run's directory");
-        (error, directory.about().expect("run.json").exit_code)
+        (ended, directory.about().expect("run.json").exit_code)
     }
 
     /// Runs it to its end.
