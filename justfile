@@ -66,3 +66,13 @@ bench-check *OPTIONS:
 bench-yard *OPTIONS:
     tests/bench/peers.sh
     python3 tests/bench/yard.py --json target/bench-yard.json --markdown target/bench-yard.md {{ OPTIONS }}
+
+# Random workflows with random kills, stops and freezes of processes and engine, for so many seconds.
+chaos SECONDS="60" SEED="1":
+    FORKYARD_CHAOS={{ SECONDS }} FORKYARD_SEED={{ SEED }} cargo test --test integration -- chaos:: --nocapture
+
+# Which kinds of children survive which signal, under Forkyard and under its peers, as a table; takes about ten minutes.
+orphans *OPTIONS:
+    cargo build --release
+    tests/bench/peers.sh orphans
+    FORKYARD=target/release/forkyard python3 tests/bench/orphans.py {{ OPTIONS }}

@@ -81,7 +81,7 @@ processes:
 }
 
 #[test]
-fn who_finds_no_descriptor_free_waits_for_those_who_have_some() {
+fn e4_dd12_who_finds_no_descriptor_free_waits_for_those_who_have_some() {
     let run = after("ulimit -n 100", &crowd(40, "sleep 0.05")).run();
     run.exit(0);
     assert_eq!(count(&run, "exited"), 40);
@@ -95,7 +95,7 @@ fn a_soft_limit_of_open_files_is_the_processes_own() {
 }
 
 #[test]
-fn too_few_descriptors_are_said_to_be_too_few() {
+fn e4_dd12_too_few_descriptors_are_said_to_be_too_few() {
     let run = after("ulimit -n 64", &crowd(1, "echo never")).run();
     run.exit(3).stderr("ulimit -n").no_line("[..]never");
 }
@@ -117,7 +117,7 @@ exec "$0" "$@"
 "#;
 
 #[test]
-fn who_finds_no_process_free_waits_for_those_who_run() {
+fn e4_dd13_who_finds_no_process_free_waits_for_those_who_run() {
     let run = Forkyard::run_of(&crowd(30, "[sleep, '0.05']"))
         .launched_by(&["sh", "-c", FEW_PROCESSES])
         .run();
@@ -167,7 +167,7 @@ pools:
 }
 
 #[test]
-fn a_full_disk_stops_the_run_in_order() {
+fn e5_dd9_a_full_disk_stops_the_run_in_order() {
     let workflow = "
 forkyard: 1
 processes:
@@ -261,7 +261,7 @@ processes:
 }
 
 #[test]
-fn a_run_directory_that_vanishes_is_said_to_have() {
+fn e5_dd19_a_run_directory_that_vanishes_is_said_to_have() {
     let live =
         Forkyard::run_of("forkyard: 1\nprocesses: {p: {run: 'echo up; until test -e go; do sleep 0.01; done'}}\n")
             .start();

@@ -85,7 +85,7 @@ fn assert_kept(directory: &Path, peak: usize) {
 }
 
 #[test]
-fn p7_what_has_no_newline_is_kept_and_the_engine_stays_small() {
+fn p7_cc13_what_has_no_newline_is_kept_and_the_engine_stays_small() {
     let live = Forkyard::run_of(&flood()).quiet().start();
     until("all is written", || has_record(live.world(), "started", "stays"));
     let peak = peak(live.engine());

@@ -4,6 +4,7 @@ mod background;
 mod bad_input;
 mod benchmarks;
 mod catalogue;
+mod chaos;
 mod check;
 mod checkers;
 mod ci;

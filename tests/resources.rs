@@ -49,7 +49,7 @@ processes:
 }
 
 #[test]
-fn e3_a_full_disk_under_stdout_does_not_harm_the_run_and_is_told() {
+fn e3_dd8_a_full_disk_under_stdout_does_not_harm_the_run_and_is_told() {
     for form in ["--quiet", "--json", "--color=never"] {
         let run = Forkyard::run_of("forkyard: 1\nprocesses: {talks: {run: seq 20000; touch done}}\n")
             .arg(form)
@@ -181,7 +181,7 @@ processes:
 }
 
 #[test]
-fn e5_records_on_a_full_disk_stop_the_run_and_none_is_torn() {
+fn e5_dd10_dd11_records_on_a_full_disk_stop_the_run_and_none_is_torn() {
     let Some(run) = on_a_small_disk(
         "300k",
         "
@@ -291,13 +291,13 @@ fn clock_mover() -> Option<&'static str> {
     ];
     let found = PLACES.into_iter().find(|place| Path::new(place).exists());
     if found.is_none() {
-        crate::checkers::skipped("e6_the_wall_clock_may_jump", "faketime");
+        crate::checkers::skipped("e6_dd15_the_wall_clock_may_jump", "faketime");
     }
     found
 }
 
 #[test]
-fn e6_the_wall_clock_may_jump_by_a_day_back_and_forth() {
+fn e6_dd15_the_wall_clock_may_jump_by_a_day_back_and_forth() {
     let Some(library) = clock_mover() else { return };
     for (first, then) in [("+1d", "-1d"), ("-1d", "+1d")] {
         let workflow = format!(

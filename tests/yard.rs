@@ -190,6 +190,29 @@ processes:
 }
 
 #[test]
+fn i6_what_a_killed_engine_had_handed_out_goes_back() {
+    // More than a pipe takes: the item is taken, and cannot be written out, and so is not acknowledged.
+    let live = Forkyard::run_of(
+        "
+forkyard: 1
+queues: {q: {}}
+processes:
+  puts: {sends: q, run: 'head -c 200000 /dev/zero | tr \"\\0\" x | forkyard put q; forkyard put q second; exec sleep 1000'}
+  gets: {receives: q, run: 'forkyard get q | (dd bs=1 count=1 >first 2>/dev/null; echo taken; exec sleep 1000)'}
+",
+    )
+    .start();
+    live.wait_for("gets │ taken");
+    kill(live.engine(), Signal::SIGKILL).expect("the engine is alive");
+    let yard = live.world().run_directory().join("yard");
+    let run = live.end();
+    run.exit(3);
+    let queue = Queue::open(&yard.join("q")).expect("its file is there");
+    let item = queue.try_get().expect("it is sound").expect("it has come back");
+    assert_eq!(item.len(), 200_000);
+}
+
+#[test]
 fn after_an_orderly_end_the_files_are_gone() {
     let run = Forkyard::run_of(
         "forkyard: 1\nqueues: {q: {}}\nprocesses: {a: {run: echo x, stdout: q}, b: {run: cat, stdin: q}}\n",
@@ -207,7 +230,7 @@ fn on_a_small_disk(workflow: &str) -> Forkyard {
 }
 
 #[test]
-fn on_a_full_disk_a_put_is_refused_and_nothing_is_torn() {
+fn e5_on_a_full_disk_a_put_is_refused_and_nothing_is_torn() {
     let run = on_a_small_disk(
         "
 forkyard: 1
@@ -239,7 +262,7 @@ processes:
 }
 
 #[test]
-fn on_a_full_disk_a_stream_into_a_queue_stops_the_run_in_order() {
+fn e5_on_a_full_disk_a_stream_into_a_queue_stops_the_run_in_order() {
     let run = on_a_small_disk(
         "
 forkyard: 1

@@ -2,6 +2,8 @@
 # Installs what the benchmark of the yard measures itself with, by its ordinary packages: servers from Debian when this is
 # root, packages for Python in target/bench-peers, and Forkyard's own package there. What cannot be had is skipped, and named.
 # With `check` as its argument, what `forkyard check` is measured beside: ninja from PyPI, dagu from npm; make comes with the system.
+# With `orphans`, what is asked whether it leaves processes behind: GNU parallel, s6 and runit from Debian, supervisor and ninja from
+# PyPI, concurrently from npm; make and xargs come with the system.
 # ray and dask are left out: they share work among machines, by servers of their own.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -17,6 +19,19 @@ if [ "${1:-}" = check ]; then
     [ -x "$peers/bin/python" ] || "$python" -m venv "$peers"
     "$peers/bin/python" -m pip install --quiet --disable-pip-version-check ninja || skipped "ninja"
     npm install --silent --no-fund --no-audit --prefix "$peers" dagu >/dev/null 2>&1 || skipped "dagu (npm has it not, or is not there)"
+    exit 0
+fi
+
+if [ "${1:-}" = orphans ]; then
+    for package in parallel s6 runit; do
+        dpkg -s "$package" >/dev/null 2>&1 && continue
+        apt-get install -y --no-install-recommends "$package" >/dev/null 2>&1 || skipped "$package (apt-get as root installs it)"
+    done
+    [ -x "$peers/bin/python" ] || "$python" -m venv "$peers"
+    for package in ninja supervisor honcho; do
+        "$peers/bin/python" -m pip install --quiet --disable-pip-version-check "$package" || skipped "$package"
+    done
+    npm install --silent --no-fund --no-audit --prefix "$peers" concurrently >/dev/null 2>&1 || skipped "concurrently (npm)"
     exit 0
 fi
 

@@ -27,6 +27,11 @@ impl Outcome {
         outcome
     }
 
+    /// Its exit code; none when a signal has ended it.
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
     /// It has exited with this code.
     pub fn exit(&self, code: i32) -> &Self {
         assert_eq!(self.status.code(), Some(code), "{}", self.shown());

@@ -140,9 +140,14 @@ impl Channel {
         }
     }
 
-    /// Opens a channel that is there.
+    /// Opens a channel that is there. The dead of one with a host are buried first: the host may be among them, and then nobody
+    /// else looks for them.
     pub fn open(path: &Path, rules: &'static Rules) -> Result<Arc<Self>, Error> {
-        Self::attach(open(path)?, rules)
+        let channel = Self::attach(open(path)?, rules)?;
+        if channel.shape.hosted {
+            channel.bury_dead()?;
+        }
+        Ok(channel)
     }
 
     /// Maps a channel whose descriptor has been inherited or passed.

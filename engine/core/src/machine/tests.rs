@@ -6,6 +6,7 @@
 )]
 
 mod histories;
+mod orders;
 mod plans;
 mod restarts;
 mod world;

@@ -62,8 +62,8 @@ fn living(notes: &Path) -> Vec<i32> {
 }
 
 #[test]
-fn e9_a_panic_of_any_task_ends_the_run_and_leaves_nobody() {
-    let test = "run::tests::panics::e9_a_panic_of_any_task_ends_the_run_and_leaves_nobody";
+fn e9_dd20_a_panic_of_any_task_ends_the_run_and_leaves_nobody() {
+    let test = "run::tests::panics::e9_dd20_a_panic_of_any_task_ends_the_run_and_leaves_nobody";
     passes_alone(test, || {
         let mut struck = 0;
         loop {
