@@ -289,30 +289,32 @@ impl Builder {
     fn connect(&mut self, workflow: &Workflow, touches: &Touches) {
         for index in 0..workflow.processes.len() {
             let node = self.instances[index];
-            if index > 0 && self.instances[index - 1] != node {
+            let is_first = index == 0 || self.instances[index - 1] != node;
+            let is_only = is_first && self.instances.get(index + 1) != Some(&node);
+            if is_first {
                 self.drawn.clear();
             }
-            for resolved in touches.of_process(index) {
-                self.touch(node, 1, resolved);
+            match touches.of_process(index) {
+                // A lone touch is like no other, and there may be a million of them.
+                [touch] if is_only => {
+                    let edge = self.edge(1, touch).map(|(on, edge)| directed(node, on, edge));
+                    self.edges.extend(edge);
+                }
+                touches => touches.iter().for_each(|touch| self.draw(node, 1, touch)),
             }
         }
         for (index, pool) in workflow.pools.iter().enumerate() {
             self.drawn.clear();
             for resolved in touches.of_pool(index) {
-                self.touch(NodeIndex::new(self.things.pools + index), pool.size, resolved);
+                self.draw(NodeIndex::new(self.things.pools + index), pool.size, resolved);
             }
         }
     }
 
-    /// Draws the touch of `count` instances of the node `by`.
-    fn touch(&mut self, by: NodeIndex<u32>, count: u32, resolved: &Resolved) {
+    /// The touch of `count` instances as an edge, with what is touched.
+    fn edge(&self, count: u32, resolved: &Resolved) -> Option<(NodeIndex<u32>, Edge)> {
         let touch = &resolved.touch;
-        let Some(target) = &resolved.target else {
-            return;
-        };
-        let Some(on) = self.node_of(target) else {
-            return;
-        };
+        let target = resolved.target.as_ref()?;
         let side = if let Target::End(_, side) = target {
             Some(*side)
         } else {
@@ -327,14 +329,13 @@ impl Builder {
             count,
             place: touch.on.place,
         };
-        self.draw(by, on, edge);
+        Some((self.node_of(target)?, edge))
     }
 
-    fn draw(&mut self, by: NodeIndex<u32>, on: NodeIndex<u32>, edge: Edge) {
-        let (from, to) = if leads_to_target(edge.role, edge.side) {
-            (by, on)
-        } else {
-            (on, by)
+    /// Draws the touch of `count` instances of the node `by`.
+    fn draw(&mut self, by: NodeIndex<u32>, count: u32, resolved: &Resolved) {
+        let Some((on, edge)) = self.edge(count, resolved) else {
+            return;
         };
         let key = (on, edge.role, edge.side, edge.index, edge.is, edge.permits);
         if let Some(same) = self.drawn.get(&key) {
@@ -342,7 +343,7 @@ impl Builder {
             return;
         }
         self.drawn.insert(key, self.edges.len());
-        self.edges.push((from, to, edge));
+        self.edges.push(directed(by, on, edge));
     }
 
     /// The node of a target; `None` for a process of which no instance runs.
@@ -367,6 +368,15 @@ impl Builder {
             self.graph.add_edge(from, to, edge);
         }
         Graph { graph: self.graph }
+    }
+}
+
+/// The edge with where it comes from and where it goes.
+fn directed(by: NodeIndex<u32>, on: NodeIndex<u32>, edge: Edge) -> (NodeIndex<u32>, NodeIndex<u32>, Edge) {
+    if leads_to_target(edge.role, edge.side) {
+        (by, on, edge)
+    } else {
+        (on, by, edge)
     }
 }
 

@@ -1,6 +1,9 @@
 //! A YAML file as a tree in which every node knows its place.
 
+use std::fmt;
+use std::ops::Deref;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::Span;
 
@@ -34,9 +37,41 @@ pub(crate) enum Kind {
 #[derive(Clone, Debug)]
 pub(crate) struct Scalar {
     /// The text without its quotes.
-    pub text: String,
+    pub text: Words,
     /// How it was written.
     pub style: Style,
+}
+
+/// The text of a scalar: its own, or a piece of the file in which it stands as it is meant.
+#[derive(Clone)]
+pub(crate) enum Words {
+    /// Its own.
+    Own(Box<str>),
+    /// Bytes `start..end` of the text of a file.
+    Piece { file: Arc<str>, start: u32, end: u32 },
+}
+
+impl Deref for Words {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Own(text) => text,
+            Self::Piece { file, start, end } => &file[*start as usize..*end as usize],
+        }
+    }
+}
+
+impl fmt::Debug for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl From<String> for Words {
+    fn from(text: String) -> Self {
+        Self::Own(text.into())
+    }
 }
 
 /// How a scalar was written.
@@ -74,7 +109,8 @@ pub(crate) enum Plain<'a> {
 
 impl Node {
     /// A scalar.
-    pub fn scalar(span: Span, text: String, style: Style) -> Self {
+    pub fn scalar(span: Span, text: impl Into<Words>, style: Style) -> Self {
+        let text = text.into();
         // Looking for one character is much the faster.
         let expressions = text.contains('$') && text.contains("${{");
         Self {
@@ -175,7 +211,7 @@ impl Scalar {
         if self.style == Style::Text {
             return Plain::Text(&self.text);
         }
-        match self.text.as_str() {
+        match &*self.text {
             "" | "~" | "null" | "Null" | "NULL" => Plain::Null,
             "true" | "True" | "TRUE" => Plain::Bool(true),
             "false" | "False" | "FALSE" => Plain::Bool(false),
@@ -279,7 +315,7 @@ mod tests {
 
     fn meaning(text: &str) -> Plain<'static> {
         let scalar = Box::leak(Box::new(Scalar {
-            text: text.to_owned(),
+            text: text.to_owned().into(),
             style: Style::Plain,
         }));
         scalar.meaning()

@@ -32,9 +32,9 @@ const SHELLS: [(&str, &str); 11] = [
     ("ruby", "-e"),
 ];
 
-/// Makes the body of a process or a pool.
+/// Makes the body of a process or a pool; what all have, `run` and `after`, is taken out of the fields.
 pub(crate) fn body(
-    fields: &Fields,
+    fields: &mut Fields,
     workflow_env: &BTreeMap<String, EnvValue>,
     environments: &mut Environments<'_>,
     findings: &mut Findings,
@@ -57,7 +57,7 @@ pub(crate) fn body(
         tty: fields.tty.unwrap_or(false),
         umask: fields.umask.as_ref().map(|umask| umask.0),
         nice: fields.nice.map(super::values::Whole::get),
-        after: edge::afters(fields.after.as_ref(), findings),
+        after: edge::afters(fields.after.take(), findings),
         stdin: Standard::Stdin.stream(fields, findings),
         stdout: Standard::Stdout.stream(fields, findings),
         stderr: Standard::Stderr.stream(fields, findings),
@@ -119,11 +119,13 @@ fn stop(fields: Option<&StopFields>, findings: &mut Findings) -> Stop {
         grace: fields
             .and_then(|fields| fields.grace.as_ref())
             .map_or(GRACE, |grace| grace.0),
-        command: command.and_then(|command| words(command, None, findings)).map(Box::new),
+        command: command
+            .and_then(|command| words(command.clone(), None, findings))
+            .map(Box::new),
     }
 }
 
-fn program(fields: &Fields, findings: &mut Findings) -> Option<Program> {
+fn program(fields: &mut Fields, findings: &mut Findings) -> Option<Program> {
     if let (Some(shell), Some(run)) = (&fields.shell, &fields.run)
         && matches!(run.value, Command::Words(_))
     {
@@ -132,24 +134,25 @@ fn program(fields: &Fields, findings: &mut Findings) -> Option<Program> {
             .related(run.place, "a list is executed as it is")
             .help("remove `shell`, or write `run` as one text");
     }
-    words(fields.run.as_ref()?, fields.shell.as_ref(), findings)
+    words(fields.run.take()?, fields.shell.as_ref(), findings)
 }
 
 /// The argument vector of a command.
 pub(crate) fn words(
-    command: &Spanned<Command>,
+    command: Spanned<Command>,
     shell: Option<&Spanned<Command>>,
     findings: &mut Findings,
 ) -> Option<Program> {
     let place = command.place;
-    let (argv, script) = match &command.value {
-        Command::Words(words) => (words.iter().map(|word| word.0.clone()).collect(), false),
+    let (argv, script) = match command.value {
+        Command::Words(words) => (words.into_iter().map(|word| word.0).collect(), false),
         Command::Script(text) => {
             let mut argv = interpreter(shell, findings)?;
-            argv.push(text.clone());
+            argv.push(text);
             (argv, true)
         }
     };
+    let argv: Vec<String> = argv;
     let blank = match (argv.as_slice(), script) {
         ([], _) => true,
         ([.., last], true) => last.trim().is_empty(),

@@ -32,14 +32,15 @@ pub(crate) fn reference(name: &str, place: Span) -> Reference {
 }
 
 /// The waits of `after`.
-pub(crate) fn afters(after: Option<&AfterField>, findings: &mut Findings) -> Vec<After> {
-    let items = after.map_or(&[][..], |Many(items)| items);
+pub(crate) fn afters(after: Option<AfterField>, findings: &mut Findings) -> Vec<After> {
+    let items = after.map_or_else(Vec::new, |Many(items)| items);
     // Most items are one wait, and of a million lists none has room to spare.
     let mut waits = Vec::with_capacity(items.len());
     for item in items {
-        match &item.value {
+        let place = item.place;
+        match item.value {
             TextOr::Text(name) => waits.push(After {
-                on: reference(name, item.place),
+                on: Reference { name, place },
                 is: None,
                 timeout: None,
                 otherwise: Otherwise::Fail,

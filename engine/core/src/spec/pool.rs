@@ -41,7 +41,7 @@ impl Resolver<'_> {
             return;
         };
         let is_evaluated = self.findings.met() == met;
-        let Some(fields) = decode::<Fields>(&merged, self.findings) else {
+        let Some(mut fields) = decode::<Fields>(&merged, self.findings) else {
             return;
         };
         // What could not be evaluated only seems to be missing.
@@ -59,7 +59,7 @@ impl Resolver<'_> {
         let size = fields
             .size
             .map_or(self.cpus.clamp(1, 100_000), super::values::Whole::get);
-        let mut body = body(&fields, &self.env, &mut self.environments, self.findings);
+        let mut body = body(&mut fields, &self.env, &mut self.environments, self.findings);
         body.protocol = protocol(merged.get("protocol"), self.findings).map(Box::new);
         self.workflow.pools.push(Pool {
             declared: template::declared(entry, fields.description.map(|text| text.0)),
@@ -172,7 +172,7 @@ fn read_tasks(node: &Node, findings: &mut Findings) -> Option<Tasks> {
             }
         },
         Kind::Scalar(_) if node.is_null() => None,
-        Kind::Scalar(scalar) => Some(Tasks::Listed(vec![scalar.text.clone()])),
+        Kind::Scalar(scalar) => Some(Tasks::Listed(vec![scalar.text.to_string()])),
     }
 }
 

@@ -90,8 +90,8 @@ impl Resolver<'_> {
     /// One instance, without its index.
     fn instance(&mut self, entry: &Entry, layers: &Layers, scope: &Scope) -> Option<Process> {
         let merged = self.merged(layers, scope)?;
-        let fields: Fields = decode(&merged, self.findings)?;
-        let mut body = body(&fields, &self.env, &mut self.environments, self.findings);
+        let mut fields: Fields = decode(&merged, self.findings)?;
+        let mut body = body(&mut fields, &self.env, &mut self.environments, self.findings);
         body.protocol = protocol(merged.get("protocol"), self.findings).map(Box::new);
         let pool = fields.pool.as_ref();
         Some(Process {

@@ -180,7 +180,7 @@ fn way(fields: &Fields, probe: &Spanned<ProbeFields>, findings: &mut Findings) -
         return pattern(log, findings).map(Way::Log);
     }
     if let Some(command) = &value.exec {
-        return words(command, fields.shell.as_ref(), findings).map(Way::Exec);
+        return words(command.clone(), fields.shell.as_ref(), findings).map(Way::Exec);
     }
     if let Some(tcp) = &value.tcp {
         return address(&tcp.value.0, tcp.place, findings).map(Way::Tcp);

@@ -440,7 +440,7 @@ fn take_key(fields: &mut Fields, node: Rc<Node>, span: Span, findings: &mut Find
         return Key::Refused;
     }
     fields.places.insert(&node, span);
-    if scalar.style == Style::Plain && scalar.text == "<<" {
+    if scalar.style == Style::Plain && &*scalar.text == "<<" {
         return Key::Merge;
     }
     Key::Kept(node)

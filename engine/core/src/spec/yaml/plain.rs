@@ -5,14 +5,16 @@
 //! first makes the same tree of it, with the same places; the tests compare them on random texts. Whatever is not
 //! plain, be it a mistake or only rare, is left to them: no error is told here.
 
+use std::ops::Range;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use indexmap::IndexSet;
 
 use super::remark::ADDRESS;
 use super::text::is_all;
 use super::{KEYS_FEW, NODES_MAX};
-use crate::source::{Entry, Kind, Node, Span, Style};
+use crate::source::{Entry, Kind, Node, Span, Style, Words, saturating_u32};
 
 /// How deeply it may be nested; more is not plain.
 const DEPTH_MAX: usize = 16;
@@ -28,7 +30,7 @@ pub(super) struct Plain {
 }
 
 /// Reads a file; `None` when it is not plain.
-pub(super) fn read(file: u32, text: &str) -> Option<Plain> {
+pub(super) fn read(file: u32, text: &Arc<str>) -> Option<Plain> {
     if !is_all(text, |byte| matches!(byte, b' '..=b'~' | b'\n')) {
         return None;
     }
@@ -55,7 +57,7 @@ enum Context {
 
 struct Reader<'a> {
     file: u32,
-    text: &'a str,
+    text: &'a Arc<str>,
     /// The next byte to be read.
     at: usize,
     /// In front of a line: the column of what stands there; `None` at the end of the file.
@@ -296,7 +298,7 @@ impl<'a> Reader<'a> {
                 if KEYS_REFUSED.contains(&text) || text.starts_with('-') {
                     return None;
                 }
-                self.text(start, self.at, text, Style::Plain)?
+                self.text(start, self.at, start..self.at, Style::Plain)?
             }
             _ => return None,
         };
@@ -341,7 +343,7 @@ impl<'a> Reader<'a> {
             }
         }
         self.at = end;
-        self.text(start, end, &self.text[start..end], Style::Plain)
+        self.text(start, end, start..end, Style::Plain)
     }
 
     /// A text in quotes, without escapes.
@@ -355,7 +357,7 @@ impl<'a> Reader<'a> {
             return None;
         }
         let end = self.end_with_blanks();
-        self.text(start, end, &rest[..length], Style::Text)
+        self.text(start, end, start + 1..start + 1 + length, Style::Text)
     }
 
     /// Where the place of a closing quote or bracket ends: to it belongs what the parser skips then, spaces and a comment.
@@ -368,8 +370,14 @@ impl<'a> Reader<'a> {
         self.at + spaces
     }
 
-    fn text(&mut self, start: usize, end: usize, text: &str, style: Style) -> Option<Rc<Node>> {
-        self.node(Node::scalar(self.span(start, end), text.to_owned(), style))
+    /// A scalar whose text is this piece of the file.
+    fn text(&mut self, start: usize, end: usize, piece: Range<usize>, style: Style) -> Option<Rc<Node>> {
+        let words = Words::Piece {
+            file: Arc::clone(self.text),
+            start: saturating_u32(piece.start),
+            end: saturating_u32(piece.end),
+        };
+        self.node(Node::scalar(self.span(start, end), words, style))
     }
 
     /// Counts a node; a file with too many of them is refused elsewhere.

@@ -17,7 +17,7 @@ fn parsed(text: &str) -> Option<(Rc<Node>, Vec<Span>)> {
 /// Whether it is plain; if so, it is compared with what the parsers make of it.
 #[track_caller]
 fn is_plain(text: &str) -> bool {
-    let Some(Plain { root, remarks }) = read(0, text) else {
+    let Some(Plain { root, remarks }) = read(0, &text.into()) else {
         return false;
     };
     let parsed = parsed(text).unwrap_or_else(|| panic!("a parser refuses:\n{text}"));
@@ -71,11 +71,11 @@ fn what_only_a_parser_understands_is_left_to_it() {
         "a: [b]c\n",
         "a: 'b' c\n",
     ] {
-        assert!(read(0, text).is_none(), "{text}");
+        assert!(read(0, &text.into()).is_none(), "{text}");
     }
     let many = (0..40).fold(String::new(), |text, number| format!("{text}k{number}: x\n"));
     assert!(is_plain(&many));
-    assert!(read(0, &format!("{many}'k3': x\n")).is_none());
+    assert!(read(0, &format!("{many}'k3': x\n").into()).is_none());
 }
 
 /// Random numbers, always the same for a seed (Steele, Lea and Flood's SplitMix64).
