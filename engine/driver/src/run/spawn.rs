@@ -269,6 +269,7 @@ impl Run {
             terminal: None,
             identity: identity(launch)?,
             outlives: false,
+            until_program: None,
         })
     }
 

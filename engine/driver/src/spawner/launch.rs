@@ -164,6 +164,7 @@ struct Orders<'a> {
     cpus: Option<CpuSet>,
     identity: Option<&'a Identity>,
     outlives: bool,
+    until_program: Option<RawFd>,
     /// Written by the new process when something fails.
     failure: Cell<Option<Failure>>,
 }
@@ -187,6 +188,7 @@ impl<'a> Orders<'a> {
             cpus: (!job.confinement.cpus.is_empty()).then(|| CpuSet::of(&job.confinement.cpus)),
             identity: job.identity.as_ref().filter(|identity| !identity.is_engines_own()),
             outlives: job.outlives,
+            until_program: job.until_program,
             failure: Cell::new(None),
         }
     }
@@ -237,6 +239,11 @@ unsafe fn carry_out(orders: &Orders<'_>) -> Step {
             return step;
         }
         if wire(orders) != 0 {
+            return Step::Descriptors;
+        }
+        if let Some(lock) = orders.until_program
+            && libc::fcntl(lock, libc::F_SETFD, libc::FD_CLOEXEC) != 0
+        {
             return Step::Descriptors;
         }
         if lead(orders) != 0 {

@@ -34,6 +34,7 @@ fn job(argv: &[&str], stdout: OwnedFd) -> Job {
         confinement: Confinement::default(),
         identity: None,
         outlives: false,
+        until_program: None,
     }
 }
 

@@ -36,6 +36,7 @@ impl Shell {
             confinement: crate::spawner::Confinement::default(),
             identity: None,
             outlives: false,
+            until_program: None,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let started = Spawner::start().expect("the spawner starts").spawn(job);
