@@ -1,9 +1,11 @@
 //! `on_engine_loss: keep`: a process outlives its engine, whoever is killed with that, and the next run takes it over.
 
+mod anytime;
 mod refused;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -77,15 +79,14 @@ fn told(world: &World, kind: &str) -> Vec<Value> {
     records(&run).into_iter().filter(about).collect()
 }
 
-fn last_run(world: &World) -> std::path::PathBuf {
-    let runs = world.runs();
-    let begun = |run: &std::path::PathBuf| {
-        let about = fs::read_to_string(run.join("run.json")).unwrap_or_default();
-        let about: Value = serde_json::from_str(&about).unwrap_or_default();
-        // One that is just being made has none yet.
-        about["started_ms"].as_u64().unwrap_or(u64::MAX)
-    };
-    runs.into_iter().max_by_key(begun).expect("there is a run")
+fn last_run(world: &World) -> PathBuf {
+    let locked = world.runs().into_iter().filter_map(|run| Some((begun(&run)?, run)));
+    locked.max().expect("there is a run").1
+}
+
+/// When a run has locked its directory; one whose engine was killed early enough never has.
+fn begun(run: &Path) -> Option<SystemTime> {
+    fs::metadata(run.join("lock")).ok()?.modified().ok()
 }
 
 /// The pid of `db` in the run that goes on.
@@ -108,9 +109,10 @@ fn lives(pid: i32) -> bool {
 
 /// A further run, once it has a directory of its own.
 fn again(workflow: &str, world: World) -> Live {
-    let runs = world.runs().len();
+    let count = |world: &World| world.runs().iter().filter_map(|run| begun(run)).count();
+    let before = count(&world);
     let live = Forkyard::new("run").within(world).workflow(workflow).start();
-    until("there is a further run", || live.world().runs().len() > runs);
+    until("there is a further run", || count(live.world()) > before);
     live
 }
 
@@ -460,7 +462,7 @@ fn one_whose_pid_was_not_noted_yet_is_found() {
     }
 }
 
-fn note_of_db(world: &World) -> std::path::PathBuf {
+fn note_of_db(world: &World) -> PathBuf {
     let kept = world.state().join("forkyard/kept");
     let place = fs::read_dir(kept)
         .expect("somebody is kept")

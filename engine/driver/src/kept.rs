@@ -8,8 +8,8 @@
 //! ```
 //! Who writes what, and when: the engine notes a process *before* it starts it, with the token that the process will
 //! have in its environment; once it runs, with its pid and its start time; and takes the note away once its tree is
-//! empty. So there is no instant at which a process could live on without being found. Only who has the lock writes
-//! notes. A guardian that has lost its engine spares those that are noted, stays as their parent, their *keeper*, and
+//! empty. A process that is being started has the lock, too, until it can be found by its token. So there is no instant at
+//! which a process could live on without being found. Only who has the lock writes notes. A guardian that has lost its engine spares those that are noted, stays as their parent, their *keeper*, and
 //! writes down how they end. The next engine reads both.
 
 mod claim;

@@ -60,6 +60,9 @@ pub struct Job {
     pub identity: Option<Identity>,
     /// It leads a session of its own, and is not killed when the engine dies.
     pub outlives: bool,
+    /// Which of its descriptors is open only until its program is executed: a lock on whoever looks for it by what the
+    /// program is given.
+    pub until_program: Option<RawFd>,
 }
 
 /// A process that has been started.

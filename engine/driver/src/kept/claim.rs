@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -58,6 +59,11 @@ impl Claim {
     #[must_use]
     pub const fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// The same lock once more: it is free when the last descriptor is closed.
+    pub(super) fn lock(&self) -> io::Result<OwnedFd> {
+        Ok(self.lock.try_clone()?.into())
     }
 
     /// Tells others who has it.

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -111,6 +112,11 @@ impl Keeping {
     #[must_use]
     pub const fn place(&self) -> &Place {
         self.claim.place()
+    }
+
+    /// The lock, for a process that is being started: whoever has it keeps the next engine out.
+    pub(crate) fn lock(&self) -> io::Result<OwnedFd> {
+        self.claim.lock()
     }
 
     /// Whom an earlier engine has left of this name; once.

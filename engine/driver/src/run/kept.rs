@@ -23,7 +23,7 @@ use crate::cgroup;
 use crate::exit::{self, Usage, open_pidfd};
 use crate::kept::{Earlier, Identity, Keeping, LogStart, Place, Starts};
 use crate::news::Stream;
-use crate::spawner::{Child, Job};
+use crate::spawner::{Child, Job, TARGET_MAX};
 use crate::stdio::tail::Tail;
 use crate::tree::{self, Tree};
 
@@ -221,6 +221,11 @@ impl Run {
         };
         job.outlives = true;
         job.confinement.groups.extend(cgroup::way_out()?);
+        // Should the engine be killed now, the next one has to wait until the process can be found by its token.
+        let free = (3..=TARGET_MAX).find(|number| job.fds.iter().all(|(_, taken)| taken != number));
+        let free = free.ok_or_else(|| "the process has no descriptor left".to_owned())?;
+        job.fds.push((keeping.lock()?, free));
+        job.until_program = Some(free);
         let starts = Starts {
             plan: &self.plan,
             process: name,

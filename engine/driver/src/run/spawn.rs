@@ -276,6 +276,7 @@ impl Run {
             terminal: None,
             identity: identity(launch)?,
             outlives: false,
+            until_program: None,
         })
     }
 

@@ -206,6 +206,7 @@ struct Orders<'a> {
     /// Its variable is in `envp` then.
     listener: Option<&'a Listener>,
     outlives: bool,
+    until_program: Option<RawFd>,
     /// Written by the new process when something fails.
     failure: Cell<Option<Failure>>,
 }
@@ -231,6 +232,7 @@ impl<'a> Orders<'a> {
             identity: job.identity.as_ref().filter(|identity| !identity.is_engines_own()),
             listener,
             outlives: job.outlives,
+            until_program: job.until_program,
             failure: Cell::new(None),
         }
     }
@@ -281,6 +283,11 @@ unsafe fn carry_out(orders: &Orders<'_>) -> Step {
             return step;
         }
         if wire(orders) != 0 {
+            return Step::Descriptors;
+        }
+        if let Some(lock) = orders.until_program
+            && libc::fcntl(lock, libc::F_SETFD, libc::FD_CLOEXEC) != 0
+        {
             return Step::Descriptors;
         }
         if lead(orders) != 0 {

@@ -36,6 +36,7 @@ fn job(argv: &[&str], stdout: OwnedFd) -> Job {
         confinement: Confinement::default(),
         identity: None,
         outlives: false,
+        until_program: None,
     }
 }
 

@@ -38,6 +38,7 @@ impl Shell {
             confinement: crate::spawner::Confinement::default(),
             identity: None,
             outlives: false,
+            until_program: None,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let started = Spawner::start(&Alarm::default())
