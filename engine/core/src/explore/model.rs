@@ -38,6 +38,8 @@ pub(super) struct Model {
     pub setters: Vec<Vec<Actor>>,
     /// Whether it is tried what follows from a failure of this process: somebody asks how it ended.
     pub fails: Vec<bool>,
+    /// Whether a failure of this process may count as a success because of a receiver that is not in this model.
+    pub breaks: Vec<bool>,
     /// Whether somebody waits for this event.
     pub heard: Vec<bool>,
     /// Processes that are alike, as lists; who is like no other is in none.
@@ -100,7 +102,7 @@ impl Model {
         }
     }
 
-    pub fn new(mut plan: Arc<Plan>, programs: Vec<Program>) -> Self {
+    pub fn new(mut plan: Arc<Plan>, programs: Vec<Program>, breaks: Vec<bool>) -> Self {
         let has_lives = |process: &Process| process.restart.is_some() || process.ready.is_some();
         if plan.processes.iter().any(has_lives) {
             live_once(Arc::make_mut(&mut plan));
@@ -111,6 +113,7 @@ impl Model {
             users: vec![Vec::new(); plan.locks.len() + plan.semaphores.len()],
             setters: vec![Vec::new(); plan.events.len()],
             fails: vec![false; plan.processes.len()],
+            breaks,
             heard: vec![false; plan.events.len()],
             alike: Vec::new(),
             class: vec![None; plan.processes.len()],
@@ -253,7 +256,7 @@ impl Model {
             .map(|queue| queue.receivers.contains(&Party::Process(id)))
             .collect();
         format!(
-            "{:?} {:?} {:?} {:?} {} {:?} {waiters:?} {sends:?} {receives:?} {:?}",
+            "{:?} {:?} {:?} {:?} {} {:?} {waiters:?} {sends:?} {receives:?} {:?} {}",
             process.worker_of,
             process.after,
             process.holds,
@@ -261,6 +264,7 @@ impl Model {
             process.daemon,
             process.on_failure,
             self.programs[actor],
+            self.breaks[actor],
         )
     }
 

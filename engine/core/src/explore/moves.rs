@@ -134,6 +134,9 @@ impl World {
         }
         if model.fails[actor] && !is_persistent(model, actor) {
             add(What::Fail);
+            if model.breaks[actor] {
+                add(What::Break);
+            }
         }
     }
 
@@ -150,6 +153,12 @@ impl World {
                 actor,
                 what: What::Fail,
             });
+            if model.breaks[actor] {
+                moves.push(Move {
+                    actor,
+                    what: What::Break,
+                });
+            }
         }
     }
 
@@ -309,7 +318,7 @@ impl World {
                     rivals.extend(model.touching(act));
                 }
             }
-            What::End | What::Fail => {
+            What::End | What::Fail | What::Break => {
                 for way in model.ways.iter().filter(|way| way.is_awaited) {
                     if way.receivers.contains(&actor) {
                         rivals.extend(&way.senders);

@@ -121,13 +121,16 @@ impl Part {
     pub fn new(plan: &Plan, programs: &[Program], touched: &Touched, knot: &Knot) -> Self {
         let selection = Selection::new(plan, touched, knot);
         let small = selection.plan();
+        let breaks = selection.processes.old();
+        let breaks = breaks.map(|actor| selection.may_break(actor, &programs[actor]));
+        let breaks = breaks.collect();
         let programs = selection
             .processes
             .old()
             .map(|actor| selection.program(&programs[actor]));
         let programs = programs.collect();
         Self {
-            model: Model::new(Arc::new(small), programs),
+            model: Model::new(Arc::new(small), programs, breaks),
             processes: selection.processes.old().map(ProcessId::at).collect(),
             pools: selection.pools.old().map(PoolId::at).collect(),
             locks: selection.locks.old().collect(),
@@ -145,7 +148,7 @@ impl Part {
             .map(|actor| Program::of(plan, actor))
             .collect();
         Self {
-            model: Model::new(Arc::new(plan.clone()), programs),
+            model: Model::new(Arc::new(plan.clone()), programs, vec![false; plan.processes.len()]),
             processes: (0..plan.processes.len()).map(ProcessId::at).collect(),
             pools: (0..plan.pools.len()).map(PoolId::at).collect(),
             locks: (0..plan.locks.len()).collect(),
@@ -260,6 +263,23 @@ impl<'a> Selection<'a> {
             None => self.queues.get(way),
             Some(pipe) => Some(self.queues.new.len() + 2 * self.pipes.get(pipe / 2)? + pipe % 2),
         }
+    }
+
+    /// A failure after the end of its receivers is none. Where these are not in the part, it may come at any time, and what
+    /// the process would have set is not set then.
+    fn may_break(&self, actor: Actor, program: &Program) -> bool {
+        let is_left_out = |way: usize| !self.ways.contains(&way);
+        let sets = program.acts().iter().any(|act| matches!(act, Act::Set(_)));
+        let puts = || {
+            program
+                .acts()
+                .iter()
+                .any(|act| matches!(act, Act::Put(way) if is_left_out(*way)))
+        };
+        let sender = Party::Process(ProcessId::at(actor));
+        let mut queues = self.plan.queues.iter().enumerate();
+        let mut sends = || queues.any(|(way, queue)| is_left_out(way) && queue.senders.contains(&sender));
+        !self.plan.pipefail && sets && (puts() || sends())
     }
 
     fn party(&self, party: Party) -> Option<Party> {

@@ -291,7 +291,7 @@ impl<'a> Search<'a> {
             What::Take | What::Deliver | What::Answer => 2,
             What::Leave | What::GiveUp(_) => 3,
             What::End => 4,
-            What::Fail => 5,
+            What::Fail | What::Break => 5,
         }
     }
 }

@@ -138,7 +138,7 @@ fn happening(part: &Part, world: &World, step: Move) -> Option<Does> {
         What::Leave => Does::LeavesRound,
         What::Answer => Does::Answers,
         What::End => Does::Ends,
-        What::Fail => Does::Fails,
+        What::Fail | What::Break => Does::Fails,
         What::Take => {
             let (_, queue) = source_queue(model, step.actor)?;
             Does::TakesTask(queue_of(part, queue.index())?)

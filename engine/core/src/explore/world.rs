@@ -35,6 +35,8 @@ pub(super) enum What {
     End,
     /// It ends badly.
     Fail,
+    /// It ends without having set what it sets, and that counts as a success: a receiver outside of the part has gone.
+    Break,
     /// A pool takes a task from its queue, or sees its end.
     Take,
     /// A pool puts a result into its queue.
@@ -204,6 +206,7 @@ impl World {
                 self.exit(model, process, Exit::Code(0));
             }
             What::Fail => self.exit(model, process, Exit::Code(1)),
+            What::Break => self.exit(model, process, Exit::Code(0)),
             What::Take => self.take(model, step.actor),
             What::Deliver => self.deliver(model, step.actor),
             What::GiveUp(place) => {

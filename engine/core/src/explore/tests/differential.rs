@@ -175,27 +175,3 @@ fn g3_the_reductions_lose_no_deadlock_and_no_schedule_hangs_where_all_is_proved(
         "too few are proved: {tally:?}"
     );
 }
-
-#[test]
-fn probe() {
-    let mut random = Random::new(1160);
-    let text = workflow(&mut random);
-    let plan = planned(&text);
-    let part = Part::whole(&plan);
-    let report = explore(&plan, &mut looks(2_000));
-    println!("REPORT {report:?}");
-    let mut budget = looks(LOOKS * 2);
-    let method = Method { is_early: true, ..FULL };
-    let mut search = Search::new(&part.model, method, &mut budget);
-    let out = search.in_depth(&mut |world, path| {
-        let choices = Choices::of(world, &part.model);
-        println!("STUCK {:?}\n PATH {:?}", stuck(world, &part.model, &choices), path);
-        true
-    });
-    println!("{out:?}");
-    for method in [REDUCED, Method::REDUCED] {
-        let mut budget = looks(LOOKS * 2);
-        let mut search = Search::new(&part.model, method, &mut budget);
-        println!("{:?}", search.in_depth(&mut |_, _| true));
-    }
-}
