@@ -1,6 +1,7 @@
 //! `on_engine_loss: keep`: a process outlives its engine, whoever is killed with that, and the next run takes it over.
 
 mod anytime;
+mod keeper;
 mod refused;
 
 use std::fs;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use forkyard_core::id::{PipeId, ProcessId, QueueId};
 use forkyard_core::plan::{
-    Condition, Dependency, EnvValue, Hold, Launch, Listening, Plan, Pool, Process, Program, Resource, Side, Socket,
-    TaskSource, Tasks, Wait, Wire,
+    Condition, Dependency, EnvValue, Hold, Launch, Listening, OnEngineLoss, Plan, Pool, Process, Program, Resource,
+    Side, Socket, TaskSource, Tasks, Wait, Wire,
 };
 
 use crate::duration;
@@ -174,6 +174,9 @@ fn process_lines(process: &Process, launch: &Launch, plan: &Plan) -> Vec<String>
     );
     if process.daemon {
         lines.push("a daemon: stopped once nobody else runs".to_owned());
+    }
+    if launch.on_engine_loss == OnEngineLoss::Keep {
+        lines.push("outlives the engine when that is killed".to_owned());
     }
     lines.extend(
         process

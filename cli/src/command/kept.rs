@@ -34,9 +34,9 @@ Examples:
   forkyard kept --stop
   forkyard kept --stop db
 
-Those are listed that are `on_engine_loss: keep` and live, with the run that has them, if it goes on. Those without
-one are stopped by --stop; a run that goes on stops its own.
-Exit codes: 0 done, 1 some of those named belong to a run that goes on, or do not die, 3 it cannot be known.";
+Those are listed that are `on_engine_loss: keep` and live, with the run that has them, if it goes
+on. Those without one are stopped by --stop; a run that goes on stops its own.
+Exit codes: 0 done, 1 somebody belongs to a run that goes on, or does not die, 3 nobody knows.";
 
 /// One who lives.
 struct Found {

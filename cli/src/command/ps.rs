@@ -127,6 +127,9 @@ fn row(process: &Value) -> [String; 6] {
 /// `{"code": 1}` is `1`, `{"signal": 9}` is `SIGKILL`.
 fn exit_in_words(exit: &Value) -> String {
     let number = |key: &str| exit[key].as_i64().and_then(|number| i32::try_from(number).ok());
+    if exit == "unknown" {
+        return "unknown".to_owned();
+    }
     match (number("code"), number("signal")) {
         (Some(code), _) => code.to_string(),
         (None, Some(number)) => signal::name(number),
@@ -154,6 +157,7 @@ mod tests {
             ["a", "-", "failed", "0ms", "SIGKILL", "2"].map(ToOwned::to_owned)
         );
         assert_eq!(exit_in_words(&json!({"code": 3})), "3");
+        assert_eq!(exit_in_words(&json!("unknown")), "unknown");
     }
 
     #[test]

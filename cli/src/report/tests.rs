@@ -116,7 +116,7 @@ pub fn launch(name: &str) -> Launch {
         sockets: Vec::new(),
         rotate: None,
         when_full: forkyard_core::plan::WhenFull::Drop,
-        on_engine_loss: forkyard_core::plan::OnEngineLoss::default(),
+        on_engine_loss: forkyard_core::plan::OnEngineLoss::Kill,
     }
 }
 
