@@ -18,9 +18,9 @@ stress KILLS="10000" SEED="1":
 interleavings SCHEDULES="5000" SEED="1":
     FORKYARD_SCHEDULES={{ SCHEDULES }} FORKYARD_SEED={{ SEED }} cargo test --release -p forkyard-ipc --lib simulation::
 
-# Lets each system call of the engine fail, the first CALLS of a kind, and kills it at each write; prints a table. Needs strace.
-sweep CALLS="50":
-    FORKYARD_SWEEP={{ CALLS }} cargo test --test integration -- sweep:: --nocapture --test-threads 1
+# Lets each system call of the engine fail, the first CALLS of a kind, and kills it at each write; prints a table. Needs strace. ONLY: openat,write
+sweep CALLS="50" ONLY="":
+    FORKYARD_SWEEP={{ CALLS }} FORKYARD_SWEEP_ONLY={{ ONLY }} cargo test --test integration -- sweep:: --nocapture --test-threads 1
 
 # Eight processes write so many MiB each without a newline; prints what the engine needs for it, and whether every byte is kept.
 flood MIB="512":

@@ -117,3 +117,17 @@ fn a_wrong_result_of_check_is_told() {
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("failed: forkyard check, wide, 1 processes"), "{text}");
 }
+
+#[test]
+fn p7_the_short_form_of_the_flood_keeps_every_byte() {
+    let mut python = Command::new("python3");
+    python.arg(repository("tests/bench/flood.py"));
+    python.args(["--mib", "1", "--forkyard", env!("CARGO_BIN_EXE_forkyard")]);
+    let Ok(output) = python.output() else {
+        println!("skipped: there is no python3");
+        return;
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    assert_eq!(text.matches("every byte kept").count(), 2, "{text}");
+}

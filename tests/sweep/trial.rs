@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use super::table::Case;
 use crate::harness::{World, binary};
 
-/// A run takes a second; one that waits for what it never gets gives up after some ten.
-const DEADLINE: Duration = Duration::from_mins(1);
+/// A run takes a second; one that waits for what it never gets gives up after some ten, or, where not even the process table can be
+/// read, thirty.
+const DEADLINE: Duration = Duration::from_mins(2);
 
 /// All there is: a queue between streams, a pipe, logs, a queue by verbs, a pool.
 pub const WORKFLOW: &str = "

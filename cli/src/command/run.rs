@@ -243,3 +243,17 @@ impl Start {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn e9_a_reporter_that_panics_is_told_of() {
+        for patience in [None, Some(INTERRUPTED_PATIENCE)] {
+            let reporter = thread::spawn(|| -> io::Result<()> { panic!("a fault on purpose") });
+            let error = told(reporter, patience).expect_err("it has told nothing");
+            assert_eq!(error.to_string(), "the reporter has failed");
+        }
+    }
+}

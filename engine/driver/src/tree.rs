@@ -148,9 +148,20 @@ impl Tree {
     /// Whether it is certain that no process of the tree lives. Cheap when the leader left nobody behind.
     #[must_use]
     pub fn is_empty(&self) -> bool {
+        self.look().unwrap_or(false)
+    }
+
+    /// Whether no process of the tree lives.
+    ///
+    /// # Errors
+    /// When that cannot be seen.
+    pub fn look(&self) -> io::Result<bool> {
         let group_empty = signal_group(self.leader, 0) == Err(Errno::ESRCH);
         let no_orphan = || proc::adopted().is_ok_and(|orphans| orphans.is_empty()) || has_no_child();
-        (group_empty && no_orphan()) || self.scan().is_ok_and(|members| members.is_empty())
+        if group_empty && no_orphan() {
+            return Ok(true);
+        }
+        Ok(self.scan()?.is_empty())
     }
 
     /// All living members. Orphans are listed again until there is no new one: a parent may have died after the last

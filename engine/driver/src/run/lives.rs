@@ -32,6 +32,9 @@ const LOOK_LAST: Duration = Duration::from_millis(200);
 /// has become another user's whom the engine may not signal.
 const DEATH_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long it is tried again to see who is left: as long as to start a process.
+const BLIND_PATIENCE: Duration = Duration::from_secs(10);
+
 /// How often it is looked whether the output of an ended process has been waited for long enough.
 const DRAIN_LOOK: Duration = Duration::from_millis(200);
 
@@ -268,7 +271,10 @@ impl Watch {
         self.commons.look();
         let tree = &self.body.tree;
         let is_empty = tree.is_empty();
-        let left = (!is_empty).then(|| named(&tree.members().unwrap_or_default()));
+        let left = (!is_empty).then(|| match tree.members() {
+            Ok(members) => named(&members),
+            Err(error) => format!("whoever cannot be seen now: {error}").into(),
+        });
         let ended = Happening::Ended {
             process,
             attempt,
@@ -291,9 +297,19 @@ impl Watch {
     async fn wait_until_empty(&self) {
         let mut pause = LOOK_FIRST;
         let mut dying = None;
+        let mut blind = None;
         loop {
             let empty = match self.body.fate.get() {
-                Fate::Live | Fate::Stop => self.body.tree.is_empty(),
+                Fate::Live | Fate::Stop => match self.body.tree.look() {
+                    Ok(empty) => {
+                        blind = None;
+                        empty
+                    }
+                    Err(error) if blind.get_or_insert_with(Instant::now).elapsed() > BLIND_PATIENCE => {
+                        return self.stop_looking(&error).await;
+                    }
+                    Err(_) => false,
+                },
                 Fate::Die => self.body.tree.kill(),
             };
             if empty {
@@ -308,6 +324,13 @@ impl Watch {
             let _ = tokio::time::timeout(pause, self.child_ended.notified()).await;
             pause = LOOK_LAST.min(pause * 2);
         }
+    }
+
+    /// Without a descriptor to look with nobody would ever be known to be gone; what is left is killed at the end.
+    async fn stop_looking(&self, error: &std::io::Error) {
+        let reason = Arc::from(format!("it cannot be seen who is left of a process: {error}"));
+        // Nobody listens when the run is over.
+        let _ = self.inbox.send(Happening::Fault { reason }).await;
     }
 
     /// Waits for the pumps. In a ring of full queues whose processes are all being stopped, nobody would make room

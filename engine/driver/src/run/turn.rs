@@ -24,7 +24,7 @@ use super::files::Opener;
 use super::herald::Herald;
 use super::lives::Lives;
 use super::queues::Queues;
-use super::{Happening, Options, RunError};
+use super::{Happening, Options, RunError, is_transient};
 use crate::alarm::Alarm;
 use crate::broker::{Broker, FromClient, Names};
 use crate::deadlock::Vigil;
@@ -212,7 +212,11 @@ impl Run {
                 self.act(action);
             }
         }
-        if let Err((pool, error)) = self.pools.flush() {
+        // What is lacking for the moment may be there in the next turn, but there is none after the last.
+        let may_wait = |error: &io::Error| is_transient(error) && self.verdict.is_none();
+        if let Err((pool, error)) = self.pools.flush()
+            && !may_wait(&error)
+        {
             let name = &self.plan.pools[pool.index()].name;
             self.fault(format!("the results of pool `{name}` cannot be written: {error}").into());
         }

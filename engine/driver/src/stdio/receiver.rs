@@ -15,6 +15,7 @@ use forkyard_core::plan::Framing;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use super::framing::frame;
 use super::tap::unread_bytes;
@@ -37,6 +38,9 @@ const ONE: Handful = Handful {
 /// How often the engine looks whether the last items have been read: the kernel does not tell.
 const LOOK_FIRST: Duration = Duration::from_millis(5);
 const LOOK_LAST: Duration = Duration::from_millis(200);
+
+/// How long a descriptor is waited for: as long as for one to start a process with.
+const REOPEN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How items are handed to one reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,10 +248,11 @@ impl Receiver {
     async fn wait_until_read(mut self, pipe: OwnedFd, mut over: watch::Receiver<bool>) {
         // Opened anew for reading, the pipe can be looked at though its writing end is closed. As long as there is no
         // descriptor for that, it stays open.
+        let begun = Instant::now();
         let reader = loop {
             match reopened(&pipe) {
                 Ok(reader) => break OwnedFd::from(reader),
-                Err(error) if is_transient(&error) => {}
+                Err(error) if is_transient(&error) && begun.elapsed() < REOPEN_PATIENCE => {}
                 Err(error) => {
                     self.fault(&error).await;
                     return self.settle(&pipe).await;
