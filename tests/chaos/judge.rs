@@ -107,7 +107,7 @@ fn has_failed(records: &[Value]) -> bool {
     let bad = ["failed", "timed_out", "not_ready", "not_live"];
     let is_bad = |outcome: &&Value| outcome.as_str().is_some_and(|outcome| bad.contains(&outcome));
     let gave_up = records.iter().any(|record| record["record"] == "gave_up");
-    gave_up || last.values().any(|outcome| is_bad(outcome))
+    gave_up || last.values().any(is_bad)
 }
 
 /// Of the pool, whose tasks tell how they went.
