@@ -66,7 +66,7 @@ struct Reader<'a> {
     remarks: Vec<Span>,
 }
 
-impl<'a> Reader<'a> {
+impl Reader<'_> {
     fn byte(&self) -> Option<u8> {
         self.byte_at(self.at)
     }
