@@ -18,6 +18,8 @@ fn parent(pid: i32) -> i32 {
 fn the_keeper_holds_nothing_of_its_caller_and_ends_with_whom_it_keeps() {
     let (live, pid) = start_two();
     let world = lose(live);
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).expect("it is ours");
+    assert_eq!(descriptors.count(), 3, "it has what was declared, and no lock");
     let keeper = parent(pid);
     let name = fs::read_to_string(format!("/proc/{keeper}/comm")).expect("it lives");
     assert_eq!(name, "forkyard-keeper\n");

@@ -1,8 +1,14 @@
 //! Guardians in processes of their own, and what becomes of the engine below them.
 
+use std::fs;
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use forkyard_core::machine::Exit;
 use nix::sys::signal::{SigHandler, SigSet, Signal, kill, signal};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpgrp, getpid};
@@ -10,6 +16,7 @@ use nix::unistd::{ForkResult, Pid, fork, getpgrp, getpid};
 use super::ward::STOP_SIGNALS;
 use super::*;
 use crate::alone::{PASSED, alone, passes_alone, stderr};
+use crate::kept::{Identity, Note};
 
 /// A guardian in a process of its own, with one thread, and what the engine writes.
 struct Guarded {
@@ -19,6 +26,10 @@ struct Guarded {
 
 impl Guarded {
     fn start(engine: impl FnOnce(PipeWriter) -> i32) -> Self {
+        Self::start_keeping(None, engine)
+    }
+
+    fn start_keeping(kept: Option<&Place>, engine: impl FnOnce(PipeWriter) -> i32) -> Self {
         let (reader, writer) = io::pipe().expect("a pipe can be made");
         // SAFETY: the child has the calling thread alone, which holds no lock.
         match unsafe { fork() }.expect("a process can be made") {
@@ -27,7 +38,9 @@ impl Guarded {
                 output: BufReader::new(reader),
             },
             ForkResult::Child => {
-                let code = guard(Isolation::Auto, None, || engine(writer));
+                // Who is started by hand here stays in the cgroup of the run.
+                let isolation = kept.map_or(Isolation::Auto, |_| Isolation::Guardian);
+                let code = guard(isolation, kept, || engine(writer));
                 // SAFETY: the process ends here.
                 unsafe { libc::_exit(code) }
             }
@@ -185,4 +198,66 @@ fn nothing_is_left_when_the_engine_forgets_it() {
         assert_eq!(guarded.code(), 5);
         assert_eq!(guarded.line(), "", "nobody has the pipe any more");
     });
+}
+
+/// Notes a sleeper as one who is to be kept, and starts it.
+fn keep_sleeper(place: &Path, pipe: &mut PipeWriter) {
+    let proc = |path: &str| fs::read_to_string(path).expect("/proc is there");
+    let note = Note {
+        file: "w.yaml".into(),
+        workflow: "w".to_owned(),
+        process: "db".to_owned(),
+        run: "a run".to_owned(),
+        token: "kept-by-a-test".to_owned(),
+        digest: String::new(),
+        boot: proc("/proc/sys/kernel/random/boot_id").trim().to_owned(),
+        namespace: String::new(),
+        identity: None,
+        ready: false,
+        log: None,
+        stop_signal: libc::SIGTERM,
+        grace_ms: 0,
+    };
+    for folder in ["notes", "endings"] {
+        fs::create_dir_all(place.join(folder)).expect("it can be made");
+    }
+    let note = serde_json::to_vec(&note).expect("it is plain data");
+    fs::write(place.join("notes/db.json"), note).expect("it can be written");
+    let mut command = Command::new("sleep");
+    command
+        .arg("60")
+        .env("FORKYARD_TOKEN", "kept-by-a-test")
+        .process_group(0);
+    let sleeper = command.spawn().expect("sleep is there");
+    writeln!(pipe, "{}", sleeper.id()).expect("somebody reads");
+}
+
+#[test]
+fn who_is_to_be_kept_outlives_a_panic_and_how_it_ends_is_written_down() {
+    passes_alone(
+        "guardian::tests::who_is_to_be_kept_outlives_a_panic_and_how_it_ends_is_written_down",
+        || {
+            let state = tempfile::tempdir().expect("a temporary folder can be made");
+            fs::create_dir_all(state.path().join("kept/w")).expect("it can be made");
+            let kept = Place::all(state.path()).expect("readable").remove(0);
+            let folder = state.path().join("kept/w");
+            let mut guarded = Guarded::start_keeping(Some(&kept), |mut pipe| {
+                keep_sleeper(&folder, &mut pipe);
+                panic!("injected")
+            });
+            let pid: i32 = guarded.line().trim().parse().expect("a pid");
+            assert_eq!(guarded.code(), FAULT);
+            let start = crate::tree::started(pid).expect("/proc is there").expect("it lives on");
+            kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it lives");
+            let begun = Instant::now();
+            let ending = loop {
+                if let Some(ending) = kept.ending(Identity { pid, start }).expect("readable") {
+                    break ending;
+                }
+                assert!(begun.elapsed() < Duration::from_mins(1), "its keeper says nothing");
+                thread::sleep(Duration::from_millis(2));
+            };
+            assert_eq!(ending.exit, Exit::Signal(libc::SIGKILL));
+        },
+    );
 }

@@ -241,7 +241,12 @@ impl Guard<'_> {
     fn finish(&self, exit: Exit) -> i32 {
         let (swept, kept) = self.sweep();
         let number = match exit {
-            Exit::Code(code) => return code,
+            Exit::Code(code) => {
+                if self.ward == Ward::Engine && !kept.is_empty() {
+                    tell(&format!("the engine has failed, and leaves {}", kept.join(", ")));
+                }
+                return code;
+            }
             Exit::Signal(number) => number,
             Exit::Unknown => return FAULT,
         };
