@@ -31,10 +31,11 @@ use std::sync::Arc;
 
 use forkyard_ipc::channel::{Channel, Shape};
 pub use forkyard_ipc::queue::ItemId;
+use forkyard_ipc::queue::Sheaf;
 use tokio::sync::oneshot;
 
 use bell::Bell;
-pub use commons::{Commons, Handful};
+pub use commons::{Commons, Handful, Part, Piece};
 use deaths::Deaths;
 use event::Event;
 use lock::Lock;
@@ -254,6 +255,27 @@ impl Yard {
         put
     }
 
+    /// Puts all items of a sheaf, for somebody who waits for that by himself: `Done`, `Broken` or `Closed`.
+    ///
+    /// # Errors
+    /// As [`Yard::ask_and_listen`].
+    fn put_and_listen(
+        &mut self,
+        slot: Slot,
+        queue: u32,
+        sheaf: &Sheaf<'_>,
+    ) -> Result<Reply, (Ticket, oneshot::Receiver<Reply>)> {
+        self.listened += 1;
+        let ticket = Ticket(self.listened);
+        if let Err(reply) = self.queues[queue as usize].line_up_sheaf(slot, ticket, sheaf) {
+            return Ok(reply);
+        }
+        self.waiting.park(ticket, slot, Place::Put(queue));
+        self.settle(Station::Queue(queue));
+        let reply = self.waiting.take_reply(ticket);
+        reply.ok_or_else(|| (ticket, self.waiting.listen(ticket)))
+    }
+
     /// Takes up to a handful of items, unless others wait for some; says how much it was.
     ///
     /// # Errors
@@ -263,7 +285,7 @@ impl Yard {
         slot: Slot,
         queue: u32,
         handful: Handful,
-        each: &mut dyn FnMut(ItemId, &[u8]),
+        each: &mut dyn FnMut(Piece<'_>),
     ) -> Result<Handful, Reply> {
         let taken = self.queues[queue as usize].take_many(slot, handful, each);
         self.settle(Station::Queue(queue));
@@ -303,6 +325,13 @@ impl Yard {
     /// When it has not taken one of them; those before it are acknowledged.
     pub fn ack(&mut self, slot: Slot, queue: u32, items: &[ItemId]) -> Result<(), Refusal> {
         let acked = self.queues[queue as usize].ack(slot, items);
+        self.settle(Station::Queue(queue));
+        acked
+    }
+
+    /// The same for items from the front of a sheaf.
+    fn ack_part(&mut self, slot: Slot, queue: u32, part: Part) -> Result<(), Refusal> {
+        let acked = self.queues[queue as usize].ack_part(slot, part);
         self.settle(Station::Queue(queue));
         acked
     }

@@ -9,6 +9,7 @@ mod layout;
 mod line;
 mod mend;
 mod put;
+mod sheaf;
 mod take;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use layout::{ENDING, Ending, GETTERS, JOINERS, PUTTERS, READY, RESERVED, TAKEN, Table, table_bytes};
 pub use put::Reservation;
+pub use sheaf::{Sheaf, TakenSheaf};
 pub use take::{Got, Taken, TakenItem};
 
 use crate::channel::{Attempt, Channel, Gate, Kind, Latched, Place, Rules, Shape};

@@ -10,9 +10,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forkyard_core::id::{ProcessId, TaskId};
+use forkyard_core::id::{ProcessId, QueueId, TaskId};
 use forkyard_core::machine::{AHEAD_MAX, Input};
-use forkyard_core::plan::{Framing, Launch, Limits, Program};
+use forkyard_core::plan::{Framing, Launch, Limits, Party, Program, Wire};
 use tokio::sync::{mpsc, watch};
 
 use super::environment::Environment;
@@ -393,6 +393,7 @@ impl Run {
                     process,
                     queue,
                     name: limits.name.as_str().into(),
+                    is_stream: self.has_one_reader(queue),
                     slot: self.engine_slot(),
                     commons: self.yard.clone(),
                     inbox,
@@ -439,6 +440,15 @@ impl Run {
             }
         };
         Ok(Some(pump))
+    }
+
+    /// Whether all of a queue goes to one process's stdin.
+    fn has_one_reader(&self, queue: QueueId) -> bool {
+        let [Party::Process(reader)] = self.plan.queues[queue.index()].receivers[..] else {
+            return false;
+        };
+        let mut wires = self.plan.launches[reader.index()].fds.values();
+        wires.any(|wire| matches!(wire, Wire::FromQueue(from) if *from == queue))
     }
 
     fn output(&self, life: &Life, process: ProcessId, log: Option<Rc<Log>>, stream: Stream) -> Output {

@@ -1,7 +1,7 @@
 //! Where one item ends and the next begins in a stream of bytes.
 
 use forkyard_core::plan::Framing;
-use memchr::memchr;
+use memchr::{memchr, memrchr};
 
 /// Cuts a stream into items, however it arrives; an item larger than allowed is skipped and counted.
 #[derive(Debug)]
@@ -27,6 +27,9 @@ enum State {
 
 /// The bytes of a length before an item: an unsigned 32-bit number, little-endian.
 const LENGTH_BYTES: usize = 4;
+
+/// No more bytes than that are handed on together: a few pieces as they are read.
+const TOGETHER_BYTES_MAX: usize = 256 * 1024;
 
 impl Cutter {
     /// Items as `framing` says, at most `item_bytes_max` bytes each.
@@ -57,6 +60,24 @@ impl Cutter {
                 State::Skipping { missing } => skip(missing, bytes),
             };
         }
+    }
+
+    /// The same, but items that end with a byte are handed on together, as they stand in the stream, where none of them can be too
+    /// large.
+    pub fn feed_together(&mut self, bytes: &[u8], mut cut: impl FnMut(Cut<'_>)) {
+        let mut rest = bytes;
+        if let State::Delimited { delimiter, held } = &mut self.state
+            && let Some(last) = memrchr(*delimiter, bytes)
+            && held.len() + last < TOGETHER_BYTES_MAX
+            && (held.len() + last) as u64 <= self.item_bytes_max
+        {
+            let whole;
+            (whole, rest) = bytes.split_at(last + 1);
+            held.extend_from_slice(whole);
+            cut(Cut::Together(held, *delimiter));
+            held.clear();
+        }
+        self.feed(rest, |item| cut(Cut::Item(item)));
     }
 
     /// The stream has ended: a last line without its end is an item too; half of a counted item is refused.
@@ -127,6 +148,15 @@ impl Cutter {
         };
         (state, rest)
     }
+}
+
+/// What was cut off a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut<'a> {
+    /// One item.
+    Item(&'a [u8]),
+    /// Some, each with this byte behind it.
+    Together(&'a [u8], u8),
 }
 
 fn skip_to(delimiter: u8, bytes: &[u8]) -> (State, &[u8]) {
@@ -255,6 +285,33 @@ mod tests {
         check(Framing::Lines, 16, b"a\n\nbc\nd", &[b"a", b"", b"bc", b"d"], 0);
         check(Framing::Lines, 16, b"", &[], 0);
         check(Framing::Lines, 16, b"a\r\n\0\xff\n", &[b"a\r", b"\0\xff"], 0);
+    }
+
+    #[test]
+    fn together_the_same_items_are_cut() {
+        let stream = b"a\n\nbc\nabcdefgh\nxyz\nlast";
+        for max in [3, 4, 100] {
+            for size in 1..=stream.len() {
+                let (mut one_by_one, mut together) =
+                    (Cutter::new(Framing::Lines, max), Cutter::new(Framing::Lines, max));
+                let (mut items, mut same) = (Vec::new(), Vec::new());
+                for piece in stream.chunks(size) {
+                    one_by_one.feed(piece, |item| items.extend(framed(Framing::Lines, item)));
+                    together.feed_together(piece, |cut| match cut {
+                        Cut::Item(item) => same.extend(framed(Framing::Lines, item)),
+                        Cut::Together(bytes, delimiter) => {
+                            assert_eq!((bytes.last(), delimiter), (Some(&b'\n'), b'\n'));
+                            same.extend_from_slice(bytes);
+                        }
+                    });
+                    assert_eq!(items, same, "pieces of {size}, at most {max}");
+                }
+                one_by_one.finish(|item| items.extend_from_slice(item));
+                together.finish(|item| same.extend_from_slice(item));
+                assert_eq!(items, same);
+                assert_eq!(one_by_one.take_refused(), together.take_refused());
+            }
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use forkyard_core::id::{ProcessId, QueueId};
 use forkyard_core::plan::Framing;
+use memchr::{memchr, memchr_iter, memrchr};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
@@ -20,13 +21,13 @@ use tokio::time::Instant;
 use super::framing::frame;
 use super::tap::unread_bytes;
 use crate::run::{Happening, Read, is_transient};
-use crate::yard::{Commons, Handful, ItemId, Reply, Slot};
+use crate::yard::{Commons, Handful, ItemId, Part, Piece, Reply, Slot};
 
-/// How much is taken at once for the only reader of a queue, and what goes over it: a batch of the largest items would be a
-/// gigabyte.
+/// How much is taken at once for the only reader of a queue, and what goes over it: as many bytes as a pipe holds, since what does
+/// not fit there is taken from the queue and serves nobody yet.
 const BATCH: Handful = Handful {
     items: 8192,
-    bytes: 256 * 1024,
+    bytes: 64 * 1024,
 };
 
 /// The same for one of several.
@@ -66,15 +67,33 @@ pub struct Receiver {
     written: u64,
     /// What is known to have been read, and what went back.
     read: Read,
+    /// What has been written and is not known to be read, and where in the stream it begins.
+    sheets: VecDeque<(u64, Vec<u8>)>,
     /// What is written next, kept to be used again.
     buffer: Vec<u8>,
 }
 
+/// An item, or what is left of a sheaf.
 #[derive(Debug)]
 struct Given {
     item: ItemId,
     start: u64,
     end: u64,
+    sheaf: Option<Bundle>,
+}
+
+/// Of a sheaf: how many items of it are not known to be read, and the byte behind each.
+#[derive(Clone, Copy, Debug)]
+struct Bundle {
+    items: u32,
+    delimiter: u8,
+}
+
+/// What has been read.
+#[derive(Debug, Default)]
+struct Done {
+    items: Vec<ItemId>,
+    parts: Vec<Part>,
 }
 
 /// How a write or a take ended.
@@ -109,6 +128,7 @@ impl Receiver {
             given: VecDeque::new(),
             written: 0,
             read: Read::default(),
+            sheets: VecDeque::new(),
             buffer: Vec::new(),
         }
     }
@@ -150,16 +170,14 @@ impl Receiver {
         self.acknowledge(pipe.get_ref());
         let mut bytes = std::mem::take(&mut self.buffer);
         bytes.clear();
+        let start = self.written;
         let flow = match self.take(pipe, over, &mut bytes).await {
             Flow::On => self.write(pipe, &bytes, over).await,
             Flow::Closed => Flow::Closed,
             Flow::Over => Flow::Over,
             Flow::Cut => Flow::Cut,
         };
-        // A huge item is no reason to keep as much for ever.
-        if bytes.capacity() <= 2 * BATCH.bytes {
-            self.buffer = bytes;
-        }
+        self.sheets.push_back((start, bytes));
         flow
     }
 
@@ -170,11 +188,26 @@ impl Receiver {
             Share::OneByOne => ONE,
         };
         let (slot, written, framing, given) = (self.slot(), self.written, self.framing, &mut self.given);
-        let each = |item, payload: &[u8]| {
+        let each = |piece: Piece<'_>| {
             let start = written + bytes.len() as u64;
-            frame(framing, payload, bytes);
+            let (item, sheaf) = match piece {
+                Piece::Item(item, payload) => {
+                    frame(framing, payload, bytes);
+                    (item, None)
+                }
+                Piece::Sheaf(sheaf, payload) => {
+                    bytes.extend_from_slice(payload);
+                    let (items, delimiter) = (sheaf.items, sheaf.delimiter);
+                    (sheaf.item, Some(Bundle { items, delimiter }))
+                }
+            };
             let end = written + bytes.len() as u64;
-            given.push_back(Given { item, start, end });
+            given.push_back(Given {
+                item,
+                start,
+                end,
+                sheaf,
+            });
         };
         let taken = tokio::select! {
             biased;
@@ -235,13 +268,51 @@ impl Receiver {
     /// Acknowledges what has been read meanwhile.
     fn acknowledge(&mut self, pipe: &OwnedFd) {
         let read_to = self.written.saturating_sub(unread_bytes(pipe));
-        let read = self.drain_read(|given| given.end <= read_to);
+        let read = self.drain_read(read_to, read_to);
         self.tell(&read, &[]);
+        self.forget_sheets();
     }
 
-    fn drain_read(&mut self, is_read: impl Fn(&Given) -> bool) -> Vec<ItemId> {
-        let count = self.given.iter().take_while(|given| is_read(given)).count();
-        self.given.drain(..count).map(|given| given.item).collect()
+    /// Of the items that begin before `touched`, those that end by `whole`.
+    fn drain_read(&mut self, touched: u64, whole: u64) -> Done {
+        let mut done = Done::default();
+        while let Some(given) = self.given.front_mut()
+            && given.start < touched
+        {
+            match &mut given.sheaf {
+                None if given.end <= whole => done.items.push(given.item),
+                None => break,
+                Some(bundle) => {
+                    let sheet = sheet_of(&self.sheets, given.start, given.end);
+                    let (items, bytes) = bundle.read(sheet, touched - given.start, whole.saturating_sub(given.start));
+                    if items > 0 {
+                        let item = given.item;
+                        done.parts.push(Part { item, items, bytes });
+                    }
+                    bundle.items -= items;
+                    given.start += bytes;
+                    if bundle.items > 0 {
+                        break;
+                    }
+                }
+            }
+            self.given.pop_front();
+        }
+        done
+    }
+
+    /// Nothing is looked for any more in what has been read.
+    fn forget_sheets(&mut self) {
+        let needed = self.given.front().map_or(self.written, |given| given.start);
+        while let Some((start, sheet)) = self.sheets.front()
+            && start + sheet.len() as u64 <= needed
+        {
+            let sheet = self.sheets.pop_front().map(|(_, sheet)| sheet).unwrap_or_default();
+            // A huge item is no reason to keep as much for ever.
+            if sheet.capacity() <= 4 * BATCH.bytes {
+                self.buffer = sheet;
+            }
+        }
     }
 
     /// The queue has ended, the process may still have some of it to read: its stdin ends behind that.
@@ -279,8 +350,8 @@ impl Receiver {
     async fn settle(mut self, pipe: &OwnedFd) {
         let read_to = self.written.saturating_sub(unread_bytes(pipe));
         let written = self.written;
-        let read = self.drain_read(|given| given.start < read_to && given.end <= written);
-        let unread: Vec<ItemId> = self.given.drain(..).map(|given| given.item).collect();
+        let read = self.drain_read(read_to, written);
+        let unread: Vec<Given> = self.given.drain(..).collect();
         self.tell(&read, &unread);
         self.read.bytes = read_to;
         let (process, queue, read) = (self.process, self.queue, self.read);
@@ -288,13 +359,61 @@ impl Receiver {
         let _ = self.inbox.send(Happening::Read { process, queue, read }).await;
     }
 
-    fn tell(&mut self, read: &[ItemId], unread: &[ItemId]) {
-        self.read.items += read.len() as u64;
-        self.read.returned += unread.len() as u64;
-        if self.commons.settle(self.slot(), self.queue.0, read, unread).is_err() {
+    fn tell(&mut self, read: &Done, unread: &[Given]) {
+        let in_parts: u64 = read.parts.iter().map(|part| u64::from(part.items)).sum();
+        self.read.items += read.items.len() as u64 + in_parts;
+        self.read.returned += unread.iter().map(Given::items).sum::<u64>();
+        let (slot, queue) = (self.slot(), self.queue.0);
+        let unread: Vec<ItemId> = unread.iter().map(|given| given.item).collect();
+        let acked = self.commons.ack_parts(slot, queue, &read.parts);
+        let settled = self.commons.settle(slot, queue, &read.items, &unread);
+        if acked.and(settled).is_err() {
             tracing::error!("an item of a queue was acknowledged, or given back, that was not taken");
         }
     }
+}
+
+impl Given {
+    /// How many items there are.
+    fn items(&self) -> u64 {
+        self.sheaf.map_or(1, |bundle| bundle.items.into())
+    }
+}
+
+impl Bundle {
+    /// How many of the items of `sheet` begin before `touched` and end by `whole`, and how many bytes these have.
+    fn read(self, sheet: &[u8], touched: u64, whole: u64) -> (u32, u64) {
+        let within = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX).min(sheet.len());
+        let (touched, whole) = (within(touched), within(whole));
+        if touched == sheet.len() && whole == sheet.len() {
+            return (self.items, sheet.len() as u64);
+        }
+        let surely = touched.min(whole);
+        let mut end = memrchr(self.delimiter, &sheet[..surely]).map_or(0, |last| last + 1);
+        let mut items = memchr_iter(self.delimiter, &sheet[..end]).count();
+        // The one of which only a piece has been read.
+        if end < touched
+            && let Some(last) = memchr(self.delimiter, &sheet[end..whole])
+        {
+            end += last + 1;
+            items += 1;
+        }
+        // There are no more items than were taken, whatever their bytes say.
+        (u32::try_from(items).unwrap_or(u32::MAX).min(self.items), end as u64)
+    }
+}
+
+/// What was written from `start` to `end` of the stream, which is all in one sheet.
+fn sheet_of(sheets: &VecDeque<(u64, Vec<u8>)>, start: u64, end: u64) -> &[u8] {
+    let inside = |(first, sheet): &(u64, Vec<u8>)| {
+        let from = usize::try_from(start.checked_sub(*first)?).ok()?;
+        let to = usize::try_from(end - *first).ok()?;
+        (from <= to && to <= sheet.len()).then_some((from, to))
+    };
+    sheets
+        .iter()
+        .find_map(|sheet| inside(sheet).map(|(from, to)| &sheet.1[from..to]))
+        .unwrap_or_default()
 }
 
 /// Waits until the process has read everything. A pipe of one page becomes writable just then.
@@ -325,4 +444,38 @@ fn reopened(pipe: &OwnedFd) -> io::Result<File> {
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
         .open(format!("/proc/self/fd/{}", pipe.as_raw_fd()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_sheaf_that_is_read_which_was_begun_and_was_there_whole() {
+        let bundle = Bundle {
+            items: 3,
+            delimiter: b'\n',
+        };
+        let read = |touched, whole| bundle.read(b"ab\n\ncd\n", touched, whole);
+        for (to, items, bytes) in [
+            (0, 0, 0),
+            (2, 0, 0),
+            (3, 1, 3),
+            (4, 2, 4),
+            (6, 2, 4),
+            (7, 3, 7),
+            (9, 3, 7),
+        ] {
+            assert_eq!(read(to, to), (items, bytes), "all of the first {to} bytes");
+        }
+        assert_eq!(read(0, 7), (0, 0), "nothing");
+        assert_eq!(read(1, 7), (1, 3), "a piece of the first");
+        assert_eq!(read(3, 7), (1, 3), "the first");
+        assert_eq!(read(5, 7), (3, 7), "a piece of the last");
+        assert_eq!(
+            read(5, 6),
+            (2, 4),
+            "a piece of the last, which was not written to its end"
+        );
+    }
 }

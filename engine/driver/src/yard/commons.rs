@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use forkyard_ipc::queue::{Sheaf, TakenSheaf};
 use tokio::sync::{Notify, oneshot};
 
 use super::{ItemId, Refusal, Reply, Request, Slot, Ticket, Yard};
@@ -33,6 +34,26 @@ pub struct Handful {
     pub bytes: usize,
 }
 
+/// What a pump is handed.
+#[derive(Clone, Copy, Debug)]
+pub enum Piece<'a> {
+    /// An item.
+    Item(ItemId, &'a [u8]),
+    /// What is left of a sheaf, as it stands in a stream.
+    Sheaf(TakenSheaf, &'a [u8]),
+}
+
+/// Items from the front of a sheaf that are done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Of which.
+    pub item: ItemId,
+    /// How many.
+    pub items: u32,
+    /// How many bytes they have in the stream.
+    pub bytes: u64,
+}
+
 impl Handful {
     /// What is left of it; `None`: nothing.
     pub(super) fn less(self, taken: Self) -> Option<Self> {
@@ -41,6 +62,14 @@ impl Handful {
             bytes: self.bytes.saturating_sub(taken.bytes),
         };
         (left.items > 0 && left.bytes > 0).then_some(left)
+    }
+
+    /// Both together.
+    pub(super) fn and(self, more: Self) -> Self {
+        Self {
+            items: self.items + more.items,
+            bytes: self.bytes + more.bytes,
+        }
     }
 }
 
@@ -112,6 +141,25 @@ impl Commons {
         Ok(())
     }
 
+    /// Puts all items of a sheaf, in their order.
+    ///
+    /// # Errors
+    /// As [`Commons::put_all`].
+    pub async fn put_sheaf(&self, slot: Slot, queue: u32, sheaf: &Sheaf<'_>) -> Result<(), Reply> {
+        if sheaf.is_empty() {
+            return Ok(());
+        }
+        let asked = self.stir(|yard| yard.put_and_listen(slot, queue, sheaf));
+        match self.answer(slot, queue, asked).await {
+            Some(Reply::Done) => Ok(()),
+            refused => {
+                // Items that nobody will get are to be told.
+                self.shared.stirred.notify_one();
+                Err(refused.unwrap_or(Reply::Broken))
+            }
+        }
+    }
+
     /// Takes what is there, up to a handful, in its order; waits for the first item.
     ///
     /// # Errors
@@ -121,29 +169,37 @@ impl Commons {
         slot: Slot,
         queue: u32,
         handful: Handful,
-        mut each: impl FnMut(ItemId, &[u8]),
+        mut each: impl FnMut(Piece<'_>),
     ) -> Result<(), Reply> {
-        let taken = self.stir(|yard| yard.take_many(slot, queue, handful, &mut each))?;
-        if taken.items > 0 {
-            return Ok(());
+        let mut taken = self.stir(|yard| yard.take_many(slot, queue, handful, &mut each))?;
+        if taken.items == 0 {
+            taken = self.take_first(slot, queue, &mut each).await?;
         }
-        let first = match self.ask(slot, queue, Request::Take { queue }).await {
-            Some(Reply::Item { id, bytes, .. }) => {
-                each(id, &bytes);
-                Handful {
-                    items: 1,
-                    bytes: bytes.len(),
-                }
+        // Who waits for room has filled it again.
+        while let Some(left) = handful.less(taken) {
+            match self.stir(|yard| yard.take_many(slot, queue, left, &mut each)) {
+                Ok(more) if more.items > 0 => taken = taken.and(more),
+                // Whatever has come to an end is told by the next call.
+                Ok(_) | Err(_) => break,
             }
-            Some(refused) => return Err(refused),
-            // The slot was let go.
-            None => return Err(Reply::Closed),
-        };
-        if let Some(more) = handful.less(first) {
-            // Whatever has come to an end is told by the next call.
-            let _ = self.stir(|yard| yard.take_many(slot, queue, more, &mut each));
         }
         Ok(())
+    }
+
+    /// Waits for an item, in the line.
+    async fn take_first(&self, slot: Slot, queue: u32, each: &mut impl FnMut(Piece<'_>)) -> Result<Handful, Reply> {
+        match self.ask(slot, queue, Request::Take { queue }).await {
+            Some(Reply::Item { id, bytes, .. }) => {
+                each(Piece::Item(id, &bytes));
+                Ok(Handful {
+                    items: 1,
+                    bytes: bytes.len(),
+                })
+            }
+            Some(refused) => Err(refused),
+            // The slot was let go.
+            None => Err(Reply::Closed),
+        }
     }
 
     /// What has become of items that a slot has taken: acknowledged, or given back.
@@ -166,9 +222,27 @@ impl Commons {
         })
     }
 
+    /// Acknowledges items from the fronts of sheaves.
+    ///
+    /// # Errors
+    /// When the slot had not taken one of them.
+    pub fn ack_parts(&self, slot: Slot, queue: u32, parts: &[Part]) -> Result<(), Refusal> {
+        self.stir(|yard| parts.iter().try_for_each(|part| yard.ack_part(slot, queue, *part)))
+    }
+
     /// Waits for the reply, in the line. `None`: the slot was let go.
     async fn ask(&self, slot: Slot, queue: u32, request: Request) -> Option<Reply> {
-        let (ticket, reply) = match self.stir(|yard| yard.ask_and_listen(slot, request)) {
+        let asked = self.stir(|yard| yard.ask_and_listen(slot, request));
+        self.answer(slot, queue, asked).await
+    }
+
+    async fn answer(
+        &self,
+        slot: Slot,
+        queue: u32,
+        asked: Result<Reply, (Ticket, oneshot::Receiver<Reply>)>,
+    ) -> Option<Reply> {
+        let (ticket, reply) = match asked {
             Ok(reply) => return Some(reply),
             Err(parked) => parked,
         };
@@ -220,6 +294,8 @@ impl Drop for Asking<'_> {
         let Some(mut reply) = self.reply.take() else { return };
         let withdrawn = self.commons.stir(|yard| yard.cancel(self.ticket));
         if withdrawn {
+            // What it was to put may be lost, which is to be told.
+            self.commons.shared.stirred.notify_one();
             return;
         }
         if let Ok(Reply::Item { id, .. }) = reply.try_recv() {

@@ -1,18 +1,20 @@
 //! A queue of the yard, and who waits here to put or to take.
 
 mod ending;
+mod load;
 
 use std::collections::VecDeque;
 use std::io;
 
-use forkyard_ipc::channel::{Kind, Place};
-use forkyard_ipc::queue::{Counts, TakenItem};
+use forkyard_ipc::channel::{Kind, Place, Slot as Proxy};
+use forkyard_ipc::queue::{Counts, Sheaf, TakenItem};
 use forkyard_ipc::{Error, Patience};
 
 use super::post::{Making, Post};
 use super::waiting::Waiting;
-use super::{Change, Handful, ItemId, QueueLimits, Refusal, Reply, Slot, Ticket, Trouble};
+use super::{Change, Handful, ItemId, Part, Piece, QueueLimits, Refusal, Reply, Slot, Ticket, Trouble};
 use ending::{Ended, Ending};
+use load::{Load, Put};
 
 /// Where the items of a queue are and went. At any time `put == got + taken + left`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,7 +59,7 @@ pub(super) struct Queue {
 struct Putter {
     ticket: Ticket,
     slot: Slot,
-    item: Vec<u8>,
+    load: Load,
 }
 
 impl Queue {
@@ -123,12 +125,25 @@ impl Queue {
         if item.len() as u64 > self.mapped.max_item() {
             return Err(self.refuse());
         }
+        self.line_up(slot, ticket, Load::Item(item))
+    }
+
+    /// What is not put of a sheaf is counted as lost.
+    pub(super) fn line_up_sheaf(&mut self, slot: Slot, ticket: Ticket, sheaf: &Sheaf<'_>) -> Result<(), Reply> {
+        let lined_up = self.line_up(slot, ticket, Load::of_sheaf(sheaf));
+        if lined_up.is_err() {
+            self.lose(sheaf.len().into());
+        }
+        lined_up
+    }
+
+    fn line_up(&mut self, slot: Slot, ticket: Ticket, load: Load) -> Result<(), Reply> {
         match self.ending.wanted {
             None => {}
             Some(Ended::Closed) => return Err(Reply::Closed),
             Some(Ended::Broken) => return Err(Reply::Broken),
         }
-        self.putters.push_back(Putter { ticket, slot, item });
+        self.putters.push_back(Putter { ticket, slot, load });
         Ok(())
     }
 
@@ -169,7 +184,7 @@ impl Queue {
         &mut self,
         slot: Slot,
         handful: Handful,
-        each: &mut dyn FnMut(ItemId, &[u8]),
+        each: &mut dyn FnMut(Piece<'_>),
     ) -> Result<Handful, Reply> {
         if !self.takers.is_empty() {
             return Ok(Handful::default());
@@ -178,34 +193,46 @@ impl Queue {
         self.now_or_later(taken)
     }
 
-    fn take_handful(
-        &mut self,
-        slot: Slot,
-        wanted: Handful,
-        each: &mut dyn FnMut(ItemId, &[u8]),
-    ) -> Result<Handful, Error> {
+    fn take_handful(&mut self, slot: Slot, wanted: Handful, each: &mut dyn FnMut(Piece<'_>)) -> Result<Handful, Error> {
         self.post.work_off()?;
         let proxy = self.post.proxy(slot)?;
         let mut taken = Handful::default();
-        let mut bytes = Vec::new();
         while let Some(left) = wanted.less(taken) {
-            let more = self
-                .mapped
-                .take_each_as(proxy, left.items, left.bytes, Patience::Try, |item| {
-                    bytes.clear();
-                    item.copy_to(&mut bytes);
-                    taken.items += 1;
-                    taken.bytes += bytes.len();
-                    each(item.item(), &bytes);
-                });
-            match more {
-                Ok(0) => break,
-                Ok(_) => {}
+            match self.take_alike(proxy, wanted.items > 1, left, each) {
+                Ok(Handful { items: 0, .. }) => break,
+                Ok(more) => taken = taken.and(more),
                 // It is told by the next call.
                 Err(_) if taken.items > 0 => break,
                 Err(error) => return Err(error),
             }
         }
+        Ok(taken)
+    }
+
+    /// What stands first in the line, if it may be a sheaf; else items until there is a sheaf.
+    fn take_alike(
+        &self,
+        proxy: Proxy,
+        with_sheaves: bool,
+        wanted: Handful,
+        each: &mut dyn FnMut(Piece<'_>),
+    ) -> Result<Handful, Error> {
+        let (mut taken, mut bytes) = (Handful::default(), Vec::new());
+        if with_sheaves && let Some(sheaf) = self.mapped.take_sheaf_as(proxy, &mut bytes)? {
+            each(Piece::Sheaf(sheaf, &bytes));
+            return Ok(Handful {
+                items: sheaf.items as usize,
+                bytes: bytes.len(),
+            });
+        }
+        self.mapped
+            .take_each_as(proxy, wanted.items, wanted.bytes, Patience::Try, |item| {
+                bytes.clear();
+                item.copy_to(&mut bytes);
+                taken.items += 1;
+                taken.bytes += bytes.len();
+                each(Piece::Item(item.item(), &bytes));
+            })?;
         Ok(taken)
     }
 
@@ -222,8 +249,14 @@ impl Queue {
     }
 
     pub(super) fn cancel(&mut self, ticket: Ticket) {
-        self.putters.retain(|putter| putter.ticket != ticket);
+        self.withdraw(|putter| putter.ticket == ticket);
         self.takers.retain(|(taker, _)| *taker != ticket);
+    }
+
+    fn withdraw(&mut self, is_one: impl Fn(&Putter) -> bool) {
+        let gone = self.putters.iter().filter(|putter| is_one(putter));
+        self.lost += gone.map(|putter| putter.load.lost()).sum::<u64>();
+        self.putters.retain(|putter| !is_one(putter));
     }
 }
 
@@ -237,6 +270,15 @@ impl Queue {
             .map_err(|_| Refusal::NotHeld)
     }
 
+    pub(super) fn ack_part(&mut self, slot: Slot, part: Part) -> Result<(), Refusal> {
+        let proxy = self.post.known(slot).ok_or(Refusal::NotHeld)?;
+        let queue = self.mapped.clone();
+        let Part { item, items, bytes } = part;
+        self.post
+            .run(move || queue.ack_from_sheaf_as(proxy, item, items, bytes))
+            .map_err(|_| Refusal::NotHeld)
+    }
+
     pub(super) fn give_back(&mut self, slot: Slot, items: &[ItemId]) -> Result<(), Refusal> {
         let proxy = self.post.known(slot).ok_or(Refusal::NotHeld)?;
         let (queue, items) = (self.mapped.clone(), items.to_vec());
@@ -247,7 +289,7 @@ impl Queue {
 
     pub(super) fn let_go(&mut self, slot: Slot, orphaned: bool) -> bool {
         let before = self.putters.len() + self.takers.len();
-        self.putters.retain(|putter| putter.slot != slot);
+        self.withdraw(|putter| putter.slot == slot);
         self.takers.retain(|(_, taker)| *taker != slot);
         let left = self.putters.len() + self.takers.len() < before;
         self.post.let_go(slot, orphaned) || left
@@ -320,15 +362,17 @@ impl Queue {
 
     fn serve_putters(&mut self, waiting: &mut Waiting) -> Result<bool, Error> {
         let mut served = false;
-        while let Some(Putter { slot, item, .. }) = self.putters.front() {
+        while let Some(Putter { slot, load, .. }) = self.putters.front_mut() {
             let proxy = self.post.proxy(*slot);
-            let put = proxy.and_then(|proxy| self.mapped.put_as(proxy, item, Patience::Try));
+            let put = proxy.and_then(|proxy| load.put(&self.mapped, proxy));
             let reply = match put {
-                Ok(true) => Reply::Done,
-                Ok(false) => return Ok(served),
+                Ok(Put::All) => Reply::Done,
+                Ok(Put::Some) => return Ok(true),
+                Ok(Put::Nothing) => return Ok(served),
                 Err(error) => Reply::of_error(error)?,
             };
-            if let Some(Putter { ticket, slot, .. }) = self.putters.pop_front() {
+            if let Some(Putter { ticket, slot, load }) = self.putters.pop_front() {
+                self.lost += load.lost();
                 waiting.answer(ticket, slot, reply);
             }
             served = true;
@@ -338,7 +382,8 @@ impl Queue {
 
     /// Nobody can use the queue any more.
     fn turn_all_away(&mut self, waiting: &mut Waiting) {
-        for Putter { ticket, slot, .. } in self.putters.drain(..) {
+        for Putter { ticket, slot, load } in self.putters.drain(..) {
+            self.lost += load.lost();
             waiting.answer(ticket, slot, Reply::Failed(Trouble::Damaged));
         }
         for (ticket, slot) in self.takers.drain(..) {

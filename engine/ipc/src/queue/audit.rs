@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::Queue;
-use super::layout::{BUSY, CLASS_MAX, FREE, FRESH, HEAD, NEXT_NUMBER, READY, RESERVED, State, TAIL, TAKEN, Table};
+use super::layout::{
+    BUSY, CLASS_MAX, FREE, FRESH, HEAD, NEXT_NUMBER, READY, RESERVED, SPLIT, State, TAIL, TAKEN, Table,
+};
 use crate::error::Error;
 
 impl Queue {
@@ -32,16 +34,16 @@ impl Table<'_> {
             free.extend(self.walk(self.get(FREE + 4 * u64::from(class)))?);
         }
         let mut sound = self.is_line_sound(&line)?;
-        let mut reserved = 0;
+        let (mut reserved, mut taken) = (0, 0_u64);
         for index in &busy {
-            match self.descriptor(*index).status()?.state {
+            let descriptor = self.descriptor(*index);
+            match descriptor.status()?.state {
                 State::Reserved(_) => reserved += 1,
-                State::Taken(_) => {}
+                State::Taken(_) => taken += u64::from(descriptor.weight()),
                 State::Free | State::Ready => sound = false,
             }
         }
-        sound &= reserved == self.get(RESERVED)
-            && busy.len() as u64 == u64::from(self.get(RESERVED)) + u64::from(self.get(TAKEN));
+        sound &= reserved == self.get(RESERVED) && taken == u64::from(self.get(TAKEN)) && self.get(SPLIT) == 0;
         for index in &free {
             sound &= self.descriptor(*index).status()?.state == State::Free;
         }
@@ -51,15 +53,19 @@ impl Table<'_> {
     }
 
     fn is_line_sound(self, line: &[u32]) -> Result<bool, Error> {
-        let mut sound = line.len() == self.get(READY) as usize;
+        let weights = line.iter().map(|index| u64::from(self.descriptor(*index).weight()));
+        let mut sound = weights.sum::<u64>() == u64::from(self.get(READY));
         sound &= line.last().map_or(0, |last| last + 1) == self.get(TAIL) || line.is_empty();
         let next = self.u64(NEXT_NUMBER).load(std::sync::atomic::Ordering::Relaxed);
         let mut before = None;
         for index in line {
             let descriptor = self.descriptor(*index);
-            let number = descriptor.number();
-            sound &= descriptor.status()?.state == State::Ready && number < next && before < Some(number);
-            before = Some(number);
+            // What it says of its sheaf fits together, or it is damaged.
+            descriptor.sheaf()?;
+            let number = descriptor.first_number();
+            let last = number.saturating_add(u64::from(descriptor.weight()) - 1);
+            sound &= descriptor.status()?.state == State::Ready && last < next && before < Some(number);
+            before = Some(last);
         }
         Ok(sound)
     }

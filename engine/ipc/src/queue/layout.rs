@@ -37,6 +37,9 @@ pub(super) const REFUSED: u64 = OWN + 72;
 /// The descriptor of an item that is being returned, and what the count of such is then.
 pub(super) const INTENT: u64 = OWN + 80;
 pub(super) const INTENT_RETURNED: u64 = OWN + 88;
+/// The descriptor of a sheaf whose first item is being taken out of it, and the one that the item gets.
+pub(super) const SPLIT: u64 = OWN + 84;
+pub(super) const SPLIT_INTO: u64 = FREE + 4 * (CLASS_MAX as u64 + 1);
 /// The stacks of free descriptors: one for each length of a block.
 pub(super) const FREE: u64 = OWN + 96;
 
@@ -56,6 +59,15 @@ const BLOCK: u64 = 24;
 const NEXT: u64 = 32;
 const PREVIOUS: u64 = 36;
 const INLINE: u64 = 40;
+/// Of a sheaf, which always has a block, so that the bytes of short items are free: items and bytes that are gone from its front.
+const GONE: u64 = 40;
+/// Of a sheaf: how many items were put in it.
+const ITEMS: u64 = 48;
+
+/// In the word of the length: it is a sheaf, and from bit 48 on stands the byte that its items end with.
+const SHEAF: u64 = 1 << 63;
+const DELIMITER_AT: u32 = 48;
+const SHEAF_LENGTH: u64 = (1 << DELIMITER_AT) - 1;
 
 /// Items up to this length stand in their descriptor.
 pub(super) const INLINE_BYTES: u64 = DESCRIPTOR - INLINE;
@@ -194,15 +206,15 @@ impl<'a> Table<'a> {
         self.u32(at).store(value, Relaxed);
     }
 
-    /// Adds to a count that follows from the descriptors.
+    /// Adds so many items to a count that follows from the descriptors.
     #[inline]
-    pub fn count_up(self, at: u64) {
-        self.set(at, self.get(at).wrapping_add(1));
+    pub fn count_up(self, at: u64, items: u32) {
+        self.set(at, self.get(at).wrapping_add(items));
     }
 
     #[inline]
-    pub fn count_down(self, at: u64) {
-        self.set(at, self.get(at).wrapping_sub(1));
+    pub fn count_down(self, at: u64, items: u32) {
+        self.set(at, self.get(at).wrapping_sub(items));
     }
 
     /// The descriptor of that index, which must be one that has been used.
@@ -251,6 +263,19 @@ impl<'a> Table<'a> {
         let fresh = self.get(FRESH).min(self.count());
         (0..fresh).map(move |index| (index, self.descriptor(index)))
     }
+}
+
+/// What a descriptor says of its sheaf: of its items, those at the front may be gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Contents {
+    /// All bytes that were put, in one block.
+    pub length: u64,
+    /// The byte that each item ends with.
+    pub delimiter: u8,
+    /// All items that were put.
+    pub items: u32,
+    pub gone_items: u32,
+    pub gone_bytes: u64,
 }
 
 /// One descriptor.
@@ -336,6 +361,73 @@ impl Descriptor<'_> {
         }
     }
 
+    /// Whether it stands for a sheaf.
+    #[inline]
+    pub fn is_sheaf(self) -> bool {
+        self.words.u64(LENGTH).load(Relaxed) & SHEAF != 0
+    }
+
+    /// What is to be known of its sheaf, if it stands for one.
+    pub fn sheaf(self) -> Result<Option<Contents>, Error> {
+        let word = self.words.u64(LENGTH).load(Relaxed);
+        if word & SHEAF == 0 {
+            return Ok(None);
+        }
+        let gone = self.words.u64(GONE).load(Relaxed);
+        let sheaf = Contents {
+            length: word & SHEAF_LENGTH,
+            delimiter: (word >> DELIMITER_AT & 0xff) as u8,
+            items: self.words.u32(ITEMS).load(Relaxed),
+            gone_items: (gone & 0xffff_ffff) as u32,
+            gone_bytes: gone >> 32,
+        };
+        let is_sound = sheaf.gone_items < sheaf.items && sheaf.gone_bytes < sheaf.length;
+        if is_sound && sheaf.length <= 1 << self.block()?.1 {
+            Ok(Some(sheaf))
+        } else {
+            Err(self.channel.damaged())
+        }
+    }
+
+    /// Writes a sheaf, which fits its block.
+    pub fn write_sheaf(self, bytes: &[u8], delimiter: u8, items: u32) -> Result<(), Error> {
+        let length = bytes.len() as u64;
+        let place = self.place_in_block(length)?;
+        // SAFETY: as in `write`.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), place.as_ptr(), bytes.len()) };
+        self.set_length(length | u64::from(delimiter) << DELIMITER_AT | SHEAF);
+        self.words.u32(ITEMS).store(items, Relaxed);
+        self.words.u64(GONE).store(0, Relaxed);
+        Ok(())
+    }
+
+    /// The step by which so many items and bytes in all are gone from the front of a sheaf, and others are left.
+    pub fn commit_gone(self, items: u32, bytes: u64) {
+        self.words.u64(GONE).commit(bytes << 32 | u64::from(items));
+    }
+
+    /// How many items it stands for.
+    #[inline]
+    pub fn weight(self) -> u32 {
+        if self.is_sheaf() { self.weight_of_sheaf() } else { 1 }
+    }
+
+    #[cold]
+    fn weight_of_sheaf(self) -> u32 {
+        let gone = (self.words.u64(GONE).load(Relaxed) & 0xffff_ffff) as u32;
+        self.words.u32(ITEMS).load(Relaxed).wrapping_sub(gone)
+    }
+
+    /// The number of the first item that it stands for.
+    pub fn first_number(self) -> u64 {
+        let gone = if self.is_sheaf() {
+            self.words.u64(GONE).load(Relaxed) & 0xffff_ffff
+        } else {
+            0
+        };
+        self.number().wrapping_add(gone)
+    }
+
     /// Where an item of that length stands.
     #[inline]
     pub fn place(self, length: u64) -> Result<ptr::NonNull<u8>, Error> {
@@ -346,7 +438,8 @@ impl Descriptor<'_> {
         }
     }
 
-    fn place_in_block(self, length: u64) -> Result<ptr::NonNull<u8>, Error> {
+    /// Where a sheaf, or an item that is not short, stands.
+    pub fn place_in_block(self, length: u64) -> Result<ptr::NonNull<u8>, Error> {
         let (offset, class) = self.block()?;
         // It may not be the block whose length was looked at before: others can write here at any time.
         if length > 1 << class {

@@ -41,19 +41,19 @@ impl Table<'_> {
             Some(_) | None => self.set(HEAD, link),
         }
         self.set(TAIL, link);
-        self.count_up(READY);
+        self.count_up(READY, self.descriptor(index).weight());
         Ok(())
     }
 
     /// At its place, which is by number: what comes back is mostly the oldest there is.
     pub fn insert(self, index: u32) -> Result<(), Error> {
         let inserted = self.descriptor(index);
-        let number = inserted.number();
+        let number = inserted.first_number();
         let mut before: Option<u32> = None;
         let mut after = self.follow(self.get(HEAD))?;
         let mut steps = 0;
         while let Some(other) = after
-            && self.descriptor(other).number() < number
+            && self.descriptor(other).first_number() < number
         {
             steps += 1;
             if steps > self.count() {
@@ -70,7 +70,7 @@ impl Table<'_> {
         if after.is_none() {
             self.set(TAIL, index + 1);
         }
-        self.count_up(READY);
+        self.count_up(READY, inserted.weight());
         Ok(())
     }
 
@@ -90,8 +90,9 @@ impl Table<'_> {
     /// Takes the first off.
     #[inline]
     pub fn advance(self, first: u32) {
-        self.set(HEAD, self.descriptor(first).next());
-        self.count_down(READY);
+        let descriptor = self.descriptor(first);
+        self.set(HEAD, descriptor.next());
+        self.count_down(READY, descriptor.weight());
     }
 }
 
@@ -106,7 +107,7 @@ impl Table<'_> {
         descriptor.set_next(others);
         descriptor.set_previous(0);
         self.set(BUSY, index + 1);
-        self.count_up(count);
+        self.count_up(count, descriptor.weight());
         Ok(())
     }
 
@@ -120,7 +121,7 @@ impl Table<'_> {
         if let Some(other) = self.follow(next)? {
             self.descriptor(other).set_previous(previous);
         }
-        self.count_down(count);
+        self.count_down(count, descriptor.weight());
         Ok(())
     }
 
@@ -284,7 +285,7 @@ impl Table<'_> {
                 State::Free => self.push(index)?,
                 State::Reserved(_) => self.enlist(index, RESERVED)?,
                 State::Taken(_) => self.enlist(index, TAKEN)?,
-                State::Ready => ready.push((descriptor.number(), index)),
+                State::Ready => ready.push((descriptor.first_number(), index)),
             }
         }
         self.u64(ARENA_END).commit(arena_end);

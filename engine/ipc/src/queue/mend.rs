@@ -18,6 +18,7 @@ pub(super) fn mend(channel: &Channel) -> Result<(), Error> {
         return Err(channel.damaged());
     }
     table.finish_intent()?;
+    table.finish_split()?;
     table.finish_number()?;
     table.rebuild()
 }
@@ -44,9 +45,10 @@ pub(super) fn bury(channel: &Channel, slot: Slot, _orphaned: bool) -> Result<(),
 }
 
 impl Table<'_> {
-    /// The step by which a taken item is ready again, counted exactly once whoever is killed meanwhile.
+    /// The step by which a taken item, or what is left of a sheaf, is ready again, counted exactly once whoever is killed meanwhile.
     pub(super) fn return_item(self, descriptor: Descriptor<'_>, index: u32) -> Result<(), Error> {
-        let returned = self.u64(RETURNED).load(Relaxed).wrapping_add(1);
+        let items = u64::from(descriptor.weight());
+        let returned = self.u64(RETURNED).load(Relaxed).wrapping_add(items);
         let deliveries = descriptor.status()?.deliveries;
         self.u64(INTENT_RETURNED).commit(returned);
         self.u32(INTENT).commit(index + 1);
@@ -72,7 +74,10 @@ impl Table<'_> {
         let mut next = self.u64(NEXT_NUMBER).load(Relaxed);
         for (_, descriptor) in self.used() {
             match descriptor.status()?.state {
-                State::Ready | State::Taken(_) => next = next.max(descriptor.number().wrapping_add(1)),
+                State::Ready | State::Taken(_) => {
+                    let after = descriptor.first_number().wrapping_add(descriptor.weight().into());
+                    next = next.max(after);
+                }
                 State::Free | State::Reserved(_) => {}
             }
         }

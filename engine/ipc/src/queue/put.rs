@@ -133,7 +133,7 @@ impl Queue {
     }
 
     #[inline]
-    fn when_there_is_room<T>(
+    pub(super) fn when_there_is_room<T>(
         &self,
         patience: Patience,
         mut put: impl FnMut(Table<'_>, &Latched<'_>) -> Result<T, Error>,
@@ -266,7 +266,7 @@ impl Reservation<'_> {
                 return Err(Error::Broken);
             }
             descriptor.set_length(reservation.length as u64);
-            table.make_ready(descriptor, |table| {
+            table.make_ready(descriptor, 1, |table| {
                 table.delist(index, RESERVED)?;
                 table.append(index)
             })?;
@@ -308,6 +308,16 @@ impl Table<'_> {
         fits && (capacity == 0 || u64::from(held) < capacity)
     }
 
+    /// How many more items there is room for.
+    pub(super) fn room(self, capacity: u64) -> u64 {
+        let held = u64::from(self.get(READY)) + u64::from(self.get(RESERVED));
+        let in_table = u64::from(self.count()).saturating_sub(held + u64::from(self.get(TAKEN)));
+        match capacity {
+            0 => in_table,
+            capacity => capacity.saturating_sub(held).min(in_table),
+        }
+    }
+
     /// Whether all descriptors may have been in use before so many were freed.
     pub(super) fn has_been_full(self, freed: usize) -> bool {
         let held = u64::from(self.get(READY)) + u64::from(self.get(RESERVED)) + u64::from(self.get(TAKEN));
@@ -344,29 +354,34 @@ impl Table<'_> {
     }
 
     #[inline]
-    fn put_one(self, item: &[u8]) -> Result<(), Error> {
+    pub(super) fn put_one(self, item: &[u8]) -> Result<(), Error> {
         let index = self.provide_for(class_of(item.len() as u64))?;
         let descriptor = self.descriptor(index);
         self.or_back(index, descriptor.write(item))?;
-        self.make_ready(descriptor, |table| table.append(index))
+        self.make_ready(descriptor, 1, |table| table.append(index))
     }
 
     /// What came of using a free descriptor that is off its stack: when it is an error, it goes back there.
     #[inline]
-    fn or_back<T>(self, index: u32, used: Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn or_back<T>(self, index: u32, used: Result<T, Error>) -> Result<T, Error> {
         if used.is_err() {
             self.push(index)?;
         }
         used
     }
 
-    /// The step by which an item is put.
+    /// The step by which so many items are put that a descriptor stands for.
     #[inline]
-    fn make_ready(self, descriptor: Descriptor<'_>, link: impl FnOnce(Self) -> Result<(), Error>) -> Result<(), Error> {
+    pub(super) fn make_ready(
+        self,
+        descriptor: Descriptor<'_>,
+        items: u32,
+        link: impl FnOnce(Self) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let number = self.u64(NEXT_NUMBER).load(Relaxed);
         descriptor.set_number(number);
         descriptor.commit(State::Ready, 0);
-        self.u64(NEXT_NUMBER).commit(number.wrapping_add(1));
+        self.u64(NEXT_NUMBER).commit(number.wrapping_add(items.into()));
         link(self)
     }
 }

@@ -164,6 +164,7 @@ impl Queue {
                     return Err(Error::Closed);
                 }
                 if let Some((index, status)) = table.first()? {
+                    let index = table.single(index, status.deliveries)?;
                     let got = get(table, latched, index, status.deliveries)?;
                     if table.get(READY) > 0 {
                         latched.open(&self.channel, GETTERS);
@@ -196,8 +197,8 @@ impl Queue {
         }
     }
 
-    #[inline]
     /// Takes the first item of the line. Where it stands is found out first: who cannot map that must not have taken it.
+    #[inline]
     fn take_one(
         &self,
         table: Table<'_>,
@@ -331,9 +332,7 @@ impl Queue {
     /// The same for several items; those before the first that is not held are acknowledged.
     pub fn ack_many_as(&self, slot: Slot, items: &[ItemId]) -> Result<(), Error> {
         self.settle(slot, items, |table, descriptor, index| {
-            descriptor.commit(State::Free, 0);
-            table.delist(index, TAKEN)?;
-            table.push(index)
+            table.acknowledge(descriptor, index)
         })
     }
 
@@ -392,17 +391,22 @@ impl Queue {
                 let descriptor = table.taken_by(slot, *item)?;
                 act(table, descriptor, item.index)
             });
-            if table.get(READY) > 0 {
-                latched.open(&self.channel, GETTERS);
-            }
-            // There has been room since it was taken, but for the table.
-            if table.has_been_full(items.len()) {
-                latched.open(&self.channel, PUTTERS);
-            }
-            self.open_after_end(table, &latched);
+            self.open_after_settling(table, &latched, items.len());
             settled?;
         }
         Ok(())
+    }
+
+    /// So many items that were taken are gone, or back.
+    pub(super) fn open_after_settling(&self, table: Table<'_>, latched: &Latched<'_>, items: usize) {
+        if table.get(READY) > 0 {
+            latched.open(&self.channel, GETTERS);
+        }
+        // There has been room since they were taken, but for the table.
+        if table.has_been_full(items) {
+            latched.open(&self.channel, PUTTERS);
+        }
+        self.open_after_end(table, latched);
     }
 }
 
@@ -530,7 +534,8 @@ impl Table<'_> {
         if count >= max.min(BATCH_ITEMS) {
             return Ok(None);
         }
-        let first = self.first()?;
+        // A sheaf is left for the next time.
+        let first = self.first()?.filter(|(index, _)| !self.descriptor(*index).is_sheaf());
         Ok(first.map(|(index, status)| (index, status.deliveries)))
     }
 
@@ -567,7 +572,7 @@ impl Table<'_> {
 
 impl<'a> Table<'a> {
     /// The descriptor of an item that the slot has taken.
-    fn taken_by(self, slot: Slot, item: ItemId) -> Result<Descriptor<'a>, Error> {
+    pub(super) fn taken_by(self, slot: Slot, item: ItemId) -> Result<Descriptor<'a>, Error> {
         if item.index >= self.get(FRESH).min(self.count()) {
             return Err(Error::NotHeld);
         }

@@ -2,6 +2,7 @@
 
 mod deaths;
 mod histories;
+mod sheaves;
 
 use std::thread;
 use std::time::Duration;

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use super::{Notes, Scenario, Setting, explore_everything};
 use crate::channel::{Kind, Place};
 use crate::patience::Patience;
+use crate::queue::Sheaf;
 use crate::trial::again;
 use crate::{Error, Queue};
 
@@ -228,6 +229,82 @@ fn many_are_put_and_got_at_once() {
             },
             ..many
         }
+    });
+}
+
+/// Those that a pump cuts from a stream. The numbers are in the first of eight bytes, none of which is the delimiter.
+fn put_sheaf_and_close(queue: &Queue, notes: &Notes) {
+    let numbers = [10, 11, 12, 13];
+    let bytes = numbers.map(|number| {
+        notes.write(number, "begun");
+        [item(number, 8).as_slice(), b"\xff"].concat()
+    });
+    let bytes = bytes.concat();
+    let mut sheaf = Sheaf::new(&bytes, 0xff).expect("it ends with a delimiter");
+    let mut next = numbers.iter();
+    while !sheaf.is_empty() {
+        match queue.put_sheaf(&sheaf) {
+            Ok(others) if others.len() == sheaf.len() => {
+                while !queue.wait_for_room(Patience::Block).expect("it is whole") {}
+            }
+            Ok(others) => {
+                let put = (sheaf.len() - others.len()) as usize;
+                next.by_ref().take(put).for_each(|number| notes.write(*number, "put"));
+                sheaf = others;
+            }
+            Err(Error::Closed) => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    queue.close().expect("it is whole");
+}
+
+/// Takes what is first, a sheaf or an item, gives the second half of it back, and goes on.
+fn take_sheaves(queue: &Queue, notes: &Notes) {
+    let me = queue.channel().me().expect("a slot");
+    loop {
+        let mut bytes = Vec::new();
+        let Some(taken) = queue.take_sheaf_as(me, &mut bytes).expect("it is whole") else {
+            match take(queue) {
+                Some(taken) => acknowledge(taken, notes),
+                None => return,
+            }
+            continue;
+        };
+        let done = taken.items.div_ceil(2);
+        let items: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == 0xff).collect();
+        let (done_with, back) = items.split_at(done as usize);
+        for item in done_with {
+            notes.write(number(item), "given up");
+        }
+        let length = done_with.iter().map(|item| item.len() as u64).sum();
+        queue
+            .ack_from_sheaf_as(me, taken.item, done, length)
+            .expect("it is held");
+        for item in done_with {
+            notes.write(number(item), "gone");
+        }
+        if !back.is_empty() {
+            queue.nack_as(me, taken.item).expect("it is held");
+        }
+    }
+}
+
+#[test]
+fn sheaves_are_put_taken_and_singled_out() {
+    explore_everything(120, || {
+        queues(
+            |setting| queue(setting, 0),
+            vec![put_sheaf_and_close, take_sheaves, |queue, notes| {
+                get_out_of_order(queue, notes);
+            }],
+        )
+    });
+    explore_everything(120, || {
+        queues(
+            |setting| queue(setting, 2),
+            vec![put_sheaf_and_close, take_sheaves, take_all],
+        )
     });
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forkyard_ipc::channel::{Attachment, Channel, Kind, Manner, Place, Shape, VERSION};
+use forkyard_ipc::queue::Sheaf;
 use forkyard_ipc::{Barrier, Cells, Condition, Error, Event, Lock, Patience, Queue, Semaphore};
 
 /// Where the latch stands.
@@ -280,7 +281,7 @@ fn look(channel: &Arc<Channel>, program: &mut Program<'_>) {
 fn act_queue(queue: &Queue, patience: Patience, program: &mut Program<'_>) {
     let length = [0, 10, 24, 25, 1000, 4096, 4097, 70_000][usize::from(program.byte() % 8)];
     let item = vec![7; length];
-    match program.byte() % 16 {
+    match program.byte() % 18 {
         0 | 1 => drop(said(queue.put_with(&item, patience))),
         2 => drop(said(queue.put_many(&[&item, &item, &item], patience))),
         3 | 4 => drop(said(queue.get_with(patience))),
@@ -313,6 +314,23 @@ fn act_queue(queue: &Queue, patience: Patience, program: &mut Program<'_>) {
         12 => drop(said(queue.wait_for_item(patience))),
         13 => drop(said(queue.wait_for_room(patience))),
         14 => drop(said(queue.join_with(patience))),
+        15 => {
+            let bytes = [item.as_slice(), b"\n", b"\n", b"x\n"].concat();
+            let sheaf = said(Sheaf::new(&bytes, b'\n'));
+            let _ = sheaf.and_then(|sheaf| said(queue.put_sheaf(&sheaf)));
+        }
+        16 => {
+            let mut bytes = Vec::new();
+            let me = said(queue.channel().me());
+            let taken = me.and_then(|me| Some((me, said(queue.take_sheaf_as(me, &mut bytes))??)));
+            if let Some((me, taken)) = taken {
+                let (items, length) = (program.byte().into(), program.byte().into());
+                said(queue.ack_from_sheaf_as(me, taken.item, items, length));
+                if program.byte().is_multiple_of(2) {
+                    said(queue.nack_as(me, taken.item));
+                }
+            }
+        }
         _ if program.byte().is_multiple_of(8) => drop((said(queue.close()), said(queue.break_off()))),
         _ => {
             let me = said(queue.channel().me());

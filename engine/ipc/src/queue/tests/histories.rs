@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::{MAX, item, other, queue};
 use crate::error::Error;
 use crate::patience::Patience;
-use crate::queue::{ItemId, Queue};
+use crate::queue::{ItemId, Queue, Sheaf};
 
 /// A generator for tests: Marsaglia's xorshift64.
 struct Random(u64);
@@ -44,7 +44,7 @@ impl Model {
 fn step(random: &mut Random, users: &[Queue], model: &mut Model, capacity: u64) {
     let user = random.below(users.len());
     let queue = &users[user];
-    match random.below(6) {
+    match random.below(8) {
         0 | 1 => {
             let length = [0, 7, 24, 100, 3000, 5000, 70_000][random.below(7)];
             let bytes = item(length, random.below(1000));
@@ -68,6 +68,8 @@ fn step(random: &mut Random, users: &[Queue], model: &mut Model, capacity: u64) 
                 model.taken.push((user, taken.into_item(), bytes));
             }
         }
+        6 => put_sheaf(random, queue, model, capacity),
+        7 => pass_through(random, queue, model),
         _ if model.taken.is_empty() => {}
         choice => {
             let chosen = random.below(model.taken.len());
@@ -84,6 +86,54 @@ fn step(random: &mut Random, users: &[Queue], model: &mut Model, capacity: u64) 
                 model.give_back(held);
             }
         }
+    }
+}
+
+/// No byte of an item that [`item`] makes.
+const DELIMITER: u8 = 255;
+
+fn put_sheaf(random: &mut Random, queue: &Queue, model: &mut Model, capacity: u64) {
+    let lengths = [0, 7, 30, 600];
+    let items: Vec<Vec<u8>> = (0..random.below(5))
+        .map(|_| item(lengths[random.below(4)], random.below(1000)))
+        .collect();
+    let bytes: Vec<u8> = items
+        .iter()
+        .flat_map(|item| [item, &[DELIMITER][..]].concat())
+        .collect();
+    let sheaf = Sheaf::new(&bytes, DELIMITER).expect("it ends with a delimiter");
+    let room = match capacity {
+        0 => usize::MAX,
+        some => usize::try_from(some.saturating_sub(model.ready.len() as u64)).expect("few"),
+    };
+    let others = queue.put_sheaf(&sheaf).expect("open");
+    let put = items.len() - others.len() as usize;
+    assert_eq!(others.bytes(), &bytes[bytes.len() - others.bytes().len()..]);
+    assert_eq!(put, items.len().min(room));
+    items.into_iter().take(put).for_each(|item| model.put(item));
+}
+
+/// Takes a sheaf, acknowledges some of it, and gives the rest back.
+fn pass_through(random: &mut Random, queue: &Queue, model: &mut Model) {
+    let (me, mut bytes) = (queue.channel().me().expect("a slot"), Vec::new());
+    let Some(taken) = queue.take_sheaf_as(me, &mut bytes).expect("open") else {
+        return;
+    };
+    let done = random.below(taken.items as usize + 1);
+    let mut items = bytes.split_inclusive(|byte| *byte == DELIMITER);
+    let mut gone = 0;
+    for item in items.by_ref().take(done) {
+        let (_, expected) = model.ready.pop_front().expect("the model has it");
+        assert_eq!(item, [expected.as_slice(), &[DELIMITER]].concat());
+        gone += item.len() as u64;
+        model.got += 1;
+    }
+    queue
+        .ack_from_sheaf_as(me, taken.item, u32::try_from(done).expect("few"), gone)
+        .expect("it is held");
+    if items.next().is_some() {
+        queue.nack_as(me, taken.item).expect("it is held");
+        model.returned += u64::from(taken.items) - done as u64;
     }
 }
 
