@@ -75,14 +75,19 @@ fn records(run: &Path) -> Vec<Value> {
 
 /// The records of this kind about `db`, of the last run.
 fn told(world: &World, kind: &str) -> Vec<Value> {
-    let run = last_run(world);
+    let all = find_last(world).map(|run| records(&run)).unwrap_or_default();
     let about = |record: &Value| record["record"] == kind && record["process"] == "db";
-    records(&run).into_iter().filter(about).collect()
+    all.into_iter().filter(about).collect()
 }
 
 fn last_run(world: &World) -> PathBuf {
-    let locked = world.runs().into_iter().filter_map(|run| Some((begun(&run)?, run)));
-    locked.max().expect("there is a run").1
+    find_last(world).expect("there is a run")
+}
+
+fn find_last(world: &World) -> Option<PathBuf> {
+    let runs = world.runs().into_iter();
+    let begun = runs.filter_map(|run| Some((begun(&run)?, run)));
+    begun.max().map(|(_, run)| run)
 }
 
 /// When a run has locked its directory; one whose engine was killed early enough never has.
@@ -190,7 +195,9 @@ fn whoever_of_the_three_is_killed_it_lives_on_once() {
         let chosen: Vec<Pid> = chosen.iter().map(|index| ours[*index]).collect();
         kill_together(&chosen);
         let world = live.end_leaving().into_world();
-        until("the other is gone", || count(&world, "sleep ") == 2);
+        until(&format!("the other is gone: {:?}", world.living()), || {
+            count(&world, "sleep ") == 2
+        });
         let live = again(TWO, world);
         is_taken_over(&live, pid);
         stop(live);
