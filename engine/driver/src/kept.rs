@@ -44,7 +44,7 @@ pub struct Place {
     path: PathBuf,
 }
 
-/// Somebody who is kept, and a descendant of this process.
+/// Somebody who is kept, for those who spare it.
 #[derive(Debug)]
 pub struct Ward {
     /// What is noted of it.
@@ -94,15 +94,19 @@ impl Place {
         read(&self.ending_path(of))
     }
 
-    /// Those that are kept and descend from this process: all others have a keeper already, or none.
+    /// Those that are kept and are still there, if only to be reaped. They are not looked for among the children of this
+    /// process: the kernel's list of these is not reliable while some of them end (`proc_tid_children(5)`).
     ///
     /// # Errors
     /// When they cannot be looked for.
     pub fn wards(&self) -> io::Result<Vec<Ward>> {
         let mut wards = Vec::new();
-        for note in self.notes()? {
-            let wanted = note.identity.map(|identity| (identity.pid, identity.start));
-            if let Some((pid, start)) = tree::descendant(wanted, &note.token)? {
+        for note in self.notes()?.into_iter().filter(Note::is_of_now) {
+            let found = match note.identity {
+                Some(Identity { pid, start }) => tree::is_there(pid, start)?.then_some((pid, start)),
+                None => tree::find(&note.token)?,
+            };
+            if let Some((pid, start)) = found {
                 let tree = Tree::of_child(pid, start, &note.token);
                 // Who is seen now is known once it is an orphan.
                 let _ = tree.members();

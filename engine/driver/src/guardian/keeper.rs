@@ -19,7 +19,7 @@ use super::tell;
 use super::ward::{Above, Spared};
 use crate::exit::{open_pidfd, peek};
 use crate::kept::{Ending, Place, Stopping, Ward};
-use crate::tree::{reap_all_but, sweep_all};
+use crate::tree::{self, reap_all_but, sweep_all};
 
 /// How often it is looked whether those have ended that a kept process has left behind.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -53,11 +53,15 @@ impl Farewell {
 
 /// Stays for as long as one of those lives who are to be kept; returns at once when there is none.
 pub(super) fn stay(spared: Spared<'_>, group: Option<&Group>, above: &Above, code: i32) {
-    let wards = match spared.place.wards() {
-        Ok(wards) if wards.is_empty() => return,
+    let mut wards = match spared.place.wards() {
         Ok(wards) => wards,
         Err(error) => return tell(&format!("it cannot be read who is kept: {error}")),
     };
+    // Those that an earlier engine had started have a keeper, or have lost it.
+    wards.retain(|ward| tree::is_own_child(ward.identity.pid, ward.identity.start).unwrap_or(false));
+    if wards.is_empty() {
+        return;
+    }
     // The guardian ends the group, and this process with it.
     if let Some(Err(error)) = group.map(Group::leave) {
         return tell(&format!("nobody will know how those end that are kept: {error}"));

@@ -201,6 +201,7 @@ fn nothing_is_left_when_the_engine_forgets_it() {
 }
 
 /// Notes a sleeper as one who is to be kept, and starts it.
+#[expect(clippy::zombie_processes, reason = "that its keeper waits for it is what is tested")]
 fn keep_sleeper(place: &Path, pipe: &mut PipeWriter) {
     let proc = |path: &str| fs::read_to_string(path).expect("/proc is there");
     let note = Note {

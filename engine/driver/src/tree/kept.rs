@@ -5,7 +5,7 @@ use std::io;
 
 use nix::unistd::getpid;
 
-use super::proc::{self, Pid, Process, StartTime, Walk};
+use super::proc::{self, Pid, Process, StartTime};
 use super::{Kin, Tree};
 
 /// How the token stands in an environment.
@@ -13,25 +13,14 @@ pub(super) fn entry(token: &str) -> String {
     format!("FORKYARD_TOKEN={token}")
 }
 
-/// The descendant of this process that is the `wanted` one; where that is not known, the one with this token that leads a
-/// group. A child is found dead, too.
+/// Whether this very process, dead or alive, is a child of this one.
 ///
 /// # Errors
-/// When they cannot be listed.
-pub(crate) fn descendant(wanted: Option<(Pid, StartTime)>, token: &str) -> io::Result<Option<(Pid, StartTime)>> {
-    let children = proc::read_all(&proc::children(getpid().as_raw())?)?;
-    if let Some(wanted) = wanted
-        && children.iter().any(|child| child.identity() == wanted)
-    {
-        return Ok(Some(wanted));
-    }
-    // One whose parent has just lost its own may not have come to this process yet.
-    let mut walk = Walk::default();
-    walk.visit(children)?;
-    match wanted {
-        Some(wanted) => Ok(walk.living.iter().map(Process::identity).find(|found| *found == wanted)),
-        None => leader_among(walk.living, token),
-    }
+/// When that cannot be known.
+pub(crate) fn is_own_child(pid: Pid, start: StartTime) -> io::Result<bool> {
+    let own = getpid().as_raw();
+    let child = Process::read(pid)?;
+    Ok(child.is_some_and(|child| child.start == start && child.parent == own))
 }
 
 /// Whether this very process is still there, if only to be reaped.
@@ -60,8 +49,13 @@ pub(crate) fn find(token: &str) -> io::Result<Option<(Pid, StartTime)>> {
 
 fn leader_among(processes: Vec<Process>, token: &str) -> io::Result<Option<(Pid, StartTime)>> {
     let entry = entry(token);
-    let leaders = processes.into_iter().filter(|process| process.group == process.pid);
-    for leader in leaders.filter(|leader| leader.living) {
+    let mut leaders: Vec<Process> = processes
+        .into_iter()
+        .filter(|process| process.group == process.pid && process.living)
+        .collect();
+    // Who comes from it has the token, too, and may lead a group of its own.
+    leaders.sort_by_key(|leader| (leader.start, leader.pid));
+    for leader in leaders {
         if leader.has_in_environment(&entry)? {
             return Ok(Some(leader.identity()));
         }

@@ -35,6 +35,7 @@ const ENVIRONMENT_PAUSE: Duration = Duration::from_micros(100);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Process {
     pub(super) pid: Pid,
+    pub(super) parent: Pid,
     pub(super) group: Pid,
     pub(super) session: Pid,
     pub(super) start: StartTime,
@@ -62,6 +63,7 @@ impl Process {
         let ended = matches!(*fields.first()?, "Z" | "X");
         Some(Self {
             pid,
+            parent: fields.get(4 - 3)?.parse().ok()?,
             group: fields.get(5 - 3)?.parse().ok()?,
             session: fields.get(6 - 3)?.parse().ok()?,
             start: number(22)?,
@@ -287,6 +289,7 @@ mod tests {
     fn a_name_may_hold_anything() {
         let process = Process {
             pid: 4,
+            parent: 1,
             group: 40,
             session: 41,
             start: 7890,
