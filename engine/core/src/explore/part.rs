@@ -226,7 +226,7 @@ impl<'a> Selection<'a> {
                 .copied()
                 .chain([pool_actor(plan, PoolId::at(at))])
         }));
-        let (processes, pools) = with_their_pools(plan, touched, &actors);
+        let (processes, pools) = with_their_sources(plan, touched, actors, &mut ways);
         let locks = plan.locks.len();
         let queues = plan.queues.len();
         Self {
@@ -529,6 +529,29 @@ fn with_their_pools(plan: &Plan, touched: &Touched, actors: &BTreeSet<Actor>) ->
         processes.extend(&touched.members[*pool]);
     }
     (processes, pools)
+}
+
+/// The same with the queues that these pools take their tasks from, and all at these: how many tasks come, none perhaps, is up
+/// to those who send them.
+fn with_their_sources(
+    plan: &Plan,
+    touched: &Touched,
+    mut actors: BTreeSet<Actor>,
+    ways: &mut BTreeSet<usize>,
+) -> (BTreeSet<usize>, BTreeSet<usize>) {
+    loop {
+        let (processes, pools) = with_their_pools(plan, touched, &actors);
+        let works = pools.iter().filter_map(|pool| plan.pools[*pool].work.as_ref());
+        let sources = works.filter_map(|work| match work.source {
+            TaskSource::Queue(queue) => Some(queue.index()),
+            TaskSource::Tasks(_) => None,
+        });
+        let missing: Vec<_> = sources.filter(|source| ways.insert(*source)).collect();
+        if missing.is_empty() {
+            return (processes, pools);
+        }
+        actors.extend(missing.iter().flat_map(|source| &touched.ends[*source]));
+    }
 }
 
 /// How many tasks there are; `None`: as many as a file has lines.

@@ -402,11 +402,7 @@ impl Run {
             }
             Connected::FromQueue(pipe, queue) => {
                 let limits = &self.plan.queues[queue.index()];
-                let share = if limits.receivers.len() > 1 {
-                    Share::OneByOne
-                } else {
-                    Share::Alone
-                };
+                let share = Share::among(limits.receivers.len());
                 let receiver = Receiver::new(process, queue, limits.framing, share, self.yard.clone(), inbox);
                 self.alarm.start(receiver.pump(pipe, over.clone()))
             }

@@ -52,6 +52,13 @@ pub enum Share {
     OneByOne,
 }
 
+impl Share {
+    /// That of one of so many receivers.
+    pub const fn among(receivers: usize) -> Self {
+        if receivers > 1 { Self::OneByOne } else { Self::Alone }
+    }
+}
+
 /// A pump from a queue to a process.
 #[derive(Debug)]
 pub struct Receiver {

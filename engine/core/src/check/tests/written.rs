@@ -86,7 +86,7 @@ params: {used: b, unused: 2, other: 3}
 templates:
   t:
     params: {word: a, silent: b}
-    run: echo ${{ params.word }} ${{ params['other'] }}
+    run: echo ${{ params.word | sh }} ${{ params['other'] }}
 processes:
   a: {use: t, with: {word: '${{ params.used }}'}}
 ",
