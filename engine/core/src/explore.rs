@@ -188,6 +188,9 @@ fn has_channels(plan: &Plan) -> bool {
     lends || meets || plan.locks.len() + plan.semaphores.len() > 0
 }
 
+/// As many steps of a way are told at most.
+const STEPS_TOLD_MAX: usize = 1_000;
+
 fn search_part(part: &Part, budget: &mut dyn FnMut() -> bool, report: &mut Report) {
     let mut search = Search::new(&part.model, Method::REDUCED, budget);
     let outcome = search.in_depth(&mut |_, _| true);
@@ -198,8 +201,13 @@ fn search_part(part: &Part, budget: &mut dyn FnMut() -> bool, report: &mut Repor
             report.is_exhaustive = false;
             return;
         }
-        Outcome::Deadlock(moves) => trace::shortened(&part.model, moves),
+        Outcome::Deadlock(moves) => trace::shortened(&part.model, moves, budget),
     };
+    if far.len() > STEPS_TOLD_MAX {
+        // A way that nobody could follow tells nobody anything.
+        report.is_exhaustive = false;
+        return;
+    }
     let mut search = Search::new(&part.model, Method::REDUCED, budget);
     let nearest = search.in_breadth(far.len());
     let (moves, is_shortest) = match nearest {

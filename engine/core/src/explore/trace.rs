@@ -32,26 +32,35 @@ pub(super) fn stuck_after(model: &Model, moves: &[Move]) -> Vec<(Actor, Need)> {
     stuck(&world, model, &Choices::of(&world, model))
 }
 
-/// Leaves out moves as long as what is left still leads to a deadlock: first all of one actor, then the later ones of each.
-pub(super) fn shortened(model: &Model, moves: Vec<Move>) -> Vec<Move> {
+/// Leaves out moves as long as what is left still leads to a deadlock and the budget lets it: first all of one actor, then
+/// halves, quarters and so on down to single ones, from the end on.
+pub(super) fn shortened(model: &Model, moves: Vec<Move>, budget: &mut dyn FnMut() -> bool) -> Vec<Move> {
     let mut kept = moves;
     let mut actors: Vec<Actor> = kept.iter().map(|step| step.actor).collect();
     actors.sort_unstable();
     actors.dedup();
     for actor in actors {
         let fewer: Vec<Move> = kept.iter().filter(|step| step.actor != actor).copied().collect();
-        if !stuck_after(model, &fewer).is_empty() {
+        if budget() && !stuck_after(model, &fewer).is_empty() {
             kept = fewer;
         }
     }
-    let mut place = kept.len();
-    while place > 0 {
-        place -= 1;
-        let mut fewer = kept.clone();
-        fewer.remove(place);
-        if !stuck_after(model, &fewer).is_empty() {
-            kept = fewer;
+    let mut size = kept.len().div_ceil(2);
+    while size > 0 {
+        let mut place = kept.len();
+        while place > 0 {
+            if !budget() {
+                return kept;
+            }
+            let end = place;
+            place = place.saturating_sub(size);
+            let mut fewer = kept.clone();
+            fewer.drain(place..end);
+            if !stuck_after(model, &fewer).is_empty() {
+                kept = fewer;
+            }
         }
+        size /= 2;
     }
     kept
 }

@@ -54,6 +54,7 @@ pub enum Share {
 
 impl Share {
     /// That of one of so many receivers.
+    #[must_use]
     pub const fn among(receivers: usize) -> Self {
         if receivers > 1 { Self::OneByOne } else { Self::Alone }
     }

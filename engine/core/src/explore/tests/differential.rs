@@ -147,7 +147,7 @@ fn judge(seed: u64, tally: &mut Tally) {
             !stuck_after(&part.model, &moves).is_empty(),
             "seed {seed}: the way leads to no deadlock\n{text}"
         );
-        let short = shortened(&part.model, moves);
+        let short = shortened(&part.model, moves, &mut || true);
         assert!(
             !stuck_after(&part.model, &short).is_empty(),
             "seed {seed}: the shortened way leads to no deadlock\n{text}"
