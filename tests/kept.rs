@@ -127,8 +127,11 @@ fn again(workflow: &str, world: World) -> Live {
 fn stop(live: Live) -> Outcome {
     db(&live);
     live.signal(Signal::SIGTERM);
-    let outcome = live.end();
+    let outcome = live.end_leaving();
     outcome.exit(143);
+    until("the keeper of an earlier run has gone", || {
+        outcome.world().living().is_empty()
+    });
     outcome
 }
 
@@ -557,7 +560,7 @@ fn those_that_are_kept_are_listed_and_can_be_stopped() {
         (&"db".into(), &pid.into(), &Value::Null)
     );
     let other = kept(json.into_world(), &["--stop", "other"]);
-    other.exit(0).line("Nobody is kept.");
+    other.exit(1).stderr("nobody of the name `other`");
     let live = again(TWO, other.into_world());
     db(&live);
     let mut call = std::process::Command::new(crate::harness::binary());

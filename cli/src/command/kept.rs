@@ -36,7 +36,8 @@ Examples:
 
 Those are listed that are `on_engine_loss: keep` and live, with the run that has them, if it goes
 on. Those without one are stopped by --stop; a run that goes on stops its own.
-Exit codes: 0 done, 1 somebody belongs to a run that goes on, or does not die, 3 nobody knows.";
+Exit codes: 0 done, 1 somebody is not kept, belongs to a run that goes on, or does not die,
+3 nobody knows.";
 
 /// One who lives.
 struct Found {
@@ -57,6 +58,11 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
         left += refused;
     }
     show(&found, args)?;
+    let is_missing = |name: &&String| !found.iter().any(|found| found.note.process == **name);
+    for name in args.names.iter().filter(is_missing) {
+        screen::complain(&format!("nobody of the name `{name}` is kept; see: forkyard kept"));
+        left += 1;
+    }
     Ok(if left > 0 { exit::NOT_DONE } else { exit::DONE })
 }
 
@@ -117,9 +123,9 @@ fn show(found: &[Found], args: &Args) -> Result<(), Failure> {
         for found in found {
             writeln!(out, "{}", json_of(found, args.stop))?;
         }
-    } else if found.is_empty() {
+    } else if found.is_empty() && args.names.is_empty() {
         writeln!(out, "Nobody is kept.")?;
-    } else {
+    } else if !found.is_empty() {
         let rows: Vec<_> = found.iter().map(|found| row(found, args.stop)).collect();
         write!(
             out,

@@ -35,7 +35,9 @@ Examples:
   forkyard stop 20261123-141122-ab12 --timeout 30s
   forkyard stop --now
 
-Processes are stopped in reverse order of their dependencies, each with its grace. A run that has ended is no failure.
+Processes are stopped in reverse order of their dependencies, each with
+its grace. A run that has ended is no failure.
+
 Exit codes: 0 it has ended, 1 not in time, 2 usage, 3 no such run, or none that goes on.";
 
 /// Stops the run.

@@ -34,7 +34,7 @@ const FAULT: i32 = 3;
 const MESSAGE_BYTES_MAX: usize = 1024;
 
 /// What is told when everything has come up.
-const UP: &str = "up";
+const UP: &str = "\0up";
 
 /// The engine's way to who waits for it.
 #[derive(Debug)]

@@ -101,7 +101,10 @@ impl Place {
     /// When they cannot be looked for.
     pub fn wards(&self) -> io::Result<Vec<Ward>> {
         let mut wards = Vec::new();
-        for note in self.notes()?.into_iter().filter(Note::is_of_now) {
+        for note in self.notes()? {
+            if !note.is_of_now()? {
+                continue;
+            }
             let found = match note.identity {
                 Some(Identity { pid, start }) => tree::is_there(pid, start)?.then_some((pid, start)),
                 None => tree::find(&note.token)?,
@@ -167,6 +170,8 @@ fn write(path: &Path, what: &impl Serialize) -> io::Result<()> {
     let aside = path.with_extension("new");
     let mut file = fs::File::create(&aside)?;
     file.write_all(&serde_json::to_vec_pretty(what)?)?;
+    // Without it the new name could survive a power cut, and what is behind it not.
+    file.sync_data()?;
     fs::rename(aside, path)
 }
 

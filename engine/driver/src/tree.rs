@@ -234,7 +234,10 @@ impl Tree {
     /// of a group to nobody while the group has a member; so it is not if the leader's pid is another process's.
     fn group_is_ours(&self) -> io::Result<bool> {
         let now = Process::read(self.leader)?;
-        Ok(now.is_none_or(|process| Some(process.start) == self.leader_start.get()))
+        // Nobody keeps a stranger's pid from being another's, who may have gone and left a group as well.
+        Ok(now.map_or(self.kin == Kin::Ours, |process| {
+            Some(process.start) == self.leader_start.get()
+        }))
     }
 
     /// Signals the leader's group, for want of anything to look with: as long as the leader has not been reaped, the group is its

@@ -19,9 +19,8 @@ use crate::source::{Files, Kind, Node};
 const SCRIPTS: [&[&str]; 4] = [&["run"], &["ready", "exec"], &["live", "exec"], &["stop", "command"]];
 
 /// Filters whose result has nothing of the text that they are given, or has it in quotes.
-const HARMLESS_FILTERS: [&str; 10] = [
+const HARMLESS_FILTERS: [&str; 9] = [
     "sh",
-    "tojson",
     "urlencode",
     "length",
     "count",
@@ -33,7 +32,7 @@ const HARMLESS_FILTERS: [&str; 10] = [
 ];
 
 /// Words that make an expression one which compares or chooses.
-const CHOOSING_WORDS: [&str; 6] = ["if", "is", "in", "not", "and", "or"];
+const CHOOSING_WORDS: [&str; 4] = ["if", "is", "in", "not"];
 
 /// What comes from outside, as far as one body sees it.
 #[derive(Clone, Default)]
@@ -204,6 +203,7 @@ mod tests {
         }
         for source in [
             "params.sh",
+            "params.a or 'b'",
             "params.file | upper",
             "sh",
             "env.HOME ~ '/x'",

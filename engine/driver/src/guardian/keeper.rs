@@ -140,8 +140,13 @@ impl Keeper<'_> {
     /// Whether its first process has ended; how is written down before it is reaped, so that nobody finds it gone
     /// without a word.
     fn has_ended(&self, ward: &Ward) -> bool {
-        let Ok(pidfd) = open_pidfd(ward.identity.pid) else {
-            return true;
+        let pidfd = loop {
+            match open_pidfd(ward.identity.pid) {
+                Ok(pidfd) => break pidfd,
+                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return true,
+                // The machine lacks something for the moment: that is no end.
+                Err(_) => thread::sleep(LOOK_AGAIN),
+            }
         };
         match peek(pidfd.as_fd()) {
             Ok(None) => false,

@@ -78,7 +78,8 @@ impl Keeping {
                 }
                 (Standing::Ended(ending), _) => {
                     keeping.remark(&note, &ended_in_words(ending.map(|ending| ending.exit)));
-                    match note.identity.filter(|_| note.is_of_now()) {
+                    let is_of_now = note.is_of_now()?;
+                    match note.identity.filter(|_| is_of_now) {
                         // Without a keeper it may have left others behind.
                         Some(identity) => unfit.push((note, identity)),
                         None => keeping.claim.forget(&note.process, note.identity)?,

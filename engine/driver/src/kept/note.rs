@@ -74,7 +74,7 @@ impl Note {
     /// # Errors
     /// When that cannot be known: `/proc` cannot be read, or the process is in another namespace of pids.
     pub fn standing(&self, place: &Place) -> io::Result<Standing> {
-        if !self.is_of_now() {
+        if !self.is_of_now()? {
             return Ok(Standing::Ended(None));
         }
         if self.namespace != namespace()? {
@@ -98,8 +98,8 @@ impl Note {
     }
 
     /// Whether the machine has not been started again since.
-    pub(super) fn is_of_now(&self) -> bool {
-        boot().is_ok_and(|boot| boot == self.boot)
+    pub(super) fn is_of_now(&self) -> io::Result<bool> {
+        Ok(boot()? == self.boot)
     }
 
     /// All of its processes, wherever they are.
