@@ -233,7 +233,7 @@ def call(command):
 def memory_text(count):
     if count is None:
         return ""
-    return f"{count / (1 << 30):.2f} GiB" if count >= 1 << 30 else f"{count >> 20} MiB"
+    return f"{count / (1 << 30):.2f} GiB" if count >= 1 << 30 else f"{int(count) >> 20} MiB"
 
 
 def markdown(machine, rows, notes):
