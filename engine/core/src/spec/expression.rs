@@ -13,8 +13,8 @@ mod piece;
 mod repeat;
 mod value;
 
-pub(crate) use piece::among_text;
 use piece::{Piece, expression_place, parts, pieces};
+pub(crate) use piece::{among_text, whole_words};
 pub(crate) use value::{from_json, from_node, to_node};
 
 /// How many steps one expression may take.

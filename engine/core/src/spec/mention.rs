@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::Declared;
+use super::expression::whole_words;
 use crate::source::{Entry, Kind, Node};
 
 /// Ends of names of variables that hold a secret.
@@ -79,12 +80,8 @@ impl Mentions {
     /// Wherever the word stands, the name of a member follows, or nobody knows which.
     pub fn collect_text(&mut self, text: &str) {
         let is_of_word = |character: char| character.is_alphanumeric() || character == '_';
-        for (at, word) in text.match_indices(self.root) {
-            let rest = &text[at + word.len()..];
-            if text[..at].ends_with(is_of_word) || rest.starts_with(is_of_word) {
-                continue;
-            }
-            let rest = rest.trim_start();
+        for at in whole_words(text, self.root) {
+            let rest = text[at + self.root.len()..].trim_start();
             let name = if let Some(rest) = rest.strip_prefix('.') {
                 rest.trim_start().split(|it| !is_of_word(it)).next()
             } else if let Some(rest) = rest.strip_prefix('[').map(str::trim_start) {

@@ -11,7 +11,7 @@ use minijinja::Value;
 use minijinja::value::ValueKind;
 
 use super::Declared;
-use super::expression::among_text;
+use super::expression::{among_text, whole_words};
 use super::mention::Mentions;
 use crate::source::{Files, Kind, Node};
 
@@ -169,20 +169,11 @@ impl<'a> Outside<'a> {
 
 /// Whether an expression quotes, counts, compares or chooses.
 fn is_harmless(source: &str) -> bool {
-    let is_filter = |before: &str| before.ends_with(['|', '"', '\'']);
     let compares = ["==", "!=", "<", ">"].iter().any(|sign| source.contains(sign));
-    compares
-        || CHOOSING_WORDS.iter().any(|word| has_word(source, word, |_| true))
-        || HARMLESS_FILTERS.iter().any(|word| has_word(source, word, is_filter))
-}
-
-/// Whether a whole word stands somewhere after text that fits.
-fn has_word(source: &str, word: &str, fits: impl Fn(&str) -> bool) -> bool {
-    let is_of_word = |character: char| character.is_alphanumeric() || character == '_';
-    source.match_indices(word).any(|(at, _)| {
-        let (before, after) = (&source[..at], &source[at + word.len()..]);
-        !before.ends_with(is_of_word) && !after.starts_with(is_of_word) && fits(before.trim_end())
-    })
+    let chooses = |word: &&str| whole_words(source, word).next().is_some();
+    // A filter stands behind its bar, or in the quotes of `map`.
+    let filters = |word: &&str| whole_words(source, word).any(|at| source[..at].trim_end().ends_with(['|', '"', '\'']));
+    compares || CHOOSING_WORDS.iter().any(chooses) || HARMLESS_FILTERS.iter().any(filters)
 }
 
 #[cfg(test)]

@@ -107,18 +107,21 @@ pub(super) fn expression_place(files: &Files, span: Span, number: usize, word: O
     };
     let inside = &written[start + OPENING.len()..];
     let end = closing(inside).map_or(OPENING.len(), |end| OPENING.len() + end + 2);
-    let found = word.and_then(|word| find_word(&inside[..end - OPENING.len()], word).map(|at| (at, word.len())));
+    let found = word.and_then(|word| {
+        let at = whole_words(&inside[..end - OPENING.len()], word).next()?;
+        Some((at, word.len()))
+    });
     let (at, length) = found.map_or((start, end), |(at, length)| (start + OPENING.len() + at, length));
     let first = span.start as usize + at;
     Span::between(span.file, first, first + length)
 }
 
-fn find_word(text: &str, word: &str) -> Option<usize> {
-    let part = |c: char| c.is_alphanumeric() || c == '_';
-    text.match_indices(word).map(|(at, _)| at).find(|&at| {
-        let before = text[..at].chars().next_back();
-        let after = text[at + word.len()..].chars().next();
-        !before.is_some_and(part) && !after.is_some_and(part)
+/// Where this word stands as a whole one.
+pub(crate) fn whole_words<'t>(text: &'t str, word: &'t str) -> impl Iterator<Item = usize> + 't {
+    let is_of_word = |character: char| character.is_alphanumeric() || character == '_';
+    text.match_indices(word).map(|(at, _)| at).filter(move |&at| {
+        let (before, after) = (&text[..at], &text[at + word.len()..]);
+        !before.ends_with(is_of_word) && !after.starts_with(is_of_word)
     })
 }
 
