@@ -24,11 +24,9 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, fork, setsid};
 
 use crate::exit::{open_pidfd, reap};
+use crate::guardian::FAULT;
 use crate::signals::STOPS;
 use crate::stop::patience;
-
-/// The exit code when the engine could not do its work.
-const FAULT: i32 = 3;
 
 /// More than the longest message: a name has 64 bytes, its index some more.
 const MESSAGE_BYTES_MAX: usize = 1024;

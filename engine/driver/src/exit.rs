@@ -80,6 +80,31 @@ pub fn open_pidfd(pid: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// The same; `None` when there is none.
+///
+/// # Errors
+/// When it cannot be opened, for want of descriptors, say.
+pub fn open_pidfd_if_there(pid: i32) -> io::Result<Option<OwnedFd>> {
+    match open_pidfd(pid) {
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(None),
+        pidfd => pidfd.map(Some),
+    }
+}
+
+/// Signals the process that a descriptor refers to; one that has ended needs no signal.
+///
+/// # Errors
+/// When it is another user's.
+pub fn signal_by_pidfd(process: BorrowedFd<'_>, signal: libc::c_int) -> io::Result<()> {
+    let no_info = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: the descriptor is open, and no information is passed.
+    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, no_info, 0) };
+    match Errno::result(sent) {
+        Ok(_) | Err(Errno::ESRCH) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 /// Waits again when a signal came in between.
 fn wait(pidfd: BorrowedFd<'_>, options: libc::c_int) -> io::Result<Option<(Exit, Usage)>> {
     loop {

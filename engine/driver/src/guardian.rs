@@ -37,7 +37,7 @@ pub use namespace::{own_pid_outside, pid_outside};
 use ward::{Above, Spared, Ward};
 
 /// The exit code of `forkyard run` when the engine could not do its work.
-const FAULT: i32 = 3;
+pub(crate) const FAULT: i32 = 3;
 
 /// The exit code of `forkyard run` when the workflow asks for what cannot be had, and nothing was started.
 const INVALID: i32 = 2;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
 use crate::directory::RunDirectory;
-use crate::exit::open_pidfd;
+use crate::exit::{open_pidfd_if_there, signal_by_pidfd};
+use crate::tree;
 
 /// How a run is to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +51,11 @@ pub fn ask(directory: &RunDirectory, how: How) -> io::Result<Stopping> {
     let mut processes = Vec::new();
     let mut pid = i32::try_from(directory.about()?.pid).map_err(io::Error::other)?;
     for level in 0..=GUARDIANS {
-        let Some(process) = open_if_there(pid)? else { break };
+        let Some(process) = open_pidfd_if_there(pid)? else {
+            break;
+        };
         processes.push(process);
-        match parent(pid) {
+        match tree::parent(pid).ok().flatten() {
             // Before there is an engine, whoever makes one stands in its place, and above it is a shell.
             Some(parent) if level < GUARDIANS && program(parent) == program(pid) => pid = parent,
             Some(_) | None => break,
@@ -63,7 +66,9 @@ pub fn ask(directory: &RunDirectory, how: How) -> io::Result<Stopping> {
         return Ok(Stopping { processes: Vec::new() });
     }
     if let Some(engine) = processes.first() {
-        how.signals().iter().try_for_each(|signal| send(engine, *signal))?;
+        how.signals()
+            .iter()
+            .try_for_each(|signal| signal_by_pidfd(engine.as_fd(), *signal as libc::c_int))?;
     }
     Ok(Stopping { processes })
 }
@@ -105,32 +110,7 @@ pub(crate) fn patience(left: Option<Duration>) -> PollTimeout {
     }
 }
 
-fn open_if_there(pid: i32) -> io::Result<Option<OwnedFd>> {
-    match open_pidfd(pid) {
-        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(None),
-        process => process.map(Some),
-    }
-}
-
-/// The fourth field of `/proc/PID/stat`, counted from the last `)`: the name before it may contain anything.
-fn parent(pid: i32) -> Option<i32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_ascii_whitespace().nth(1)?.parse().ok()
-}
-
 /// The file that a process executes, as far as that can be read.
 fn program(pid: i32) -> Option<PathBuf> {
     fs::read_link(format!("/proc/{pid}/exe")).ok()
-}
-
-fn send(process: &OwnedFd, signal: Signal) -> io::Result<()> {
-    let no_info = std::ptr::null::<libc::siginfo_t>();
-    let (fd, number) = (process.as_raw_fd(), signal as libc::c_int);
-    // SAFETY: the descriptor is open, and no information is passed.
-    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, number, no_info, 0) };
-    match Errno::result(sent) {
-        Ok(_) | Err(Errno::ESRCH) => Ok(()),
-        Err(errno) => Err(errno.into()),
-    }
 }

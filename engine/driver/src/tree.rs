@@ -21,7 +21,7 @@ use std::io;
 
 use nix::errno::Errno;
 
-pub(crate) use kept::{find, is_own_child, is_there, started_or_ended};
+pub(crate) use kept::{find, is_own_child, is_there, parent, started_or_ended};
 pub(crate) use proc::started;
 use proc::{Pid, Process, StartTime, Walk};
 use sweep::has_no_child;

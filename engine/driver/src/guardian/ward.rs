@@ -1,7 +1,7 @@
 //! One guardian and the process it watches.
 
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 
 use forkyard_core::machine::Exit;
@@ -13,7 +13,7 @@ use nix::unistd::{ForkResult, Pid, fork, getpid, setpgid};
 
 use super::keeper::Farewell;
 use super::{FAULT, tell};
-use crate::exit::{open_pidfd, reap};
+use crate::exit::{open_pidfd, reap, signal_by_pidfd};
 use crate::kept::{self, Place};
 use crate::tree::{Tree, adopt_orphans, sweep_all_but};
 
@@ -61,17 +61,7 @@ impl Above {
 
     /// Wakes it; nobody is woken when it is gone.
     pub(super) fn wake(&self) {
-        let no_info = std::ptr::null::<libc::siginfo_t>();
-        // SAFETY: the descriptor is open, and no information is passed.
-        unsafe {
-            libc::syscall(
-                libc::SYS_pidfd_send_signal,
-                self.0.as_raw_fd(),
-                libc::SIGCHLD,
-                no_info,
-                0,
-            )
-        };
+        let _ = signal_by_pidfd(self.0.as_fd(), libc::SIGCHLD);
     }
 }
 

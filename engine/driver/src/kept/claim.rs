@@ -1,14 +1,11 @@
 //! The say over those that are kept of a workflow: one engine has it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::thread;
 use std::time::{Duration, Instant};
-
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 
 use super::{Identity, Note, Place, remove, write};
 
@@ -22,7 +19,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct Claim {
     place: Place,
-    lock: Flock<File>,
+    lock: File,
 }
 
 impl Claim {
@@ -41,10 +38,10 @@ impl Claim {
             .open(place.path.join("lock"))?;
         let begin = Instant::now();
         loop {
-            match Flock::lock(lock, FlockArg::LockExclusiveNonblock) {
-                Ok(lock) => return Ok(Ok(Self { place, lock })),
-                Err((file, Errno::EWOULDBLOCK)) => lock = file,
-                Err((_, errno)) => return Err(errno.into()),
+            match lock.try_lock() {
+                Ok(()) => return Ok(Ok(Self { place, lock })),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(error),
             }
             if begin.elapsed() >= PATIENCE {
                 let mut run = String::new();

@@ -23,6 +23,14 @@ pub(crate) fn is_own_child(pid: Pid, start: StartTime) -> io::Result<bool> {
     Ok(child.is_some_and(|child| child.start == start && child.parent == own))
 }
 
+/// The parent of the process that has this pid; `None` when there is no such process.
+///
+/// # Errors
+/// When that cannot be known.
+pub(crate) fn parent(pid: Pid) -> io::Result<Option<Pid>> {
+    Ok(Process::read(pid)?.map(|process| process.parent))
+}
+
 /// Whether this very process is still there, if only to be reaped.
 ///
 /// # Errors

@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt;
 use std::thread;
 use std::time::Duration;
 
 use nix::unistd::getpid;
 
-use crate::exit::open_pidfd;
+use crate::exit::{open_pidfd_if_there, signal_by_pidfd};
 
 /// A process id.
 pub(crate) type Pid = i32;
@@ -111,15 +111,13 @@ impl Process {
     /// # Errors
     /// When it could not be told whether it does.
     pub(super) fn signal(&self, signal: i32) -> io::Result<()> {
-        let pidfd = match open_pidfd(self.pid) {
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
-            pidfd => pidfd?,
+        let Some(pidfd) = open_pidfd_if_there(self.pid)? else {
+            return Ok(());
         };
         // The pidfd may refer to a later process with the same pid; from here on it is pinned.
         if Self::read(self.pid)?.is_some_and(|now| now.start == self.start) {
-            let no_info = std::ptr::null::<libc::siginfo_t>();
-            // SAFETY: the descriptor is open, and no information is passed.
-            unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, no_info, 0) };
+            // Who may not be signalled is no process of ours any more.
+            let _ = signal_by_pidfd(pidfd.as_fd(), signal);
         }
         Ok(())
     }
