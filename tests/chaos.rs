@@ -5,16 +5,14 @@
 
 mod blows;
 mod judge;
-mod random;
 mod workflow;
 
 use std::time::{Duration, Instant};
 
 use blows::Blows;
 use judge::{Judged, judge};
-use random::Random;
 
-use crate::harness::{Forkyard, until};
+use crate::harness::{Forkyard, Random, until};
 
 fn number(variable: &str, otherwise: u64) -> u64 {
     match std::env::var(variable) {

@@ -6,6 +6,7 @@
 mod live;
 mod outcome;
 mod pattern;
+mod random;
 mod world;
 
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 pub use live::Live;
 pub use outcome::{Outcome, without_padding};
 pub use pattern::{lines_match, matches};
+pub use random::Random;
 pub use world::World;
 
 /// How long anything may take before a test calls it hung; far more than any needs on a busy machine.

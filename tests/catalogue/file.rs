@@ -1,6 +1,6 @@
 //! Y and AA: whatever stands in the file.
 
-use crate::harness::{Forkyard, World};
+use crate::harness::{Forkyard, Random, World};
 
 fn checked(workflow: &str) -> crate::harness::Outcome {
     Forkyard::new("check").workflow(workflow).run()
@@ -212,36 +212,23 @@ fn aa16_what_an_environment_file_holds_is_not_shown_when_it_is_none() {
     assert!(!check.stdout().contains("canary") && !check.errors().contains("canary"));
 }
 
-/// A pseudorandom sequence (Knuth's MMIX constants), the same in every run.
-struct Sequence(u64);
-
-impl Sequence {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).expect("31 bits fit") % end
-    }
-}
-
 /// A few at a time, since each file costs a process; the core has thousands of them, and `just fuzz` all you like.
 #[test]
 fn y12_random_bytes_and_broken_workflows_never_panic_or_hang() {
     let world = World::new();
     let sound = "forkyard: 1\nx-a: &a {env: {A: \"\\u00e4\"}}\nqueues: {q: {}}\nprocesses:\n  p: {run: 'seq ${{ 1 + 2 }}', stdout: q, <<: *a}\n  r: {run: cat, stdin: q, after: {p: started}}\n";
-    let mut sequence = Sequence(1);
+    let mut random = Random::new(1);
     let mut check = Forkyard::new("check").arg("--format").arg("json");
     for number in 0..400 {
         let bytes: Vec<u8> = if number % 4 == 0 {
             (0..200)
-                .map(|_| u8::try_from(sequence.below(256)).expect("a byte"))
+                .map(|_| u8::try_from(random.below(256)).expect("a byte"))
                 .collect()
         } else {
             let mut bytes = sound.as_bytes().to_vec();
-            for _ in 0..=sequence.below(3) {
-                let at = sequence.below(bytes.len());
-                bytes[at] = b"\0\t\n !\"#$&'*,-:<>?@[\\]{|}~9\x80\xff"[sequence.below(28)];
+            for _ in 0..=random.below(3) {
+                let at = random.index(bytes.len());
+                bytes[at] = random.one_of(b"\0\t\n !\"#$&'*,-:<>?@[\\]{|}~9\x80\xff");
             }
             bytes
         };

@@ -8,6 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
+use super::{OWN_PIDS, has_namespaces};
 use crate::harness::{Forkyard, Live, until};
 
 fn has_python() -> bool {
@@ -250,27 +251,6 @@ fn p10_a_parent_of_zombies_is_stopped_like_any_other() {
     live.wait_for("p │ up").signal(Signal::SIGTERM);
     live.end().exit(143).line("p │ stopped: killed by SIGTERM after [..]");
 }
-
-/// Whether this user may make a namespace of processes; it is said when not.
-fn has_namespaces() -> bool {
-    let made = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "true"])
-        .output();
-    let has = made.is_ok_and(|output| output.status.success());
-    if !has {
-        println!("skipped: no namespace of processes can be made");
-    }
-    has
-}
-
-const OWN_PIDS: [&str; 6] = [
-    "unshare",
-    "--user",
-    "--map-root-user",
-    "--pid",
-    "--fork",
-    "--mount-proc",
-];
 
 #[test]
 fn cc18_as_the_first_process_of_a_container_it_reaps_what_others_leave() {

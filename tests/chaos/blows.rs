@@ -8,8 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::random::Random;
-use crate::harness::Live;
+use crate::harness::{Live, Random};
 
 /// Whom a blow hits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Workflows by chance: a few pieces, each with something that processes share.
 
-use super::random::Random;
+use crate::harness::Random;
 
 /// Whatever happens to a life, another one follows, soon and often enough.
 const AGAIN: &str = "restart: {policy: on-failure, max: 100000, within: 1h, backoff: {initial: 2ms, factor: 1}}";

@@ -20,8 +20,13 @@ impl Random {
         self.below(count) == 0
     }
 
+    /// The index of one of so many.
+    pub fn index(&mut self, count: usize) -> usize {
+        let count = u64::try_from(count).expect("a few choices");
+        usize::try_from(self.below(count)).expect("a small number")
+    }
+
     pub fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
-        let count = u64::try_from(choices.len()).expect("a few choices");
-        choices[usize::try_from(self.below(count)).expect("a small number")]
+        choices[self.index(choices.len())]
     }
 }
