@@ -41,6 +41,7 @@ mod sockets;
 mod stream;
 pub mod target;
 mod template;
+mod terms;
 mod values;
 pub mod workflow;
 mod yaml;

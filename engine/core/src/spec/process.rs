@@ -2,12 +2,10 @@
 
 use minijinja::Value;
 
-use super::body::body;
 use super::decode::decode;
 use super::expand::Layers;
 use super::expression::Scope;
 use super::fields::{Fields, POOL_KEYS};
-use super::protocol::protocol;
 use super::resolve::Resolver;
 use super::{Process, edge, template};
 use crate::diagnostic::{codes, nearest};
@@ -91,14 +89,13 @@ impl Resolver<'_> {
     fn instance(&mut self, entry: &Entry, layers: &Layers, scope: &Scope) -> Option<Process> {
         let merged = self.merged(layers, scope)?;
         let mut fields: Fields = decode(&merged, self.findings)?;
-        let mut body = body(&mut fields, &self.env, &mut self.environments, self.findings);
-        body.protocol = protocol(merged.get("protocol"), self.findings).map(Box::new);
+        let body = self.body(&merged, &mut fields);
         let pool = fields.pool.as_ref();
         Some(Process {
             declared: template::declared(entry, fields.description.map(|text| text.0)),
             index: None,
             body,
-            pool: pool.map(|pool| edge::reference(&pool.value.0, pool.place)),
+            pool: pool.map(|pool| Box::new(edge::reference(&pool.value.0, pool.place))),
         })
     }
 

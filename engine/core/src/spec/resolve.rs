@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use minijinja::Value;
 use serde::de::DeserializeOwned;
@@ -16,7 +17,9 @@ use super::params::Params;
 use super::partial::{Written, section_names};
 use super::template::{Templates, check_defaults};
 use super::values::Bytes;
-use super::{Declared, EnvValue, Loader, Request, Unbuilt, Workflow, channel, group, name, options, quoting, resource};
+use super::{
+    Declared, EnvValue, Loader, Request, Terms, Unbuilt, Workflow, channel, group, name, options, quoting, resource,
+};
 use crate::diagnostic::{Findings, codes, meant, nearest};
 use crate::source::{Entry, Files, Kind, Node, Plain, Span, excerpt};
 
@@ -56,6 +59,8 @@ pub(crate) struct Resolver<'a> {
     pub scope: Scope,
     /// The environment of the workflow.
     pub env: BTreeMap<String, EnvValue>,
+    /// The terms of all who say nothing of theirs.
+    pub common: Option<Arc<Terms>>,
     pub cpus: u32,
     pub defaults: Option<Rc<Node>>,
     pub templates: Templates,
@@ -125,6 +130,7 @@ pub(crate) fn workflow(
         params: BTreeMap::new(),
         scope,
         env: BTreeMap::new(),
+        common: None,
         cpus: request.cpus,
         defaults: root.get("defaults").map(Rc::clone),
         templates: Templates::default(),
