@@ -408,7 +408,10 @@ const fn is_word(byte: u8) -> bool {
 struct Fields<'a> {
     /// Where among the keys of all maps its first one stands.
     first: usize,
-    /// Their texts, once there are many.
+    /// Whether each is longer than the one before it, or as long and greater, as numbered names are: then no two are
+    /// the same, and nothing needs to be kept of a million of them.
+    ascends: bool,
+    /// Their texts, once there are many that do not ascend.
     many: IndexSet<&'a str>,
 }
 
@@ -416,6 +419,7 @@ impl<'a> Fields<'a> {
     fn begin(keys: &[usize]) -> Self {
         Self {
             first: keys.len(),
+            ascends: true,
             many: IndexSet::new(),
         }
     }
@@ -424,6 +428,13 @@ impl<'a> Fields<'a> {
     fn add(&mut self, reader: &mut Reader<'a>, key: usize) -> Option<()> {
         let known = reader.keys.get(self.first..)?;
         let text = |key: usize| reader.tape.text_in(reader.text, key);
+        let order = |key: usize| (text(key).len(), text(key));
+        let ascends = self.ascends && known.last().is_none_or(|last| order(*last) < order(key));
+        if ascends {
+            reader.keys.push(key);
+            return Some(());
+        }
+        self.ascends = false;
         if known.len() < KEYS_FEW {
             let is_new = known.iter().all(|known| text(*known) != text(key));
             return is_new.then(|| reader.keys.push(key));
