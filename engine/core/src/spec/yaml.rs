@@ -23,7 +23,7 @@ const DEPTH_MAX: usize = 64;
 const SCANNER_FULL: &str = "recursion limit exceeded";
 /// How many aliases a file may have.
 const ALIASES_MAX: usize = 1_000;
-/// How many nodes a file may have as it is written: enough for a million processes of ten values each, in about 2 GB.
+/// How many nodes a file may have as it is written: enough for a million processes of ten values each, in about 1 GB.
 const NODES_MAX: u32 = 16_000_000;
 /// How many more nodes its aliases may stand for.
 const ALIASED_MAX: u32 = 5_000_000;

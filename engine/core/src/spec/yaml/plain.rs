@@ -68,7 +68,7 @@ struct Reader<'a> {
     remarks: Vec<Span>,
 }
 
-impl<'a> Reader<'a> {
+impl Reader<'_> {
     fn byte(&self) -> Option<u8> {
         self.byte_at(self.at)
     }
@@ -196,7 +196,7 @@ impl<'a> Reader<'a> {
     }
 
     fn sequence(&mut self, column: usize, depth: usize, start: usize) -> Option<usize> {
-        let list = self.tape.begin_sequence(start);
+        let sequence = self.tape.begin_sequence(start);
         let mut last = None;
         while self.column == Some(column) && self.is_item() {
             self.at += 1;
@@ -205,8 +205,8 @@ impl<'a> Reader<'a> {
         if self.column != Some(column) {
             self.leave(column)?;
         }
-        self.tape.end(list, self.tape.end_of(last?));
-        self.counted(list)
+        self.tape.end(sequence, self.tape.end_of(last?));
+        self.counted(sequence)
     }
 
     /// What stands behind a dash: a map may begin on its line.
@@ -243,7 +243,7 @@ impl<'a> Reader<'a> {
 
     /// `[…]`
     fn list(&mut self, depth: usize) -> Option<usize> {
-        let list = self.tape.begin_sequence(self.at);
+        let sequence = self.tape.begin_sequence(self.at);
         let mut last = None;
         self.take(b'[')?;
         self.skip_spaces();
@@ -253,8 +253,8 @@ impl<'a> Reader<'a> {
         }
         self.at += 1;
         let end = last.map_or_else(|| self.end_with_blanks(), |last| self.tape.end_of(last));
-        self.tape.end(list, end);
-        self.counted(list)
+        self.tape.end(sequence, end);
+        self.counted(sequence)
     }
 
     /// `{…}`
