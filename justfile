@@ -28,7 +28,7 @@ flood MIB="512":
 
 # So many processes end at once, and so many clients that say nothing are connected: all are seen, and others are served.
 crowd SIZE="10000":
-    FORKYARD_CROWD={{ SIZE }} cargo test --test integration -- e8_ --nocapture
+    FORKYARD_CROWD={{ SIZE }} cargo test --release --test integration -- e8_ --nocapture
 
 # Builds the Python package into target/wheels: one file for every Python from 3.9 on.
 wheel:
