@@ -233,7 +233,9 @@ pub(super) fn orphans_but(known: &BTreeSet<Pid>) -> io::Result<Vec<Process>> {
     let mut pids = adopted()?;
     pids.retain(|pid| !known.contains(pid));
     let mut orphans = read_all(&pids)?;
-    orphans.iter_mut().for_each(|orphan| orphan.is_adopted = true);
+    for orphan in &mut orphans {
+        orphan.is_adopted = true;
+    }
     Ok(orphans)
 }
 
