@@ -187,6 +187,21 @@ mod tests {
     }
 
     #[test]
+    fn sockets_have_a_column_when_somebody_has_some() {
+        let plain = json!({"name": "a", "pid": 1, "state": "running", "since": 0, "exit": null, "restarts": 0});
+        assert!(!in_words(std::slice::from_ref(&plain)).contains("SOCKETS"));
+        let mut serving = plain.clone();
+        serving["name"] = "web".into();
+        serving["sockets"] = json!({"admin": "/run/admin.sock", "http": "127.0.0.1:8080"});
+        assert_eq!(
+            in_words(&[plain, serving]),
+            "NAME  PID  STATE    SINCE  EXIT  RESTARTS  SOCKETS\n\
+             a     1    running  0ms    -     0         -\n\
+             web   1    running  0ms    -     0         admin=/run/admin.sock, http=127.0.0.1:8080\n"
+        );
+    }
+
+    #[test]
     fn without_a_run_there_is_nothing_to_show() {
         let none = socket(Vec::new(), None).map_err(|failure| failure.to_string());
         assert_eq!(none, Err("no run goes on; see: forkyard runs".to_owned()));

@@ -258,7 +258,9 @@ impl Tree {
     /// Returns those others.
     fn signal_all(&self, members: &[Process], signals: &[i32]) -> io::Result<Vec<(Pid, StartTime)>> {
         let inside = |member: &Process| member.group == self.leader;
-        let as_group = members.iter().any(inside) && self.group_is_ours()?;
+        // A leader of ours that was met has not been reaped since.
+        let met_leader = || self.kin == Kin::Ours && members.iter().any(|member| member.pid == self.leader);
+        let as_group = members.iter().any(inside) && (met_leader() || self.group_is_ours()?);
         if as_group {
             for &signal in signals {
                 // It may have emptied itself meanwhile: then there is nobody to tell.

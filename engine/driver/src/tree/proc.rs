@@ -64,18 +64,18 @@ impl Process {
     /// The fields are counted from the last `)`: the name before it may contain anything.
     fn parse(pid: Pid, stat: &[u8]) -> Option<Self> {
         let name_end = stat.iter().rposition(|&byte| byte == b')')?;
-        let fields = str::from_utf8(&stat[name_end + 1..]).ok()?;
-        let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
-        // Field numbers of proc(5), less the three that end with the name and the state at 0.
-        let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
-        let ended = matches!(*fields.first()?, "Z" | "X");
-        let threads = number(20)?;
+        let mut fields = str::from_utf8(&stat[name_end + 1..]).ok()?.split_ascii_whitespace();
+        let ended = matches!(fields.next()?, "Z" | "X");
+        let (parent, group, session) = (fields.next()?, fields.next()?, fields.next()?);
+        // Field numbers of proc(5): 6 was the last; 20 and 22 follow.
+        let threads = fields.nth(20 - 6 - 1)?.parse().ok()?;
+        let start = fields.nth(22 - 20 - 1)?.parse().ok()?;
         Some(Self {
             pid,
-            parent: fields.get(4 - 3)?.parse().ok()?,
-            group: fields.get(5 - 3)?.parse().ok()?,
-            session: fields.get(6 - 3)?.parse().ok()?,
-            start: number(22)?,
+            parent: parent.parse().ok()?,
+            group: group.parse().ok()?,
+            session: session.parse().ok()?,
+            start,
             // A process whose first thread has ended is shown as a zombie though others run.
             living: !ended || threads > 1,
             threads,
@@ -233,7 +233,9 @@ pub(super) fn orphans_but(known: &BTreeSet<Pid>) -> io::Result<Vec<Process>> {
     let mut pids = adopted()?;
     pids.retain(|pid| !known.contains(pid));
     let mut orphans = read_all(&pids)?;
-    orphans.iter_mut().for_each(|orphan| orphan.is_adopted = true);
+    for orphan in &mut orphans {
+        orphan.is_adopted = true;
+    }
     Ok(orphans)
 }
 
@@ -287,7 +289,7 @@ fn children_of_thread(pid: Pid, thread: Pid) -> io::Result<Vec<Pid>> {
 
 /// Reads a list by as few system calls as there can be: its size is not known before, and most are empty.
 fn read_list(mut file: File) -> io::Result<String> {
-    let mut list = String::with_capacity(CHILDREN_BYTES);
+    let mut list = String::new();
     let mut part = [0; CHILDREN_BYTES];
     loop {
         match file.read(&mut part)? {
