@@ -251,7 +251,8 @@ fn of_several_who_ask_in_the_same_moment_none_kills() {
         }
     });
     up.world().write("go", "");
-    command(up.world(), "stop", &[]).exit(0);
+    // By its id: it may have ended before that is asked.
+    command(up.world(), "stop", &[up.stdout().trim()]).exit(0);
     let records = fs::read_to_string(up.world().run_directory().join("records.jsonl")).expect("there are records");
     assert!(!records.contains("killing"), "{records}");
 }
