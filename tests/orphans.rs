@@ -154,34 +154,6 @@ fn e1_e7_dd2_what_is_left_of_a_run_in_a_cgroup_is_killed_by_the_next() {
     dies_out(live.world());
 }
 
-/// Whoever of the three still lives ends the run; the next run must not take it for one that nobody ends any more.
-#[test]
-fn a_run_in_a_cgroup_that_has_lost_its_guardian_alone_is_not_killed_by_the_next() {
-    if !is_possible("cgroup") {
-        return;
-    }
-    let live = start("isolation: cgroup");
-    let three = Three::of(&live);
-    let held = [three.engine, three.deputy];
-    for pid in held {
-        kill(pid, Signal::SIGSTOP).expect("it is alive");
-    }
-    kill(three.guardian, Signal::SIGKILL).expect("it is alive");
-    let next = Forkyard::run_of("forkyard: 1\nprocesses: {p: {run: 'true'}}\n").run();
-    next.exit(0);
-    for pid in held {
-        assert_eq!(state(pid.as_raw()), Some('T'), "it has not been killed");
-        kill(pid, Signal::SIGCONT).expect("it is alive");
-    }
-    dies_out(live.world());
-    let about = fs::read_to_string(live.world().run_directory().join("run.json")).expect("there is a run");
-    let about: serde_json::Value = serde_json::from_str(&about).expect("run.json is JSON");
-    assert!(
-        about["exit_code"].is_i64(),
-        "the engine has written down its end: {about}"
-    );
-}
-
 #[test]
 fn e2_dd5_a_suspended_run_stands_still_and_goes_on() {
     let live = Forkyard::run_of(
