@@ -49,6 +49,7 @@ mod yaml;
 pub use loss::OnEngineLoss;
 pub use partial::{Doubt, Partial};
 pub use protocol::{Protocol, ProtocolStep, ProtocolVerb};
+pub use quoting::Unquoted;
 pub use values::{duration, duration_text};
 pub use workflow::*;
 

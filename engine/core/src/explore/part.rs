@@ -12,8 +12,8 @@ use super::model::{Actor, Model, pool_actor, resource_index};
 use super::structure::{Knot, Layout, members_by_pool, queues_awaited};
 use crate::id::{EventId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
 use crate::plan::{
-    Channel, Condition, Dependency, Endings, Grant, Hold, Inside, Launch, Otherwise, Party, Plan, Pool, Process, Resource, Side, TaskSource,
-    Tasks, Wait, Work,
+    Channel, Condition, Dependency, Endings, Grant, Hold, Inside, Launch, Otherwise, Party, Plan, Pool, Process,
+    Resource, Side, TaskSource, Tasks, Wait, Work,
 };
 
 /// More tasks than workers and these show nothing new.

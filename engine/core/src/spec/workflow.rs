@@ -56,8 +56,8 @@ pub struct Workflow {
     pub unused_params: Vec<Declared>,
     /// Variables of `env` that hold a secret, written out in a file.
     pub clear_secrets: Vec<Declared>,
-    /// Expressions that put text from outside the file into a script, unquoted; the name is the expression.
-    pub unquoted: Vec<Declared>,
+    /// Expressions that put text from outside the file into a script, unquoted.
+    pub unquoted: Vec<super::Unquoted>,
     /// Keys that are understood but whose behaviour is not built yet; `run` refuses them.
     pub unbuilt: Vec<Unbuilt>,
 }
