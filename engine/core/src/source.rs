@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 mod node;
 
-pub(crate) use node::{Entry, Kind, Node, Plain, Style, Words, excerpt, is_invisible, is_reordering};
+pub(crate) use node::{Entry, Kind, Node, Plain, Style, Words, excerpt, is_invisible, is_reordering, sentence};
 
 /// One file that belongs to a workflow, its text kept to show lines of it.
 #[derive(Clone, Debug)]
