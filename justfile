@@ -26,6 +26,10 @@ sweep CALLS="50" ONLY="":
 flood MIB="512":
     python3 tests/bench/flood.py --mib {{ MIB }}
 
+# So many processes end at once, and so many clients that say nothing are connected: all are seen, and others are served.
+crowd SIZE="10000":
+    FORKYARD_CROWD={{ SIZE }} cargo test --release --test integration -- e8_ --nocapture
+
 # Builds the Python package into target/wheels: one file for every Python from 3.9 on.
 wheel:
     python3 -m pip wheel --no-deps --wheel-dir target/wheels engine/ipc/python
@@ -56,6 +60,15 @@ fuzz SECONDS="600":
 # Overwrites the channels of a yard while they are used; needs what `fuzz` needs.
 fuzz-yard SECONDS="600":
     cd tests/fuzz && cargo +nightly fuzz run --fuzz-dir . yard -- -max_total_time={{ SECONDS }} -timeout=10 -max_len=1024
+
+# Measures whole runs beside make, ninja, GNU parallel, hyperqueue and others, and prints a table; takes about 8 minutes.
+bench *OPTIONS:
+    tests/bench/peers.sh bench
+    $(test -x target/bench-peers/bin/python && echo target/bench-peers/bin/python || echo python3) tests/bench/bench.py --json target/bench.json --markdown target/bench.md {{ OPTIONS }}
+
+# The same, small and without the peers, only to see that the results are right; a test runs it too.
+bench-smoke *OPTIONS:
+    python3 tests/bench/bench.py --smoke --ours {{ OPTIONS }}
 
 # Measures `forkyard check` beside ninja, make and dagu on graphs of up to a million processes; takes about 15 minutes.
 bench-check *OPTIONS:

@@ -118,6 +118,43 @@ fn a_wrong_result_of_check_is_told() {
     assert!(text.contains("failed: forkyard check, wide, 1 processes"), "{text}");
 }
 
+/// Whole runs, small, without peers but make.
+fn whole_runs(forkyard: &str, only: &str) -> Option<Output> {
+    let mut python = Command::new("python3");
+    python.arg(repository("tests/bench/bench.py"));
+    python.args(["--smoke", "--ours", "--forkyard", forkyard, "--only", only]);
+    let output = python.output().ok();
+    if output.is_none() {
+        println!("skipped: there is no python3");
+    }
+    output
+}
+
+#[test]
+fn the_short_form_of_whole_runs_is_right_about_each() {
+    let only = "^(?!curve: 1)";
+    let Some(output) = whole_runs(env!("CARGO_BIN_EXE_forkyard"), only) else {
+        return;
+    };
+    let figures = [
+        "chain of 1,000 × `/bin/true`",
+        "restart of a killed process, no pause",
+        "2,000,000 lines (82 MB) to the log file",
+    ];
+    let text = measured(&output, &figures);
+    assert!(!text.contains("failed: forkyard"), "{text}");
+}
+
+#[test]
+fn a_wrong_result_of_whole_runs_is_told() {
+    let Some(output) = whole_runs("/bin/true", "chain of") else {
+        return;
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("- failed: forkyard, chain of 1,000"), "{text}");
+}
+
 #[test]
 fn p7_the_short_form_of_the_flood_keeps_every_byte() {
     let mut python = Command::new("python3");

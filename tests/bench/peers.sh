@@ -4,6 +4,8 @@
 # With `check` as its argument, what `forkyard check` is measured beside: ninja from PyPI, dagu from npm; make comes with the system.
 # With `orphans`, what is asked whether it leaves processes behind: GNU parallel, s6 and runit from Debian, supervisor and ninja from
 # PyPI, concurrently from npm; make and xargs come with the system.
+# With `bench`, what whole runs are measured beside: make, ninja, GNU parallel, Redis, s6 from Debian; hyperqueue, supervisor and redis
+# from PyPI; dagu from npm.
 # ray and dask are left out: they share work among machines, by servers of their own.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -32,6 +34,19 @@ if [ "${1:-}" = orphans ]; then
         "$peers/bin/python" -m pip install --quiet --disable-pip-version-check "$package" || skipped "$package"
     done
     npm install --silent --no-fund --no-audit --prefix "$peers" concurrently >/dev/null 2>&1 || skipped "concurrently (npm)"
+    exit 0
+fi
+
+if [ "${1:-}" = bench ]; then
+    for package in make ninja-build parallel redis-server redis-tools s6; do
+        dpkg -s "$package" >/dev/null 2>&1 && continue
+        apt-get install -y --no-install-recommends "$package" >/dev/null 2>&1 || skipped "$package (apt-get as root installs it)"
+    done
+    [ -x "$peers/bin/python" ] || "$python" -m venv "$peers"
+    for package in hyperqueue supervisor redis; do
+        "$peers/bin/python" -m pip install --quiet --disable-pip-version-check "$package" || skipped "$package"
+    done
+    npm install --silent --no-fund --no-audit --prefix "$peers" dagu >/dev/null 2>&1 || skipped "dagu (npm has it not, or is not there)"
     exit 0
 fi
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::rc::Rc;
 
 use forkyard_core::id::ProcessId;
 use forkyard_core::plan::{Launch, Plan, Probe, Way};
@@ -51,19 +52,30 @@ pub struct Facts {
     pub listening: Vec<(String, String)>,
     /// What is masked wherever it is shown.
     pub secrets: Option<Secrets>,
+    /// The engine's own environment as far as its processes have it too.
+    handed_on: Variables,
 }
+
+/// Names and values. All processes share those that are the same for all of them: thousands may be started.
+type Variables = BTreeMap<Rc<OsStr>, Rc<OsStr>>;
 
 /// An environment in the making.
 #[derive(Debug)]
 pub struct Environment {
-    variables: BTreeMap<OsString, OsString>,
+    variables: Variables,
 }
 
 impl Environment {
     /// All but the task's item and the numbers of descriptors.
     pub(super) fn new(facts: &Facts, plan: &Plan, process: ProcessId, attempt: u32) -> Self {
         let launch = &plan.launches[process.index()];
-        let mut environment = Self::base(launch);
+        let mut environment = Self {
+            variables: if launch.clear_env {
+                Variables::new()
+            } else {
+                facts.handed_on.clone()
+            },
+        };
         for (name, value) in &launch.env {
             environment.set(name, &value.value);
         }
@@ -88,19 +100,8 @@ impl Environment {
         environment
     }
 
-    /// The engine's own environment, without what a run around this one has set, or another supervisor for the engine alone.
-    fn base(launch: &Launch) -> Self {
-        let mut variables = BTreeMap::new();
-        if !launch.clear_env {
-            variables.extend(std::env::vars_os());
-            variables.retain(|name: &OsString, _| !is_for_the_engine_alone(name.as_bytes()));
-        }
-        Self { variables }
-    }
-
     fn set(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) {
-        self.variables
-            .insert(name.as_ref().to_owned(), value.as_ref().to_owned());
+        self.variables.insert(name.as_ref().into(), value.as_ref().into());
     }
 
     fn put_first_on_path(&mut self, folder: &OsStr) {
@@ -113,7 +114,7 @@ impl Environment {
     /// Where its programs are looked for.
     pub(super) fn path(&self) -> OsString {
         let path = self.variables.get(OsStr::new("PATH"));
-        path.cloned().unwrap_or_else(|| PATH_DEFAULT.into())
+        path.map_or_else(|| PATH_DEFAULT.into(), |path| path.as_ref().to_owned())
     }
 
     /// The number at which the process finds a pipe.
@@ -151,14 +152,21 @@ impl Environment {
     /// The name of the variable with the NUL byte.
     pub(super) fn into_strings(self) -> Result<Vec<CString>, String> {
         let strings = self.variables.into_iter().map(|(name, value)| {
-            let shown = name.to_string_lossy().into_owned();
-            let mut string = name.into_vec();
+            // One more, for the NUL byte at the end.
+            let mut string = Vec::with_capacity(name.len() + value.len() + 2);
+            string.extend_from_slice(name.as_bytes());
             string.push(b'=');
             string.extend_from_slice(value.as_bytes());
-            CString::new(string).map_err(|_| shown)
+            CString::new(string).map_err(|_| name.to_string_lossy().into_owned())
         });
         strings.collect()
     }
+}
+
+/// The engine's own environment, without what a run around this one has set, or another supervisor for the engine alone.
+fn handed_on() -> Variables {
+    let own = std::env::vars_os().filter(|(name, _)| !is_for_the_engine_alone(name.as_bytes()));
+    own.map(|(name, value)| (name.into(), value.into())).collect()
 }
 
 /// What the process that was started with it must not hand on: by the protocols of systemd, and our own.
@@ -192,6 +200,7 @@ impl Facts {
             open_files: limits,
             listening: sockets.endpoints().map(|endpoint| told_where(&endpoint)).collect(),
             secrets: Secrets::of(plan).map_err(io::Error::other)?,
+            handed_on: handed_on(),
         })
     }
 }

@@ -56,8 +56,10 @@ impl Rotating {
     /// # Errors
     /// When its size cannot be asked for.
     pub fn new(file: File, path: PathBuf, rotate: Option<Rotate>) -> io::Result<Self> {
+        // Who asks for no size needs none: thousands of logs may be opened.
+        let bytes = if rotate.is_some() { file.metadata()?.len() } else { 0 };
         Ok(Self {
-            bytes: file.metadata()?.len(),
+            bytes,
             file,
             path,
             rotate,

@@ -87,6 +87,10 @@ impl Tap {
                     return None;
                 }
             }
+            // Most processes are silent most of the time, and thousands may be: waiting takes no memory for what may come.
+            if self.buffer.len() == READ_BYTES_MIN {
+                self.buffer = Vec::new();
+            }
             self.wait().await;
         }
     }

@@ -1,0 +1,278 @@
+"""Many short processes: independent ones, chains, and how the cost of one changes with their number."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+
+import graphs
+from crew import Missing, must_equal
+from whole import PEERS, Case, Limit, call, forkyard, program, records, run, static_program
+
+AT_ONCE = 2
+
+HEAD = f"forkyard: 1\npools:\n  slots: {{size: {AT_ONCE}}}\nprocesses:\n"
+
+
+def wide(words, size):
+    return HEAD + "".join(f"  p{it}: {{run: {json.dumps(words)}, pool: slots}}\n" for it in range(size))
+
+
+def ours(words):
+    def measure(folder, size):
+        return run(folder, wide(words, size), size)
+
+    return measure
+
+
+def ours_static(folder, size):
+    return run(folder, wide([static_program(folder)], size), size)
+
+
+def ours_chain(folder, size):
+    lines = (f"  p{it}: {{run: [/bin/true]{f', after: p{it - 1}' if it else ''}}}\n" for it in range(size))
+    return run(folder, "forkyard: 1\nprocesses:\n" + "".join(lines), size)
+
+
+def makefile(recipe, size, is_chain=False):
+    names = [f"p{it}" for it in range(size)]
+    chain = (f"p{it}: p{it - 1}\n" for it in range(1, size)) if is_chain else ()
+    # Each says that it was there, by an empty echo of make itself, which costs no process.
+    return f"all: {' '.join(names)}\n{''.join(chain)}{' '.join(names)}:\n\t$(info )@{recipe}\n.PHONY: all {' '.join(names)}\n"
+
+
+def make(recipe, is_chain=False):
+    def measure(folder, size):
+        own = static_program(folder) if recipe == "STATIC" else recipe
+        (folder / "makefile").write_text(makefile(own, size, is_chain))
+        with open(folder / "said", "wb") as said:
+            outcome = call([program("make"), f"-j{AT_ONCE}", "--no-print-directory"], folder, said)
+        must_equal("recipes", (folder / "said").read_bytes().count(b"\n"), size)
+        return dict(outcome, operations=size)
+
+    return measure
+
+
+def xargs(folder, size):
+    (folder / "names").write_text("".join(f"{it}\n" for it in range(size)))
+    command = f"{program('xargs')} -P{AT_ONCE} -n1 /bin/true <names"
+    return dict(call(["sh", "-c", command], folder), operations=size)
+
+
+def parallel(folder, size):
+    (folder / "names").write_text("".join(f"{it}\n" for it in range(size)))
+    command = f"{program('parallel')} --will-cite -j{AT_ONCE} --joblog log 'exit 0 #' <names"
+    outcome = call(["sh", "-c", command], folder)
+    must_equal("lines of the job log", len((folder / "log").read_text().splitlines()), size + 1)
+    return dict(outcome, operations=size)
+
+
+def ninja(folder, size):
+    builds = "".join(f"build p{it}: r\n" for it in range(size))
+    (folder / "build.ninja").write_text(f"rule r\n  command = exit 0\n{builds}")
+    return dict(call([program("ninja"), f"-j{AT_ONCE}", "--quiet"], folder), operations=size)
+
+
+def bare_static(folder, size):
+    """The floor: two at a time, started by the C library with `vfork`, nothing kept."""
+    return bare(folder, size, static_program(folder))
+
+
+def bare_true(folder, size):
+    return bare(folder, size, "/bin/true")
+
+
+def bare(folder, size, path):
+    script = """
+import os, sys
+path, size, at_once = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+for begun in range(size):
+    if begun >= at_once and os.wait()[1]:
+        sys.exit(1)
+    os.posix_spawn(path, [path], os.environ)
+while True:
+    try:
+        if os.wait()[1]:
+            sys.exit(1)
+    except ChildProcessError:
+        break
+"""
+    return dict(call([sys.executable, "-S", "-c", script, path, str(size), str(AT_ONCE)], folder), operations=size)
+
+
+HYPERQUEUE = """
+import sys, time
+from hyperqueue import Job, LocalCluster
+from hyperqueue.cluster import WorkerConfig
+size, is_chain = int(sys.argv[1]), sys.argv[2] == "chain"
+with LocalCluster() as cluster:
+    cluster.start_worker(WorkerConfig(cores=2))
+    client = cluster.client()
+    job, last = Job(), None
+    began = time.perf_counter()
+    for _ in range(size):
+        last = job.program(["/bin/true"], deps=[last] if is_chain and last else [])
+    if not client.wait_for_jobs([client.submit(job)], raise_on_error=True):
+        sys.exit(1)
+    with open("seconds", "w") as out:
+        out.write(str(time.perf_counter() - began))
+"""
+
+
+def hyperqueue(shape):
+    """Without the start of its server and its worker."""
+
+    def measure(folder, size):
+        python = str(PEERS / "bin/python")
+        try:
+            found = subprocess.run([python, "-c", "import hyperqueue"], capture_output=True).returncode == 0
+        except FileNotFoundError:
+            found = False
+        if not found:
+            raise Missing("hyperqueue is not installed")
+        outcome = call([python, "-c", HYPERQUEUE, str(size), shape], folder)
+        return dict(outcome, seconds=float((folder / "seconds").read_text()), operations=size)
+
+    return measure
+
+
+def dagu(shape):
+    def measure(folder, size):
+        path = program("dagu")
+        with open(folder / "w.yaml", "w") as out:
+            graphs.dagu(out, shape, size)
+        return dict(call([path, "start", "w.yaml"], folder), operations=size)
+
+    return measure
+
+
+# An item of a queue, and how many of them are a gibibyte.
+ITEM_BYTES = 4 << 20
+ITEMS = (1 << 30) // ITEM_BYTES
+
+
+def memory(gibibytes):
+    """The time from start to start, by the records, while the engine has so much memory in use: what a queue holds."""
+
+    def measure(folder, size):
+        items, words = max(2, gibibytes * ITEMS), json.dumps([static_program(folder)])
+        launches = "".join(f"  p{it}: {{run: {words}, pool: slots, after: {{fill: finished}}}}\n" for it in range(size))
+        fill = f"  fill:\n    stdout: heap\n    run: |\n      {FILL.format(items=items, bytes=ITEM_BYTES - 1)}\n"
+        drain = f"  drain: {{stdin: heap, after: {{p{size - 1}: finished}}, run: cat >/dev/null}}\n"
+        queue = f"queues:\n  heap: {{capacity: {items + 1}}}\n"
+        outcome = run(folder, HEAD.replace("pools:", queue + "pools:") + fill + drain + launches, size + 2)
+        return dict(outcome, start_seconds=time_of_start(folder, "p"))
+
+    return measure
+
+
+FILL = "n=0; while [ $n -lt {items} ]; do head -c {bytes} /dev/zero | tr '\\0' x; echo; n=$((n + 1)); done"
+
+
+def time_of_start(folder, prefix):
+    begun = [it["at"] for it in records(folder) if it["record"] == "started" and it["process"].startswith(prefix)]
+    # The last end is not among them: as many intervals as starts but one.
+    return (begun[-1] - begun[0]) / (len(begun) - 1) / 1e9
+
+
+def one_over_bare(folder, size):
+    """The median of runs of one process, and what it is above the median of the process alone, in turn."""
+    (folder / "w.yaml").write_text("forkyard: 1\nprocesses:\n  one: {run: [/bin/true]}\n")
+    runs, bare_ones = [], []
+    for _ in range(size):
+        runs.append(call([forkyard(), "run", "--quiet", "w.yaml"], folder))
+        bare_ones.append(call(["/bin/true"], folder))
+    own, other = (statistics.median(it["seconds"] for it in outcomes) for outcomes in (runs, bare_ones))
+    cpu = statistics.median(it["cpu_seconds"] for it in runs)
+    return dict(operations=1, seconds=own, cpu_seconds=cpu, over_seconds=own - other)
+
+
+def version(folder, size):
+    outcomes = [call([forkyard(), "--version"], folder) for _ in range(size)]
+    medians = {name: statistics.median(it[name] for it in outcomes) for name in ("seconds", "cpu_seconds")}
+    return dict(medians, operations=1)
+
+
+def curve(size):
+    """The same static process, so many times: what one costs must not grow with their number."""
+    return Case(
+        f"curve: {size:,} × a static program",
+        size,
+        min(size, 100),
+        {"forkyard": ours_static, "posix_spawn loop": bare_static},
+        rounds=1 if size >= 10_000 else None,
+        further={"peak_bytes": "B"},
+    )
+
+
+CASES = (
+    Case(
+        "1,000 × `/bin/true`, 2 at a time, all recorded",
+        1_000,
+        20,
+        {
+            "forkyard": ours(["/bin/true"]),
+            "make -j2": make("/bin/true"),
+            "xargs -P2": xargs,
+            "posix_spawn loop": bare_true,
+            "hyperqueue": hyperqueue("wide"),
+            "dagu": dagu("wide"),
+        },
+        (
+            Limit("seconds", "make -j2", 1.25, 1),
+            Limit("seconds", "hyperqueue", 0.5, 0.3),
+            Limit("seconds", "dagu", 0.1, 0.03),
+        ),
+    ),
+    Case(
+        "1,000 × `sh -c 'exit 0'`, 2 at a time",
+        1_000,
+        20,
+        {"forkyard": ours("exit 0"), "make -j2": make("exit 0"), "ninja -j2": ninja, "GNU parallel -j2": parallel},
+        (Limit("seconds", "make -j2", 1.2, 1), Limit("seconds", "GNU parallel -j2", 0.3, 0.2)),
+    ),
+    Case(
+        "chain of 1,000 × `/bin/true`",
+        1_000,
+        20,
+        {
+            "forkyard": ours_chain,
+            "make -j2": make("/bin/true", is_chain=True),
+            "hyperqueue": hyperqueue("chain"),
+            "dagu": dagu("chain"),
+        },
+        (
+            Limit("seconds", "make -j2", 1.4, 1),
+            Limit("seconds", "hyperqueue", 0.5, 0.3),
+            Limit("seconds", "dagu", 0.1, 0.03),
+        ),
+    ),
+    Case(
+        "1,000 × a static program without a C library",
+        1_000,
+        20,
+        {"forkyard": ours_static, "make -j2": make("STATIC"), "posix_spawn loop": bare_static},
+        (Limit("cpu_seconds", None, 130e-6, 100e-6),),
+    ),
+    Case(
+        "starts of a static program while a queue holds 2 GiB",
+        300,
+        10,
+        {"with 2 GiB": memory(2), "with 8 MiB": memory(0)},
+        (Limit("start_seconds", "with 8 MiB", 1 / 0.9, 1 / 0.97),),
+        {"start_seconds": "s", "peak_bytes": "B"},
+        1,
+    ),
+    Case(
+        "a run of one `/bin/true`",
+        20,
+        2,
+        {"forkyard": one_over_bare},
+        (Limit("over_seconds", None, 0.005, 0.002),),
+        {"over_seconds": "s"},
+    ),
+    Case("`forkyard --version`", 20, 2, {"forkyard": version}, (Limit("seconds", None, 0.005, 0.002),)),
+    *(curve(size) for size in (10, 100, 1_000, 10_000, 100_000)),
+)

@@ -1,0 +1,165 @@
+"""Processes that live on: how soon a crowd of them is up, what each costs, how soon all are gone, and one is back."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from crew import must_equal
+from whole import Case, Limit, begin, finish, forkyard, program, records, records_path, wait_for
+
+# Stops of `forkyard run` by Ctrl-C end with this.
+INTERRUPTED = 130
+
+
+def crowd(folder, size):
+    """From the start of the command until all sleep, by the records; their memory; from Ctrl-C until it has ended."""
+    lines = "".join(f'  p{it}: {{run: ["/bin/sleep", "1000"]}}\n' for it in range(size))
+    (folder / "w.yaml").write_text("forkyard: 1\nprocesses:\n" + lines)
+    began = time.perf_counter()
+    process = begin([forkyard(), "run", "--quiet", "--no-color", "w.yaml"], folder)
+    path = wait_for(lambda: records_path(folder), "records")
+    wait_for(lambda: path.read_bytes().count(b'"started"') == size or process.poll() is not None, "all started")
+    started = time.perf_counter() - began
+    own = engine_bytes(process.pid)
+    asked = time.perf_counter()
+    os.kill(process.pid, signal.SIGINT)
+    used, code = finish(process)
+    stopped = time.perf_counter() - asked
+    must_equal("exit code", code, INTERRUPTED)
+    told = records(folder)
+    must_equal("processes that ended", sum(it["record"] == "exited" for it in told), size)
+    starts = [it["at"] / 1e9 for it in told if it["record"] == "started"]
+    return dict(
+        used,
+        operations=size,
+        seconds=started,
+        stop_seconds=stopped,
+        each_bytes=own / size,
+        slowing=(starts[-1] - starts[-1 - size // 10]) / (starts[size // 10] - starts[0]),
+    )
+
+
+def engine_bytes(pid):
+    """What the guardians and the engine have for themselves, shared pages in proportion: each is the first child of the one above."""
+    total, left = 0, [pid]
+    for _ in range(3):
+        if not left:
+            break
+        own = left[0]
+        total += int(re.search(r"Pss:\s+(\d+)", Path(f"/proc/{own}/smaps_rollup").read_text())[1]) << 10
+        left = [int(it) for it in Path(f"/proc/{own}/task/{own}/children").read_text().split()]
+    return total
+
+
+BARE = """
+import os, signal, sys
+size = int(sys.argv[1])
+kids = [os.posix_spawn("/bin/sleep", ["sleep", "1000"], os.environ) for _ in range(size)]
+print("up", flush=True)
+sys.stdin.read()
+for kid in kids:
+    os.kill(kid, signal.SIGTERM)
+for kid in kids:
+    os.waitpid(kid, 0)
+"""
+
+
+def bare_crowd(folder, size):
+
+
+    began = time.perf_counter()
+    command = [sys.executable, "-S", "-c", BARE, str(size)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        must_equal("first line", process.stdout.readline(), b"up\n")
+        started = time.perf_counter() - began
+        asked = time.perf_counter()
+        process.stdin.close()
+        used, code = finish(process)
+        stopped = time.perf_counter() - asked
+    must_equal("exit code", code, 0)
+    return dict(used, operations=size, seconds=started, stop_seconds=stopped)
+
+
+# One that is killed again and again: each life writes its pid.
+LIFE = "echo $$ >pid.new; mv pid.new pid; exec sleep 1000"
+
+
+def revived(folder, size, process):
+    """The median time from SIGKILL until the next life has written its pid."""
+    path, times, last = folder / "pid", [], None
+    try:
+        for _ in range(size + 1):
+            pid = wait_for(lambda: path.exists() and int(path.read_text()) not in (last, 0) and int(path.read_text()), "a life")
+            if last is not None:
+                times.append(time.perf_counter() - killed)
+            last = pid
+            # It is to be asleep, as a service is.
+            wait_for(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n", "sleep")
+            killed = time.perf_counter()
+            os.kill(pid, signal.SIGKILL)
+    finally:
+        os.kill(process.pid, signal.SIGTERM)
+        used, _ = finish(process)
+    times.sort()
+    return dict(used, operations=1, seconds=times[len(times) // 2])
+
+
+def restart(folder, size):
+    policy = f"{{policy: always, max: {10 * size}, backoff: {{initial: 0ms}}}}"
+    (folder / "w.yaml").write_text(f"forkyard: 1\nprocesses:\n  it:\n    restart: {policy}\n    run: {LIFE}\n")
+    return revived(folder, size, begin([forkyard(), "run", "--quiet", "w.yaml"], folder))
+
+
+def s6(folder, _size):
+    (folder / "service").mkdir()
+    (folder / "service/run").write_text(f"#!/bin/sh\ncd {folder}\n{LIFE}\n")
+    (folder / "service/run").chmod(0o755)
+    return revived(folder, 2, begin([program("s6-supervise"), "service"], folder))
+
+
+def supervisord(folder, _size):
+    (folder / "life.sh").write_text(LIFE)
+    (folder / "c.ini").write_text(
+        f"[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile={folder}/own.pid\n"
+        f"[program:it]\ncommand=sh {folder}/life.sh\ndirectory={folder}\nautorestart=true\nstartsecs=0\n"
+    )
+    return revived(folder, 2, begin([program("supervisord"), "-c", "c.ini"], folder))
+
+
+CASES = (
+    Case(
+        "restart of a killed process, no pause",
+        20,
+        3,
+        {"forkyard": restart, "s6-supervise": s6, "supervisord": supervisord},
+        (Limit("seconds", None, 0.008, 0.004),),
+        rounds=1,
+    ),
+    Case(
+        "1,000 processes started that live on, and stopped",
+        1_000,
+        20,
+        {"forkyard": crowd, "posix_spawn loop": bare_crowd},
+        (
+            Limit("seconds", "posix_spawn loop", 1.3, 1.1),
+            Limit("each_bytes", None, 8192, 2048),
+            Limit("stop_seconds", None, 0.5, 0.15),
+        ),
+        {"stop_seconds": "s", "each_bytes": "B"},
+    ),
+    Case(
+        "10,000 live processes: the last tenth of the starts, beside the first",
+        10_000,
+        20,
+        {"forkyard": crowd},
+        (Limit("slowing", None, 1.3, 1.1),),
+        {"slowing": "", "stop_seconds": "s", "each_bytes": "B"},
+        rounds=1,
+    ),
+)
