@@ -26,6 +26,10 @@ sweep CALLS="50" ONLY="":
 flood MIB="512":
     python3 tests/bench/flood.py --mib {{ MIB }}
 
+# So many processes end at once, and so many clients that say nothing are connected: all are seen, and others are served.
+crowd SIZE="10000":
+    FORKYARD_CROWD={{ SIZE }} cargo test --release --test integration -- e8_ --nocapture
+
 # Builds the Python package into target/wheels: one file for every Python from 3.9 on.
 wheel:
     python3 -m pip wheel --no-deps --wheel-dir target/wheels engine/ipc/python

@@ -126,7 +126,10 @@ fn what_ends_well_at_once_was_ready() {
 fn a_signal_while_it_waits_stops_the_run() {
     for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
         let live = wait_ready(SERVICES).start();
-        until("there is an engine", || live.world().living().len() > 3);
+        until("the database is open", || {
+            let runs = live.world().runs();
+            runs.first().is_some_and(|run| run.join("logs/db.log").exists())
+        });
         live.signal(signal);
         let run = live.end();
         run.exit(code).stderr("the run has ended before everything was ready");
@@ -156,7 +159,12 @@ fn an_invalid_workflow_or_a_taken_address_leaves_nothing() {
         .stderr("FY201");
     let run = wait_ready("forkyard: 1\nprocesses: {a: {run: 'true', sockets: {s: '192.0.2.1:80'}}}\n").run();
     run.exit(2).stderr("FY311").stderr("nothing was started");
-    assert_eq!(about(run.world())["exit_code"], 2);
+    assert!(
+        !run.errors().contains("before everything was ready"),
+        "{}",
+        run.errors()
+    );
+    assert!(run.world().runs().is_empty(), "as in the foreground, there was no run");
 }
 
 #[test]
@@ -200,10 +208,100 @@ fn stop_waits_as_long_as_it_may_and_now_kills() {
     up.exit(0);
     command(up.world(), "stop", &["--timeout", "100ms"])
         .exit(1)
-        .stderr("still goes on");
+        .stderr("has been asked to stop, and still goes on");
     assert!(!up.world().living().is_empty());
-    command(up.world(), "stop", &["--now"]).exit(0);
+    command(up.world(), "stop", &["--now"])
+        .exit(0)
+        .stderr(&format!("stopped {} (workflow) after", up.stdout().trim()));
     up.world().assert_empty();
+}
+
+#[test]
+fn a_second_stop_waits_on_for_the_same() {
+    let up = foreground(wait_ready(STUBBORN));
+    up.exit(0);
+    let stop = |words: &[&str]| command(up.world(), "stop", words);
+    stop(&["--timeout", "0s"]).exit(1);
+    for _ in 0..2 {
+        stop(&["--timeout", "50ms"])
+            .exit(1)
+            .stderr("is being stopped already; --now kills its processes at once");
+    }
+    let records = fs::read_to_string(up.world().run_directory().join("records.jsonl")).expect("there are records");
+    assert!(!records.contains("killing"), "{records}");
+    assert!(!up.world().living().is_empty());
+    stop(&["--now"]).exit(0);
+    up.world().assert_empty();
+}
+
+#[test]
+fn of_several_who_ask_in_the_same_moment_none_kills() {
+    let workflow = STUBBORN.replace(
+        "trap '' TERM INT HUP",
+        "trap 'until [ -e go ]; do sleep 0.01; done; exit 0' TERM",
+    );
+    let up = foreground(wait_ready(&workflow));
+    up.exit(0);
+    std::thread::scope(|scope| {
+        let asking: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| command(up.world(), "stop", &["--timeout", "50ms"])))
+            .collect();
+        for asked in asking {
+            asked.join().expect("it does not panic").exit(1);
+        }
+    });
+    up.world().write("go", "");
+    command(up.world(), "stop", &[]).exit(0);
+    let records = fs::read_to_string(up.world().run_directory().join("records.jsonl")).expect("there are records");
+    assert!(!records.contains("killing"), "{records}");
+}
+
+#[test]
+fn of_several_runs_the_names_are_told() {
+    let first = foreground(wait_ready(
+        "forkyard: 1\nname: one\nprocesses: {a: {run: sleep 1000}}\n",
+    ));
+    let other = first.world().folder().join("other.yaml");
+    fs::write(&other, "forkyard: 1\nname: two\nprocesses: {a: {run: sleep 1000}}\n").expect("it is ours");
+    let other = other.to_string_lossy().into_owned();
+    let second = command(first.world(), "run", &["--wait", "ready", &other]);
+    let ids = [first.exit(0).stdout().trim(), second.exit(0).stdout().trim()];
+    for (verb, words) in [("stop", &[][..]), ("ps", &[]), ("why", &["a"])] {
+        command(first.world(), verb, words)
+            .exit(3)
+            .stderr(&format!("{} (one), {} (two)", ids[0], ids[1]));
+    }
+    for id in ids {
+        command(first.world(), "stop", &[id]).exit(0);
+    }
+    first.world().assert_empty();
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_what_does() {
+    let cases = [
+        (
+            &["run", "--wait", "services.yaml"][..],
+            "forkyard run --wait ready services.yaml",
+        ),
+        (
+            &["run", "--wait", "ready", "--timeout", "0s", "w.yaml"],
+            "it has to be longer",
+        ),
+        (
+            &["run", "--wait", "ready", "--timeout", "-5s", "w.yaml"],
+            "cannot be negative",
+        ),
+        (&["stop", "--timeout", "-5s"], "cannot be negative"),
+        (&["wait-for", "a=ready", "--timeout", "-1m"], "cannot be negative"),
+        (&["wait", "e", "--timeout", "soon"], "is written as 250ms"),
+    ];
+    for (words, why) in cases {
+        let call = words[1..]
+            .iter()
+            .fold(Forkyard::new(words[0]), |call, word| call.arg(*word));
+        call.run().exit(2).stderr(why);
+    }
 }
 
 #[test]

@@ -12,14 +12,7 @@ use std::time::{Duration, Instant};
 use blows::Blows;
 use judge::{Judged, judge};
 
-use crate::harness::{Forkyard, Random, until};
-
-fn number(variable: &str, otherwise: u64) -> u64 {
-    match std::env::var(variable) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable} is a number")),
-        Err(_) => otherwise,
-    }
-}
+use crate::harness::{Forkyard, Random, number, until};
 
 /// What one seed stands for: a workflow, what is done to it, and what must be so afterwards.
 fn round(seed: u64) -> (Blows, Judged) {

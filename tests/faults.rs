@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{Forkyard, Live, Outcome, repeat, until};
+use crate::harness::{Forkyard, Live, Outcome, number, repeat, until};
 
 /// `forkyard run` by a shell that first does something to itself.
 fn after(script: &str, workflow: &str) -> Forkyard {
@@ -271,16 +271,20 @@ fn e5_dd19_a_run_directory_that_vanishes_is_said_to_have() {
     live.end().exit(3).stderr("the run's directory cannot be written");
 }
 
+/// `just crowd` asks for ten thousand. Each needs one descriptor of the engine, since its output goes nowhere.
 #[test]
-fn e8_three_hundred_processes_end_at_once() {
-    let workflow = "
+fn e8_a_crowd_of_processes_ends_at_once() {
+    let crowd = number("FORKYARD_CROWD", 300);
+    let workflow = format!(
+        "
 forkyard: 1
-pipes: {gate: {}}
+pipes: {{gate: {{}}}}
 processes:
-  opens: {run: sleep 0.2, stdout: gate}
-  crowd: {replicas: 300, run: cat, stdin: gate}
-";
-    let run = Forkyard::run_of(workflow).quiet().run();
+  crowd: {{replicas: {crowd}, run: cat, stdin: gate, stdout: null, stderr: null}}
+  opens: {{after: {{crowd: started}}, run: 'true', stdout: gate}}
+"
+    );
+    let run = Forkyard::run_of(&workflow).quiet().run();
     run.exit(0);
-    assert_eq!(count(&run, "exited"), 301);
+    assert_eq!(count(&run, "exited") as u64, crowd + 1);
 }

@@ -159,8 +159,15 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// Once, or as often as `FORKYARD_REPEAT` says: `just repeat 100` looks for what fails only now and then.
 pub fn repeat(test: impl Fn()) {
-    let times = std::env::var("FORKYARD_REPEAT").map_or(1, |times| times.parse().expect("FORKYARD_REPEAT is a number"));
-    for _ in 0..times {
+    for _ in 0..number("FORKYARD_REPEAT", 1) {
         test();
+    }
+}
+
+/// What a variable of the environment says, for tests that can do more than a run of all of them should.
+pub fn number(variable: &str, otherwise: u64) -> u64 {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable} is a number")),
+        Err(_) => otherwise,
     }
 }

@@ -3,6 +3,7 @@
 mod anytime;
 mod keeper;
 mod refused;
+mod told;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -287,6 +287,7 @@ processes:
         .stderr("workflow.yaml:4:45")
         .stderr("`web` cannot listen at 192.0.2.1:80: this machine has no such address")
         .stderr("`db` cannot listen at ./taken.sock: somebody listens there already")
+        .stderr("`ss -lxp | grep 'taken.sock'` shows who")
         .stderr("`db` cannot listen at no/such/folder: its folder is not there")
         .stderr("`db` cannot listen at ./workflow.yaml: there is something else of that name")
         .stderr("5 errors; nothing was started");

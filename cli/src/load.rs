@@ -221,7 +221,7 @@ struct Disk {
 impl Loader for Disk {
     fn load(&mut self, path: &str) -> Result<Vec<u8>, String> {
         if path == STDIN_NAME && std::mem::take(&mut self.stdin) {
-            return read_all(io::stdin().lock());
+            return read_all(io::stdin().lock(), 0);
         }
         read_file(Path::new(path))
     }
@@ -237,11 +237,13 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     if !metadata.is_file() {
         return Err("it is no regular file".to_owned());
     }
-    read_all(File::open(path).map_err(|error| reason(&error))?)
+    read_all(File::open(path).map_err(|error| reason(&error))?, metadata.len())
 }
 
-fn read_all(stream: impl Read) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
+/// Reads a stream, of which so many bytes are expected.
+fn read_all(stream: impl Read, expected: u64) -> Result<Vec<u8>, String> {
+    let room = usize::try_from(expected.min(FILE_BYTES_MAX)).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(room);
     stream
         .take(FILE_BYTES_MAX + 1)
         .read_to_end(&mut bytes)

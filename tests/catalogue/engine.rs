@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use nix::sys::signal::{Signal, kill};
 
 use super::{OWN_PIDS, has_namespaces};
-use crate::harness::{Forkyard, Live, World, until};
+use crate::harness::{Forkyard, Live, World, number, until};
 
 const TWO: &str = "
 forkyard: 1
@@ -150,7 +150,7 @@ fn socket(live: &Live) -> std::path::PathBuf {
     run["socket"].as_str().expect("it has a socket").into()
 }
 
-/// As many as this process may have descriptors for.
+/// `just crowd` asks for ten thousand; each is a descriptor here, and one of the engine.
 #[test]
 fn e8_ee8_gg11_many_clients_that_say_nothing_keep_nobody_from_being_served() {
     let live = Forkyard::run_of(
@@ -166,7 +166,7 @@ processes:
     )
     .start();
     live.wait_for("serves │ up");
-    let clients: Vec<UnixStream> = (0..400)
+    let clients: Vec<UnixStream> = (0..number("FORKYARD_CROWD", 400))
         .map(|_| UnixStream::connect(socket(&live)).expect("it listens"))
         .collect();
     live.world().write("go", "");

@@ -16,10 +16,22 @@ use crate::failure::{Failure, reason};
 use crate::screen;
 
 /// What is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
     /// Everything has been started, and who has `ready` is ready
     Ready,
+}
+
+/// What `--wait` says.
+pub fn until(text: &str) -> Result<Until, String> {
+    match text {
+        "ready" => Ok(Until::Ready),
+        "" => Err("it is written as: --wait ready".to_owned()),
+        file => Err(format!(
+            "what is waited for comes first: forkyard run --wait ready {}",
+            file.escape_debug()
+        )),
+    }
 }
 
 /// So much of what the run has written is shown when it has not come up; the rest is in its directory.
@@ -38,7 +50,7 @@ pub struct Manner {
 
 /// Starts `work` in the background and waits until everything has come up. To be called while this process has one thread.
 pub fn run(
-    directory: &RunDirectory,
+    directory: RunDirectory,
     plan: &Plan,
     manner: Manner,
     work: impl FnOnce(Teller) -> u8,
@@ -56,20 +68,26 @@ pub fn run(
         Heard::Failed(process) => {
             end(
                 run,
-                directory,
+                &directory,
                 &format!("`{process}` has failed before everything was ready"),
             );
             Ok(exit::NOT_DONE)
         }
         Heard::Late => {
             let late = duration::human(manner.timeout.unwrap_or_default());
-            let who = missing(directory, plan).unwrap_or_default();
-            end(run, directory, &format!("not ready within {late}{who}"));
+            let who = missing(&directory, plan).unwrap_or_default();
+            end(run, &directory, &format!("not ready within {late}{who}"));
             Ok(exit::LATE)
         }
         Heard::Ended(code) => {
-            note_end(directory, code);
-            tell(directory, "the run has ended before everything was ready");
+            if directory.has_begun() {
+                note_end(&directory, code);
+                tell(&directory, Some("the run has ended before everything was ready"));
+            } else {
+                // It was refused, as in the foreground, where it would not have a directory either.
+                tell(&directory, None);
+                directory.discard().map_err(|error| unable(&error))?;
+            }
             Ok(u8::try_from(code).unwrap_or(exit::UNABLE))
         }
     }
@@ -102,7 +120,7 @@ fn end(run: Background, directory: &RunDirectory, why: &str) {
         Ok(code) => note_end(directory, code),
         Err(error) => screen::complain(&format!("forkyard run: cannot wait for its end: {}", reason(&error))),
     }
-    tell(directory, &format!("{why}; the run was stopped"));
+    tell(directory, Some(&format!("{why}; the run was stopped")));
 }
 
 /// The run writes down its end itself, unless it has not even begun.
@@ -113,7 +131,8 @@ fn note_end(directory: &RunDirectory, code: i32) {
     }
 }
 
-fn tell(directory: &RunDirectory, why: &str) {
+/// Shows what the run has written, and why it has ended, unless that says so.
+fn tell(directory: &RunDirectory, why: Option<&str>) {
     let mut shown = last_output(directory).unwrap_or_default();
     while shown.last() == Some(&b'\n') {
         shown.pop();
@@ -121,7 +140,9 @@ fn tell(directory: &RunDirectory, why: &str) {
     if !shown.is_empty() {
         screen::complain(&String::from_utf8_lossy(&shown));
     }
-    screen::complain(&format!("forkyard run: {why}"));
+    if let Some(why) = why {
+        screen::complain(&format!("forkyard run: {why}"));
+    }
 }
 
 /// The end of what the run has written, from the beginning of a line on.

@@ -53,7 +53,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     let mut found = Vec::new();
     let mut left = 0;
     for place in Place::all(&state).map_err(|error| unknown(&error))? {
-        let (of_place, refused) = in_place(place, args).map_err(|error| unknown(&error))?;
+        let (of_place, refused) = in_place(&place, args).map_err(|error| unknown(&error))?;
         found.extend(of_place);
         left += refused;
     }
@@ -67,19 +67,14 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
 }
 
 /// Those of one workflow, and how many of them could not be stopped.
-fn in_place(place: Place, args: &Args) -> io::Result<(Vec<Found>, usize)> {
-    let mut living = Vec::new();
-    for note in place.notes()? {
-        let is_named = args.names.is_empty() || args.names.contains(&note.process);
-        if let (true, Standing::Lives(identity)) = (is_named, note.standing(&place)?) {
-            living.push((note, identity));
-        }
-    }
-    if living.is_empty() {
+fn in_place(place: &Place, args: &Args) -> io::Result<(Vec<Found>, usize)> {
+    // A place where nobody lives is not claimed: an engine that begins there just now would have to wait for that.
+    if living(place, args)?.is_empty() {
         return Ok((Vec::new(), 0));
     }
-    // As long as it is held here, no engine takes them over.
-    let claim = Claim::take(place)?;
+    // As long as it is held here, no engine takes them over; until now one could, and could have ended.
+    let claim = Claim::take(place.clone())?;
+    let living = living(place, args)?;
     let (run, left) = match &claim {
         Ok(claim) if args.stop => (None, stop(claim, &living)?),
         Ok(_) => (None, 0),
@@ -100,6 +95,18 @@ fn in_place(place: Place, args: &Args) -> io::Result<(Vec<Found>, usize)> {
         run: run.clone(),
     });
     Ok((found.collect(), left))
+}
+
+/// Those of a place who live, and are meant.
+fn living(place: &Place, args: &Args) -> io::Result<Vec<(Note, Identity)>> {
+    let mut living = Vec::new();
+    for note in place.notes()? {
+        let is_named = args.names.is_empty() || args.names.contains(&note.process);
+        if let (true, Standing::Lives(identity)) = (is_named, note.standing(place)?) {
+            living.push((note, identity));
+        }
+    }
+    Ok(living)
 }
 
 /// Stops them, and says who has survived even that.

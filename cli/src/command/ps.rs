@@ -36,6 +36,8 @@ Examples:
 SINCE counts from the start of the run.
 Exit codes: 0 done, 3 no such run, or none that goes on.";
 
+const HEAD: [&str; 6] = ["NAME", "PID", "STATE", "SINCE", "EXIT", "RESTARTS"];
+
 /// Shows the table.
 pub fn run(args: &Args) -> Result<u8, Failure> {
     let mut client = connect(args.run.as_deref())?;
@@ -47,12 +49,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     } else {
         let rows: Value = serde_json::from_slice(&json)
             .map_err(|error| Failure::unable(format!("the engine has answered something unknown: {error}")))?;
-        let rows: Vec<_> = rows.as_array().into_iter().flatten().map(row).collect();
-        write!(
-            out,
-            "{}",
-            table::align(["NAME", "PID", "STATE", "SINCE", "EXIT", "RESTARTS"], &rows)
-        )?;
+        out.write_all(in_words(rows.as_array().map_or(&[], Vec::as_slice)).as_bytes())?;
     }
     out.flush()?;
     Ok(exit::DONE)
@@ -85,10 +82,7 @@ fn socket(runs: Vec<RunSummary>, id: Option<&str>) -> Result<PathBuf, Failure> {
     match (live.pop(), live.len()) {
         (None, _) => Err(Failure::unable("no run goes on; see: forkyard runs")),
         (Some(run), 0) => Ok(run.about.socket),
-        (Some(run), _) => {
-            let ids: Vec<String> = live.into_iter().chain([run]).map(|run| run.about.id).collect();
-            Err(several(ids.iter().map(String::as_str)))
-        }
+        (Some(run), _) => Err(several(live.iter().chain([&run]))),
     }
 }
 
@@ -98,9 +92,41 @@ pub(super) fn no_such_run(id: &str) -> Failure {
 }
 
 /// Which of them is meant has to be said.
-pub(super) fn several<'a>(ids: impl Iterator<Item = &'a str>) -> Failure {
-    let ids: Vec<&str> = ids.collect();
-    Failure::unable(format!("several runs go on, name one with --run: {}", ids.join(", ")))
+pub(super) fn several<'a>(runs: impl Iterator<Item = &'a RunSummary>) -> Failure {
+    let runs: Vec<String> = runs.map(named).collect();
+    Failure::unable(format!("several runs go on, name one with --run: {}", runs.join(", ")))
+}
+
+/// `20261123-141122-ab12 (services)`
+pub(super) fn named(run: &RunSummary) -> String {
+    format!("{} ({})", run.about.id, run.about.name)
+}
+
+/// The table; a column with the sockets is there when somebody has some.
+fn in_words(processes: &[Value]) -> String {
+    let has_sockets = processes.iter().any(|process| process["sockets"].is_object());
+    let rows: Vec<_> = processes.iter().map(row).collect();
+    if !has_sockets {
+        return table::align(HEAD, &rows);
+    }
+    let [name, pid, state, since, exit, restarts] = HEAD;
+    let rows: Vec<_> = rows
+        .into_iter()
+        .zip(processes)
+        .map(|([name, pid, state, since, exit, restarts], process)| {
+            [name, pid, state, since, exit, restarts, sockets(process)]
+        })
+        .collect();
+    table::align([name, pid, state, since, exit, restarts, "SOCKETS"], &rows)
+}
+
+/// `http=127.0.0.1:8080, admin=/run/admin.sock`
+fn sockets(process: &Value) -> String {
+    let own = process["sockets"].as_object().into_iter().flatten();
+    let own: Vec<String> = own
+        .map(|(name, address)| format!("{name}={}", address.as_str().unwrap_or_default()))
+        .collect();
+    if own.is_empty() { "-".to_owned() } else { own.join(", ") }
 }
 
 fn row(process: &Value) -> [String; 6] {
@@ -158,6 +184,21 @@ mod tests {
         );
         assert_eq!(exit_in_words(&json!({"code": 3})), "3");
         assert_eq!(exit_in_words(&json!("unknown")), "unknown");
+    }
+
+    #[test]
+    fn sockets_have_a_column_when_somebody_has_some() {
+        let plain = json!({"name": "a", "pid": 1, "state": "running", "since": 0, "exit": null, "restarts": 0});
+        assert!(!in_words(std::slice::from_ref(&plain)).contains("SOCKETS"));
+        let mut serving = plain.clone();
+        serving["name"] = "web".into();
+        serving["sockets"] = json!({"admin": "/run/admin.sock", "http": "127.0.0.1:8080"});
+        assert_eq!(
+            in_words(&[plain, serving]),
+            "NAME  PID  STATE    SINCE  EXIT  RESTARTS  SOCKETS\n\
+             a     1    running  0ms    -     0         -\n\
+             web   1    running  0ms    -     0         admin=/run/admin.sock, http=127.0.0.1:8080\n"
+        );
     }
 
     #[test]

@@ -19,7 +19,7 @@ use forkyard_driver::{guardian, kept, news, preflight, run as engine};
 use tokio::sync::mpsc;
 
 use super::background::{self, Manner, Until};
-use super::patience::duration;
+use super::patience::some_span;
 use super::{dry_run, runs};
 use crate::exit;
 use crate::failure::{Failure, reason};
@@ -45,15 +45,14 @@ pub struct Args {
     /// Go on in the background once everything is ready, print the run's id, and exit with 0
     #[arg(
         long,
-        value_enum,
+        value_parser = background::until,
         value_name = "ready",
-        hide_possible_values = true,
         conflicts_with = "dry_run"
     )]
     wait: Option<Until>,
 
     /// With --wait: so long at most, for instance 30s or 2m; then the run is stopped, and the exit code is 124
-    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "wait")]
+    #[arg(long, value_name = "DURATION", value_parser = some_span, allow_hyphen_values = true, requires = "wait")]
     timeout: Option<Duration>,
 
     /// Write one JSON object a record, one a line
@@ -142,7 +141,7 @@ impl Start {
         let seen =
             RunDirectory::open(&self.state, directory.id()).map_err(|error| no_directory(&self.state, &error))?;
         self.directory = Some(directory);
-        background::run(&seen, &plan, manner, move |teller| {
+        background::run(seen, &plan, manner, move |teller| {
             self.teller = Some(teller);
             self.guarded(kept.as_ref())
         })

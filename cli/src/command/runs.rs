@@ -133,6 +133,7 @@ mod tests {
                 name: "word-count".to_owned(),
                 started_ms: 10_000,
                 ended_ms,
+                stopping: false,
                 exit_code,
                 pid: 1,
                 cwd: PathBuf::new(),

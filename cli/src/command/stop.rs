@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use forkyard_driver::directory::{RunDirectory, RunState, RunSummary};
 use forkyard_driver::stop::{self, How};
 
-use super::patience::duration;
+use super::patience::span;
 use super::{ps, runs};
+use crate::duration;
 use crate::exit;
 use crate::failure::{Failure, reason};
 use crate::screen;
@@ -24,8 +25,9 @@ pub struct Args {
     #[arg(long)]
     now: bool,
 
-    /// Wait so long at most, for instance 250ms, 30s or 2m; exit with 1 when it still goes on then
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    /// Wait so long at most, for instance 250ms, 30s or 2m; exit with 1 when it still goes on then. With 0s the run is asked,
+    /// and not waited for
+    #[arg(long, value_name = "DURATION", value_parser = span, allow_hyphen_values = true)]
     timeout: Option<Duration>,
 }
 
@@ -36,7 +38,7 @@ Examples:
   forkyard stop --now
 
 Processes are stopped in reverse order of their dependencies, each with
-its grace. A run that has ended is no failure.
+its grace. A run that is being stopped is waited for; one that has ended is no failure.
 
 Exit codes: 0 it has ended, 1 not in time, 2 usage, 3 no such run, or none that goes on.";
 
@@ -55,13 +57,25 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     let how = if args.now { How::AtOnce } else { How::InOrder };
     let cannot = |error: io::Error| Failure::unable(format!("cannot stop the run {id}: {}", reason(&error)));
     let stopping = stop::ask(&directory, how).map_err(cannot)?;
+    if stopping.was_stopping() {
+        screen::complain(&format!(
+            "the run {id} is being stopped already; --now kills its processes at once"
+        ));
+    }
     if stopping
         .wait(args.timeout.map(|timeout| begun + timeout))
         .map_err(cannot)?
     {
+        screen::complain(&format!(
+            "stopped {} after {}",
+            ps::named(&run),
+            duration::human(begun.elapsed())
+        ));
         return Ok(exit::DONE);
     }
-    screen::complain(&format!("forkyard stop: the run {id} still goes on"));
+    screen::complain(&format!(
+        "forkyard stop: the run {id} has been asked to stop, and still goes on"
+    ));
     Ok(exit::NOT_DONE)
 }
 
@@ -75,10 +89,10 @@ fn chosen(runs: Vec<RunSummary>, id: Option<&str>) -> Result<RunSummary, Failure
         (None, _) => Err(Failure::unable("no run goes on; see: forkyard runs")),
         (Some(run), 0) => Ok(run),
         (Some(run), _) => {
-            let ids: Vec<String> = live.into_iter().chain([run]).map(|run| run.about.id).collect();
+            let all: Vec<String> = live.iter().chain([&run]).map(ps::named).collect();
             Err(Failure::unable(format!(
                 "several runs go on, name one: {}",
-                ids.join(", ")
+                all.join(", ")
             )))
         }
     }

@@ -7,7 +7,7 @@ use forkyard_core::plan::Condition;
 use forkyard_ipc::client::Client;
 use serde_json::Value;
 
-use super::patience::duration;
+use super::patience::span;
 use super::ps;
 use crate::exit;
 use crate::failure::Failure;
@@ -27,8 +27,8 @@ pub struct Args {
     #[arg(long, value_name = "ID")]
     run: Option<String>,
 
-    /// Wait so long at most, for instance 250ms, 30s or 2m; exit with 1 when it was in vain
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    /// Wait so long at most, for instance 250ms, 30s or 2m; exit with 1 when it was in vain. With 0s it is looked once
+    #[arg(long, value_name = "DURATION", value_parser = span, allow_hyphen_values = true)]
     timeout: Option<Duration>,
 }
 

@@ -103,7 +103,7 @@ fn chosen<'a>(runs: &'a [RunSummary], id: Option<&str>) -> Result<&'a RunSummary
         (Some(run), None) => Ok(run),
         (Some(_), Some(_)) => {
             let live = runs.iter().filter(|run| run.state == RunState::Running);
-            Err(ps::several(live.map(|run| run.about.id.as_str())))
+            Err(ps::several(live))
         }
         (None, _) => runs
             .last()

@@ -123,6 +123,12 @@ impl Note {
         }
     }
 
+    /// What to say about a process that an earlier engine had started, and that runs on under this one.
+    pub fn taken_over(process: ProcessId, pid: Option<i32>, reason: Option<&str>) -> Self {
+        let pid = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+        Self::process(process, Tone::Quiet, with_reason(format!("taken over{pid}"), reason))
+    }
+
     fn skipped(who: Dependency, because: Because, plan: &Plan) -> Self {
         let (tone, what) = match because {
             Because::WaitedTooLong { failed: true, .. } => (Tone::Bad, "failed"),

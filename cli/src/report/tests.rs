@@ -159,6 +159,7 @@ pub fn record(record: Record) -> News {
         pid: Some(123),
         reason: None,
         usage: None,
+        taken_over: false,
     }
 }
 

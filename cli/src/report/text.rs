@@ -60,9 +60,15 @@ impl Text {
                 record,
                 pid,
                 reason,
+                taken_over,
                 ..
             } => {
                 let note = match record {
+                    Record::Started { process, .. } if *taken_over => {
+                        Some(Note::taken_over(*process, *pid, reason.as_deref()))
+                    }
+                    // What has become of one that an earlier run had left was told before the start.
+                    Record::Started { .. } => Note::of(*record, *pid, None, &self.plan),
                     Record::Killing { process } => {
                         let patience = self.tally.asked_to_stop(*process).map(|asked| at.since(asked));
                         Some(Note::killing(*process, patience))

@@ -106,6 +106,7 @@ struct Subject<'a> {
     names: Names<'a>,
     /// What every reference stands for; rules ask here, and look up no names.
     touches: Touches<'a>,
+    /// Rules ask it only of what stands between processes: where there is nothing, it is empty, however many these are.
     graph: Graph,
     order: Order<'a>,
     /// What is in doubt about a workflow with mistakes.
@@ -119,7 +120,11 @@ impl<'a> Subject<'a> {
         Self {
             workflow,
             names,
-            graph: Graph::drawn(workflow, &touches),
+            graph: if has_things(workflow) {
+                Graph::drawn(workflow, &touches)
+            } else {
+                Graph::default()
+            },
             order: Order::of(workflow),
             touches,
             partial,
@@ -177,6 +182,13 @@ impl<'a> Subject<'a> {
         let bodies = self.bodies().zip(processes.chain(pools));
         bodies.map(|((declared, body), touches)| (declared, body, touches))
     }
+}
+
+/// Whether there is anything but processes and who they wait for.
+fn has_things(workflow: &Workflow) -> bool {
+    let w = workflow;
+    let channels = w.queues.len() + w.pipes.len() + w.events.len();
+    channels + w.pools.len() + w.locks.len() + w.semaphores.len() > 0
 }
 
 /// What the rules have found.

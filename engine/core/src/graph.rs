@@ -20,7 +20,7 @@ use crate::spec::{Condition, Declared, Workflow};
 pub use touch::{Resolved, Touch, Touches, condition_word, touches, touches_of_process, waits};
 
 /// The graph of a workflow.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Graph {
     graph: DiGraph<Node, Edge, u32>,
 }

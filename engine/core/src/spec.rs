@@ -41,6 +41,7 @@ mod sockets;
 mod stream;
 pub mod target;
 mod template;
+mod terms;
 mod values;
 pub mod workflow;
 mod yaml;
@@ -48,6 +49,7 @@ mod yaml;
 pub use loss::OnEngineLoss;
 pub use partial::{Doubt, Partial};
 pub use protocol::{Protocol, ProtocolStep, ProtocolVerb};
+pub use quoting::Unquoted;
 pub use values::{duration, duration_text};
 pub use workflow::*;
 
@@ -89,16 +91,16 @@ pub struct Loaded {
 pub fn read(request: &Request<'_>, loader: &mut dyn Loader) -> Loaded {
     let mut findings = Findings::default();
     let mut files = Files::default();
-    let root = load::all(request.paths, loader, &mut files, &mut findings);
-    let readable = root.is_some();
+    let tree = load::all(request.paths, loader, &mut files, &mut findings);
+    let readable = tree.is_some();
     let (mut workflow, mut partial) = (None, None);
-    if let Some(mut root) = root {
-        let written = Written::of(&root, &findings);
-        let (resolved, flawed) = resolve::workflow(&mut root, &written, request, loader, &files, &mut findings);
+    if let Some(mut tree) = tree {
+        let written = Written::of(&tree.root, &findings);
+        let (resolved, flawed) = resolve::workflow(&mut tree, &written, request, loader, &files, &mut findings);
         if findings.count() == 0 {
             workflow = Some(resolved);
         } else {
-            partial = Some(Partial::of(resolved, &root, written, flawed));
+            partial = Some(Partial::of(resolved, &tree.root, written, flawed));
         }
     }
     Loaded {

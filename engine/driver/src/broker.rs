@@ -39,7 +39,7 @@ use connection::{Connection, Door, Items, Outgoing};
 use delivery::Delivered;
 pub use names::Names;
 
-/// More connections than this are closed as they come.
+/// With more connections than this, those who have said nothing are closed, and others wait to be accepted.
 pub const CONNECTIONS_MAX: usize = 10_000;
 
 /// So many answers may wait until their client reads them; a client that is slower is cut off.

@@ -176,6 +176,31 @@ impl RunDirectory {
         self.write_about(&about)
     }
 
+    /// Notes that the run has begun to stop.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn stopping(&self) -> io::Result<()> {
+        let mut about = self.about()?;
+        about.stopping = true;
+        self.write_about(&about)
+    }
+
+    /// Whether the run has begun: it has written its first record, or was about to.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.records().exists()
+    }
+
+    /// Removes the directory of a run that has not begun.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn discard(self) -> io::Result<()> {
+        remove_socket(&self.socket, &self.path)?;
+        fs::remove_dir_all(&self.path)
+    }
+
     /// Notes how the run has ended, and takes the socket away.
     pub fn ended(&self, exit_code: i32) -> io::Result<()> {
         let mut about = self.about()?;

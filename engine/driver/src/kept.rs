@@ -10,7 +10,7 @@
 //! have in its environment; once it runs, with its pid and its start time; and takes the note away once its tree is
 //! empty. A process that is being started has the lock, too, until it can be found by its token. So there is no instant at
 //! which a process could live on without being found. Only who has the lock writes notes. A guardian that has lost its engine spares those that are noted, stays as their parent, their *keeper*, and
-//! writes down how they end. The next engine reads both.
+//! writes down how they end. The next engine reads both. Who lets go of the lock when nobody is noted removes the folder.
 
 mod claim;
 mod digest;
@@ -131,6 +131,19 @@ impl Place {
 
     fn ending_path(&self, Identity { pid, start }: Identity) -> PathBuf {
         self.path.join("endings").join(format!("{pid}-{start}.json"))
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        self.path.join("lock")
+    }
+
+    /// Removes the place; the end of one who is noted no more is of no use to anybody. What cannot be removed is used again,
+    /// or removed by the next.
+    fn clear_away(&self) {
+        let _ = fs::remove_dir_all(self.path.join("endings"));
+        let _ = fs::remove_dir(self.path.join("notes"));
+        let _ = fs::remove_file(self.lock_path());
+        let _ = fs::remove_dir(&self.path);
     }
 
     fn make(&self) -> io::Result<()> {

@@ -27,6 +27,8 @@ pub enum News {
         reason: Option<Arc<str>>,
         /// With `Exited`: what it has used.
         usage: Option<Usage>,
+        /// With `Started`: an earlier engine had started it, and this one has taken it over.
+        taken_over: bool,
     },
     /// A process wrote a line to its log.
     Output {

@@ -23,11 +23,15 @@ pub fn to_json(news: &News, plan: &Plan, run: &str) -> Value {
             pid,
             reason,
             usage,
+            taken_over,
         } => {
             let mut object = record_to_json(*at, record, *pid, reason.as_deref());
             if let Some(Usage { cpu, peak }) = usage {
                 object.insert("cpu_us".to_owned(), json!(cpu.as_micros()));
                 object.insert("peak_bytes".to_owned(), json!(peak));
+            }
+            if *taken_over {
+                object.insert("taken_over".to_owned(), json!(true));
             }
             name_ids(&mut object, record, plan, run);
             Value::Object(object)
@@ -123,6 +127,7 @@ pub fn write(news: &News, plan: &Plan, run: &str, lines: &mut Vec<u8>) {
             pid: None,
             reason: None,
             usage: None,
+            taken_over: _,
         } => serde_json::to_writer(
             &mut *lines,
             &TaskDone {

@@ -288,8 +288,8 @@ fn clear(path: &Path) -> Result<(), Trouble> {
             fs::remove_file(path).map_err(|error| Trouble::of(&error))
         }
         // Somebody takes datagrams there, or something else.
-        Ok(()) => Err(Trouble::plain(TAKEN)),
-        Err(error) if error.raw_os_error() == Some(libc::EPROTOTYPE) => Err(Trouble::plain(TAKEN)),
+        Ok(()) => Err(Trouble::taken(path)),
+        Err(error) if error.raw_os_error() == Some(libc::EPROTOTYPE) => Err(Trouble::taken(path)),
         Err(error) => Err(Trouble::of(&error)),
     }
 }
@@ -319,6 +319,15 @@ impl Trouble {
         Self {
             why: why.to_owned(),
             help: None,
+        }
+    }
+
+    /// Of the socket of a path, which whoever listens there may have called by another one.
+    fn taken(path: &Path) -> Self {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Self {
+            why: TAKEN.to_owned(),
+            help: Some(format!("`ss -lxp | grep '{}'` shows who", name.escape_debug())),
         }
     }
 

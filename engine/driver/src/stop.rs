@@ -1,9 +1,10 @@
 //! Asks the run of a directory to stop, from outside of it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -38,10 +39,17 @@ impl How {
 #[derive(Debug)]
 pub struct Stopping {
     processes: Vec<OwnedFd>,
+    was_stopping: bool,
 }
 
 /// How many guardians there are above an engine.
 const GUARDIANS: usize = 2;
+
+/// How long it is waited for an engine to note that it stops. One that is suspended, or works on something else, may need longer.
+const NOTE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often it is looked for that note.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// Asks the engine of the run to stop; one that has ended needs no asking.
 ///
@@ -63,17 +71,51 @@ pub fn ask(directory: &RunDirectory, how: How) -> io::Result<Stopping> {
     }
     // From here on the pids are pinned. If the run had ended before, they could be other processes'.
     if directory.about()?.exit_code.is_some() || directory.is_let_go() {
-        return Ok(Stopping { processes: Vec::new() });
+        processes.clear();
     }
-    if let Some(engine) = processes.first() {
-        how.signals()
-            .iter()
-            .try_for_each(|signal| signal_by_pidfd(engine.as_fd(), *signal as libc::c_int))?;
+    let was_stopping = match (processes.first(), how) {
+        (None, _) => false,
+        (Some(engine), How::AtOnce) => {
+            send(engine, how.signals())?;
+            false
+        }
+        (Some(engine), How::InOrder) => ask_once(directory, engine)?,
+    };
+    Ok(Stopping {
+        processes,
+        was_stopping,
+    })
+}
+
+/// Asks the engine to stop in order, unless its run is being stopped: a further signal would mean that there is no time.
+/// Whether it is. Of several who ask in the same moment one does, and the others see what comes of it.
+fn ask_once(directory: &RunDirectory, engine: &OwnedFd) -> io::Result<bool> {
+    let turn = File::open(directory.path())?;
+    turn.lock()?;
+    if directory.about()?.stopping {
+        send(engine, &[Signal::SIGCONT])?;
+        return Ok(true);
     }
-    Ok(Stopping { processes })
+    send(engine, How::InOrder.signals())?;
+    let until = Instant::now() + NOTE_PATIENCE;
+    while Instant::now() < until && !directory.about()?.stopping && !ended(engine, Some(Instant::now()))? {
+        thread::sleep(LOOK_AGAIN);
+    }
+    Ok(false)
+}
+
+fn send(engine: &OwnedFd, signals: &[Signal]) -> io::Result<()> {
+    let mut signals = signals.iter();
+    signals.try_for_each(|signal| signal_by_pidfd(engine.as_fd(), *signal as libc::c_int))
 }
 
 impl Stopping {
+    /// Whether the run was being stopped before it was asked.
+    #[must_use]
+    pub const fn was_stopping(&self) -> bool {
+        self.was_stopping
+    }
+
     /// Waits until nothing of the run is left, until that time at most. Whether it was in time.
     ///
     /// # Errors

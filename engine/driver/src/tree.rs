@@ -41,6 +41,8 @@ pub struct Tree {
     token: String,
     /// The members seen last: one that hides its environment is known by this once it is an orphan.
     seen: RefCell<BTreeSet<(Pid, StartTime)>>,
+    /// Those that have got SIGKILL, each by itself: once is enough, however often it is looked whether they are gone.
+    killed: RefCell<BTreeSet<(Pid, StartTime)>>,
     /// The leader's exit has been taken: its pid is its own no longer.
     is_leader_reaped: Cell<bool>,
     kin: Kin,
@@ -66,6 +68,7 @@ impl Tree {
             leader_start: Cell::new(leader.map(|leader| leader.start)),
             token: kept::entry(token),
             seen: RefCell::default(),
+            killed: RefCell::default(),
             kin: Kin::Ours,
             is_leader_reaped: Cell::new(false),
         }
@@ -101,11 +104,11 @@ impl Tree {
     /// # Errors
     /// When `/proc` cannot be read; at most the leader's group has got the signal then.
     pub fn signal(&self, signal: i32) -> io::Result<()> {
-        let sent = self.scan().and_then(|members| self.signal_all(&members, signal));
+        let sent = self.scan().and_then(|members| self.signal_all(&members, &[signal]));
         if sent.is_err() {
             self.signal_unseen(signal);
         }
-        sent
+        sent.map(drop)
     }
 
     /// Asks the tree to stop: sends the signal, then SIGCONT, without which a stopped process would not see it.
@@ -123,19 +126,15 @@ impl Tree {
 
     fn terminate_seen(&self, signal: i32) -> io::Result<()> {
         let members = self.scan()?;
-        self.signal_all(&members, signal)?;
-        self.signal_all(&members, libc::SIGCONT)?;
-        let in_group = members.iter().filter(|member| member.group == self.leader);
-        let listed: BTreeSet<_> = in_group.map(Process::identity).collect();
-        // A leader cannot leave its group.
-        if listed.iter().all(|&(pid, _)| pid == self.leader) {
-            return Ok(());
-        }
-        // Who had left the group between being listed and the group's being signalled has got nothing yet.
-        for member in self.scan()? {
-            if member.group != self.leader && listed.contains(&member.identity()) {
-                member.signal(signal)?;
-                member.signal(libc::SIGCONT)?;
+        let signals = [signal, libc::SIGCONT];
+        self.signal_all(&members, &signals)?;
+        // Who had left the group between being listed and the group's being signalled has got nothing yet. A leader cannot
+        // leave it.
+        let in_group = |member: &&Process| member.group == self.leader && member.pid != self.leader;
+        for listed in members.iter().filter(in_group) {
+            let now = Process::read(listed.pid)?.filter(|now| now.start == listed.start);
+            if now.is_some_and(|now| now.group != self.leader) {
+                listed.signal(&signals)?;
             }
         }
         Ok(())
@@ -153,19 +152,22 @@ impl Tree {
     }
 
     fn kill_all(&self) -> io::Result<bool> {
-        let mut killed = BTreeSet::new();
+        let mut met = BTreeSet::new();
         for _ in 0..KILL_PASSES_MAX {
             reap_adopted();
             let members = self.scan()?;
             if members.is_empty() {
                 return Ok(true);
             }
-            let known = killed.len();
-            killed.extend(members.iter().map(Process::identity));
-            if killed.len() == known {
+            let known = met.len();
+            met.extend(members.iter().map(Process::identity));
+            if met.len() == known {
                 return Ok(false);
             }
-            self.signal_all(&members, libc::SIGKILL)?;
+            let is_new = |member: &Process| !self.killed.borrow().contains(&member.identity());
+            let new: Vec<Process> = members.into_iter().filter(is_new).collect();
+            let killed = self.signal_all(&new, &[libc::SIGKILL])?;
+            self.killed.borrow_mut().extend(killed);
         }
         Ok(false)
     }
@@ -195,9 +197,12 @@ impl Tree {
     fn scan(&self) -> io::Result<Vec<Process>> {
         let mut walk = Walk::default();
         walk.visit(self.unreaped_leader()?.into_iter().collect())?;
+        // Nobody is reaped meanwhile, so each pid stays that of the orphan it was read of.
+        let mut known = BTreeSet::new();
         loop {
             let mut new = Vec::new();
-            for orphan in self.strays()? {
+            for orphan in self.strays(&known)? {
+                known.insert(orphan.pid);
                 if !walk.has_visited(&orphan) && self.owns(&orphan)? {
                     new.push(orphan);
                 }
@@ -249,18 +254,26 @@ impl Tree {
         }
     }
 
-    /// Signals the group as one, which no fork can escape, and all others one by one.
-    fn signal_all(&self, members: &[Process], signal: i32) -> io::Result<()> {
+    /// Signals the group as one, which no fork can escape, and all others one by one, with each of these signals in turn.
+    /// Returns those others.
+    fn signal_all(&self, members: &[Process], signals: &[i32]) -> io::Result<Vec<(Pid, StartTime)>> {
         let inside = |member: &Process| member.group == self.leader;
-        let as_group = members.iter().any(inside) && self.group_is_ours()?;
+        // A leader of ours that was met has not been reaped since.
+        let met_leader = || self.kin == Kin::Ours && members.iter().any(|member| member.pid == self.leader);
+        let as_group = members.iter().any(inside) && (met_leader() || self.group_is_ours()?);
         if as_group {
-            // It may have emptied itself meanwhile: then there is nobody to tell.
-            let _ = signal_group(self.leader, signal);
+            for &signal in signals {
+                // It may have emptied itself meanwhile: then there is nobody to tell.
+                let _ = signal_group(self.leader, signal);
+            }
         }
+        let mut signalled = Vec::new();
         for member in members.iter().filter(|member| !(as_group && inside(member))) {
-            member.signal(signal)?;
+            if member.signal(signals)? {
+                signalled.push(member.identity());
+            }
         }
-        Ok(())
+        Ok(signalled)
     }
 }
 

@@ -76,6 +76,7 @@ fn workers_that_cannot_be_started_are_told_of_once() {
         pid: None,
         reason: Some("there is no ./work.sh".into()),
         usage: None,
+        taken_over: false,
     };
     let task = |task| {
         record(Record::TaskFailed {

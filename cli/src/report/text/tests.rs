@@ -98,6 +98,7 @@ fn a_start_that_failed_tells_why() {
         pid: None,
         reason: Some("cannot execute ./read.sh: permission denied".into()),
         usage: None,
+        taken_over: false,
     };
     check(
         &news,
@@ -146,6 +147,7 @@ fn a_kill_tells_how_long_it_was_waited_for() {
         pid: None,
         reason: None,
         usage: None,
+        taken_over: false,
     };
     let why = Why::RunStops;
     text.line(&at(1_000_000_000, Record::Stopping { process: READ, why }));
@@ -164,6 +166,7 @@ fn a_fault_tells_why() {
         pid: None,
         reason: Some("the disk is full".into()),
         usage: None,
+        taken_over: false,
     };
     check(
         &news,

@@ -49,6 +49,9 @@ enum Need {
 type Needs = DiGraph<Step, Need, u32>;
 
 pub(super) fn are_none(subject: &Subject, findings: &mut Findings) {
+    if each_waits_for_earlier(subject) {
+        return;
+    }
     let needs = Builder::new(subject).build();
     if !is_cyclic(&needs) {
         return;
@@ -67,6 +70,30 @@ pub(super) fn are_none(subject: &Subject, findings: &mut Findings) {
             report(subject.workflow, &cycle, findings);
         }
     }
+}
+
+/// Whether each process waits only for some that stand before it in the file, as most programs write them: then no graph
+/// of perhaps a million of them needs to be made.
+fn each_waits_for_earlier(subject: &Subject) -> bool {
+    let workflow = subject.workflow;
+    let is_earlier = |index: usize, target: &Target| match target {
+        Target::Processes(range) => range.end as usize <= index,
+        Target::Absent | Target::Event(_) => true,
+        Target::Pool(_)
+        | Target::Queue(_)
+        | Target::Pipe(_)
+        | Target::End(..)
+        | Target::Lock(_)
+        | Target::Semaphore(_)
+        | Target::Template
+        | Target::Group => false,
+    };
+    let mut processes = workflow.processes.iter().enumerate();
+    workflow.pools.is_empty()
+        && processes.all(|(index, process)| {
+            let mut waits = waits(&process.body, subject.touches.of_process(index));
+            waits.all(|(_, target)| is_earlier(index, target))
+        })
 }
 
 /// Whether something is left when again and again what needs nothing more is taken away (Kahn, 1962).

@@ -15,6 +15,9 @@ type Node = NodeIndex<u32>;
 /// The end of a daemon may be waited for, and it is then waited for; but who waits for a name alone, or for the end of
 /// what says when it is ready, hardly means its end.
 pub(super) fn are_not_waited_for_by_mistake(subject: &Subject, findings: &mut Findings) {
+    if !subject.bodies().any(|(_, body)| body.daemon) {
+        return;
+    }
     for (declared, body, touches) in subject.touching() {
         for (after, target) in waits(body, touches).filter(|(after, _)| after.timeout.is_none()) {
             if let Some(served) = body_of(subject, target)

@@ -11,6 +11,9 @@ use crate::spec::{After, Condition, Doubt, Reference};
 /// at most, and enough for ten thousand mistakes among fifty names.
 const COMPARISONS_MAX: usize = 500_000;
 
+/// Comparing each of so many with each other is faster than a table.
+const WAITS_FEW: usize = 16;
+
 pub(super) fn resolve(subject: &Subject, findings: &mut Findings) {
     let mut suggestions = BTreeMap::new();
     let suggestions_max = COMPARISONS_MAX / subject.names.count().max(1);
@@ -76,7 +79,9 @@ pub(super) fn are_written_once(subject: &Subject, findings: &mut Findings) {
 
 /// Two conditions of one thing are two waits.
 fn waits_once(after: &[After], findings: &mut Findings) {
-    if after.len() < 2 {
+    // Of a few it is seen at once, without a table, that all differ.
+    let differs = |(at, wait): (usize, &After)| after[..at].iter().all(|other| other.on.name != wait.on.name);
+    if after.len() <= WAITS_FEW && after.iter().enumerate().all(differs) {
         return;
     }
     let mut lists: BTreeMap<Option<Condition>, Vec<&Reference>> = BTreeMap::new();

@@ -23,12 +23,27 @@ pub(super) fn no_secret_in_clear(subject: &Subject, findings: &mut Findings) {
 /// A script is text that a shell reads: what comes from outside the file could be read as more than one word of it.
 pub(super) fn text_in_scripts_is_quoted(subject: &Subject, findings: &mut Findings) {
     for expression in &subject.workflow.unquoted {
-        let source = excerpt(&expression.name);
-        let message = format!("`{source}` comes from outside the file and is not quoted for the shell");
+        let (source, part) = (excerpt(&expression.source), excerpt(&expression.part));
+        let (message, help) = if expression.in_quotes {
+            (
+                format!("`{source}` stands in quotes of the script, so that its own quotes do not quote"),
+                format!(
+                    "end them before it and begin them again behind it, as in `'a '${{{{ {source} }}}}' b'`, or hand it over by `env` and write `\"$NAME\"`"
+                ),
+            )
+        } else {
+            let written = if expression.source == expression.part {
+                format!("`${{{{ {source} | sh }}}}` without quotes around it")
+            } else {
+                format!("`{part} | sh` in the expression and no quotes around it")
+            };
+            (
+                format!("`{part}` comes from outside the file and is not quoted for the shell"),
+                format!("write {written}, or hand it over by `env` and write `\"$NAME\"`"),
+            )
+        };
         let finding = findings.warning(codes::UNQUOTED, expression.place, message);
-        finding.help = Some(format!(
-            "write `${{{{ {source} | sh }}}}` without quotes around it, or hand it over by `env` and write `\"$NAME\"`"
-        ));
+        finding.help = Some(help);
     }
 }
 

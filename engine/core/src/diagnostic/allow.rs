@@ -1,7 +1,8 @@
 //! `# forkyard: allow FY270`: findings that a file itself silences.
 //!
-//! The comment holds for the line it stands on, or, on a line of its own, for the next line that is none; at the top of
-//! a file, before its first key, it holds for the whole file.
+//! The comment holds for the line it stands on, or, on a line of its own, for the next line that is none, and where a block of
+//! text begins on that line (`run: |`) for the whole block, in which no comment can stand; at the top of a file, before its
+//! first key, it holds for the whole file.
 
 use std::collections::BTreeMap;
 
@@ -202,7 +203,7 @@ impl Allows {
         let unused: Vec<(Span, Code)> = unused.map(|allow| (allow.place, allow.code)).collect();
         for (place, code) in unused {
             self.warn(codes::UNUSED_ALLOW, place, &format!("nothing of {code} is found here"))
-                .help("remove it; it holds for its own line, or for the line below when it has a line to itself");
+                .help("remove it; it holds for its own line, or for the line below when it has a line to itself, and for a block that begins there");
         }
         std::mem::take(&mut self.complaints).sorted()
     }
@@ -267,7 +268,7 @@ impl Scope {
     }
 
     fn line(file: u32, text: &str, start: usize) -> Self {
-        let line = Span::between(file, start, after_line(text, start));
+        let line = Span::between(file, start, after_block(text, start));
         Self::Line {
             file,
             start: line.start,
@@ -278,6 +279,53 @@ impl Scope {
 
 fn after_line(text: &str, line: usize) -> usize {
     text[line..].find('\n').map_or(text.len(), |length| line + length + 1)
+}
+
+/// The end of a line, with the lines of the block of text that begins on it: those that are indented more than its key, and
+/// empty ones between them.
+fn after_block(text: &str, line: usize) -> usize {
+    let mut end = after_line(text, line);
+    let Some(key) = key_of_block(&text[line..end]) else {
+        return end;
+    };
+    let mut at = end;
+    while at < text.len() {
+        let next = after_line(text, at);
+        let content = text[at..next].trim_start_matches(' ');
+        if !content.trim_end().is_empty() {
+            if next - at - content.len() <= key {
+                break;
+            }
+            end = next;
+        }
+        at = next;
+    }
+    end
+}
+
+/// How far the key, or the dash, is indented whose value is a block of text: `|` or `>`, perhaps behind an anchor, and before
+/// nothing but signs of its own and a comment.
+fn key_of_block(line: &str) -> Option<usize> {
+    let head = line.find(" #").map_or(line, |comment| &line[..comment]).trim_end();
+    let (before, header) = head.rsplit_once(' ')?;
+    let signs = header.strip_prefix(['|', '>'])?;
+    if !signs.chars().all(|sign| matches!(sign, '+' | '-' | '1'..='9')) {
+        return None;
+    }
+    let mut before = before.trim_end();
+    if let Some((key, anchor)) = before.rsplit_once(' ')
+        && anchor.starts_with('&')
+    {
+        before = key.trim_end();
+    }
+    if !before.ends_with([':', '-']) {
+        return None;
+    }
+    let mut at = line.len() - line.trim_start_matches(' ').len();
+    while let Some(rest) = before.get(at..).and_then(|rest| rest.strip_prefix("- ")) {
+        at += 2 + rest.len() - rest.trim_start_matches(' ').len();
+    }
+    Some(at)
 }
 
 /// Where the first line begins that is neither empty nor a comment, nor `%YAML 1.2` or `---`.

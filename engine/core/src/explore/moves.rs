@@ -319,11 +319,7 @@ impl World {
                 }
             }
             What::End | What::Fail | What::Break => {
-                for way in model.ways.iter().filter(|way| way.is_awaited) {
-                    if way.receivers.contains(&actor) {
-                        rivals.extend(&way.senders);
-                    }
-                }
+                Self::rivals_of_an_exit(model, step, rivals);
                 Self::rivals_in_line(model, actor, rivals);
             }
             What::Take => {
@@ -359,6 +355,20 @@ impl World {
                 );
             }
             What::Turn(_) | What::Leave | What::Answer => Self::rivals_in_line(model, actor, rivals),
+        }
+    }
+
+    /// Whether a queue is empty when its last receiver ends is up to its senders, and whether a sender's failure is one, to whether
+    /// its receivers are still there.
+    fn rivals_of_an_exit(model: &Model, step: Move, rivals: &mut Vec<Actor>) {
+        let asked = |sender: &&Actor| !model.plan.pipefail && model.fails.get(**sender).is_some_and(|fails| *fails);
+        for way in &model.ways {
+            if way.receivers.contains(&step.actor) {
+                rivals.extend(way.senders.iter().filter(|sender| way.is_awaited || asked(sender)));
+            }
+            if step.what == What::Fail && !model.plan.pipefail && way.senders.contains(&step.actor) {
+                rivals.extend(&way.receivers);
+            }
         }
     }
 

@@ -12,8 +12,8 @@ use super::model::{Actor, Model, pool_actor, resource_index};
 use super::structure::{Knot, Layout, members_by_pool, queues_awaited};
 use crate::id::{EventId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
 use crate::plan::{
-    Channel, Dependency, Endings, Grant, Hold, Inside, Launch, Party, Plan, Pool, Process, Resource, Side, TaskSource,
-    Tasks, Wait, Work,
+    Channel, Condition, Dependency, Endings, Grant, Hold, Inside, Launch, Otherwise, Party, Plan, Pool, Process,
+    Resource, Side, TaskSource, Tasks, Wait, Work,
 };
 
 /// More tasks than workers and these show nothing new.
@@ -329,7 +329,7 @@ impl<'a> Selection<'a> {
             processes: self
                 .processes
                 .old()
-                .map(|at| self.process(&whole.processes[at]))
+                .map(|at| self.process(at, &whole.processes[at]))
                 .collect(),
             launches: self
                 .processes
@@ -346,13 +346,19 @@ impl<'a> Selection<'a> {
         }
     }
 
-    fn process(&self, process: &Process) -> Process {
+    fn process(&self, at: usize, process: &Process) -> Process {
+        let mut after: Vec<_> = process.after.iter().filter_map(|wait| self.wait(wait)).collect();
+        let is_delayed = after.len() < process.after.len();
+        let slot_in = process.slot_in.and_then(|pool| self.pool(pool));
+        if let (true, Some(_), Some(own)) = (is_delayed, slot_in, self.processes.get(at)) {
+            after.push(arrival(ProcessId::at(own)));
+        }
         Process {
             name: process.name.clone(),
             worker_of: process.worker_of.and_then(|pool| self.pool(pool)),
-            after: process.after.iter().filter_map(|wait| self.wait(wait)).collect(),
+            after,
             holds: process.holds.iter().filter_map(|hold| self.hold(hold)).collect(),
-            slot_in: process.slot_in.and_then(|pool| self.pool(pool)),
+            slot_in,
             // Those who need it may be outside of the part.
             daemon: false,
             timeout: None,
@@ -511,6 +517,22 @@ impl<'a> Selection<'a> {
         held.filter_map(|(resource, permits)| Some((self.resource(*resource)?, *permits)))
             .collect()
     }
+}
+
+/// Stands for waits that are left out: they may come at any time, and who is before whom in a line for slots is up to that. A
+/// process that waits for itself has only its time-out to hope for, which may come at any time, too.
+fn arrival(process: ProcessId) -> Wait {
+    Wait {
+        on: Dependency::Process(process),
+        is: Condition::Finished,
+        timeout: Some(Duration::MAX),
+        otherwise: Otherwise::Start,
+    }
+}
+
+/// Whether this wait stands for others that are left out.
+pub(super) fn is_arrival(wait: Wait, party: Party) -> bool {
+    matches!((wait.on, party), (Dependency::Process(on), Party::Process(own)) if on == own)
 }
 
 /// A worker does not come without its pool, nor a pool without its workers or lodgers.

@@ -3,7 +3,7 @@
 use super::inside::{Act, Program};
 use super::model::{Actor, Model, resource_index};
 use super::moves::{Need, numbered};
-use super::part::Part;
+use super::part::{Part, is_arrival};
 use super::stubborn::{Choices, stuck};
 use super::world::{Move, Phase, What, World, source_queue};
 use super::{Blocked, Deadlock, Does, Happening, Obstacle};
@@ -160,6 +160,9 @@ fn happening(part: &Part, world: &World, step: Move) -> Option<Does> {
         What::GiveUp(place) => {
             let mut waits = world.machine().open_waits(model.party(step.actor));
             let (_, wait) = waits.find(|(at, _)| *at == place)?;
+            if is_arrival(wait, model.party(step.actor)) {
+                return None;
+            }
             Does::GivesUp(part.wait(wait))
         }
     })

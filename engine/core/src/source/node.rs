@@ -156,7 +156,7 @@ impl Node {
 
     /// Whether there is nothing where a value could stand.
     pub fn is_null(&self) -> bool {
-        self.plain() == Some(Plain::Null)
+        matches!(&self.kind, Kind::Scalar(scalar) if scalar.is_null())
     }
 
     /// The text of a scalar as it was written; empty for a list or a map.
@@ -206,13 +206,19 @@ impl Node {
 }
 
 impl Scalar {
+    fn is_null(&self) -> bool {
+        self.style == Style::Plain && matches!(&*self.text, "" | "~" | "null" | "Null" | "NULL")
+    }
+
     /// What it means in YAML 1.2's core schema: only plain scalars mean anything but text.
     pub fn meaning(&self) -> Plain<'_> {
         if self.style == Style::Text {
             return Plain::Text(&self.text);
         }
+        if self.is_null() {
+            return Plain::Null;
+        }
         match &*self.text {
-            "" | "~" | "null" | "Null" | "NULL" => Plain::Null,
             "true" | "True" | "TRUE" => Plain::Bool(true),
             "false" | "False" | "FALSE" => Plain::Bool(false),
             text => number(text).unwrap_or(Plain::Text(text)),

@@ -1,16 +1,19 @@
 //! What a process and a pool's worker have in common: fields become a [`Body`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::decode::{Command, Spanned, listed};
 use super::environment::Environments;
 use super::fields::{Fields, LogFields, RotateFields, StopFields};
+use super::protocol::protocol;
+use super::resolve::Resolver;
 use super::stream::{Standard, descriptors};
 use super::values::Whole;
-use super::{Body, EnvValue, Log, Program, Rotate, Stop, edge, limits, ready, restart, sockets};
+use super::{Body, EnvValue, Log, Program, Rotate, Stop, Terms, edge, limits, ready, restart, sockets};
 use crate::diagnostic::{Findings, codes, meant, nearest};
-use crate::source::excerpt;
+use crate::source::{Node, excerpt};
 
 /// How long a process has to stop before it is killed, where it does not say so itself.
 const GRACE: Duration = Duration::from_secs(10);
@@ -32,18 +35,54 @@ const SHELLS: [(&str, &str); 11] = [
     ("ruby", "-e"),
 ];
 
-/// Makes the body of a process or a pool; what all have, `run` and `after`, is taken out of the fields.
-pub(crate) fn body(
-    fields: &mut Fields,
+/// Keys of which nothing goes into [`Terms`].
+const OTHER_KEYS: [&str; 10] = [
+    "run",
+    "after",
+    "shell",
+    "description",
+    "pool",
+    "use",
+    "with",
+    "if",
+    "replicas",
+    "each",
+];
+
+impl Resolver<'_> {
+    /// Makes the body of a process or a pool from its fields, decoded from `node`; `run` and `after` are taken out of them.
+    pub fn body(&mut self, node: &Node, fields: &mut Fields) -> Body {
+        let run = program(fields, self.findings);
+        let after = edge::afters(fields.after.take(), self.findings);
+        let terms = self.terms(node, fields);
+        Body { run, after, terms }
+    }
+
+    /// Those who say nothing of their terms share what is then so.
+    fn terms(&mut self, node: &Node, fields: &Fields) -> Arc<Terms> {
+        let mut keys = node.entries().iter().map(|entry| entry.key.text());
+        if keys.any(|key| !OTHER_KEYS.contains(&key)) {
+            let mut terms = terms(fields, &self.env, &mut self.environments, self.findings);
+            terms.protocol = protocol(node.get("protocol"), self.findings).map(Box::new);
+            return Arc::new(terms);
+        }
+        let common = self
+            .common
+            .get_or_insert_with(|| Arc::new(terms(fields, &self.env, &mut self.environments, self.findings)));
+        Arc::clone(common)
+    }
+}
+
+fn terms(
+    fields: &Fields,
     workflow_env: &BTreeMap<String, EnvValue>,
     environments: &mut Environments<'_>,
     findings: &mut Findings,
-) -> Body {
+) -> Terms {
     let mut env = workflow_env.clone();
     environments.add(fields.env_file.as_ref(), fields.env.as_ref(), &mut env, findings);
     let placed = |text: &Spanned<super::values::Text>| Box::new((text.value.0.clone(), text.place));
-    Body {
-        run: program(fields, findings),
+    Terms {
         cwd: fields.cwd.as_ref().map(placed),
         env,
         clear_env: fields.clear_env.unwrap_or(false),
@@ -57,7 +96,6 @@ pub(crate) fn body(
         tty: fields.tty.unwrap_or(false),
         umask: fields.umask.as_ref().map(|umask| umask.0),
         nice: fields.nice.map(super::values::Whole::get),
-        after: edge::afters(fields.after.take(), findings),
         stdin: Standard::Stdin.stream(fields, findings),
         stdout: Standard::Stdout.stream(fields, findings),
         stderr: Standard::Stderr.stream(fields, findings),

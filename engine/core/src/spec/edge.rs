@@ -31,6 +31,16 @@ pub(crate) fn reference(name: &str, place: Span) -> Reference {
     }
 }
 
+/// A wait for a name alone.
+pub(crate) fn wait(name: String, place: Span) -> After {
+    After {
+        on: Reference { name, place },
+        is: None,
+        timeout: None,
+        otherwise: Otherwise::Fail,
+    }
+}
+
 /// The waits of `after`.
 pub(crate) fn afters(after: Option<AfterField>, findings: &mut Findings) -> Vec<After> {
     let items = after.map_or_else(Vec::new, |Many(items)| items);
@@ -39,12 +49,7 @@ pub(crate) fn afters(after: Option<AfterField>, findings: &mut Findings) -> Vec<
     for item in items {
         let place = item.place;
         match item.value {
-            TextOr::Text(name) => waits.push(After {
-                on: Reference { name, place },
-                is: None,
-                timeout: None,
-                otherwise: Otherwise::Fail,
-            }),
+            TextOr::Text(name) => waits.push(wait(name, place)),
             TextOr::Other(keyed) => {
                 // A wait with a mistake is left out: when it would end is not known.
                 let keyed = keyed.0.iter().filter(|(_, wait)| !findings.any_within(wait.place));

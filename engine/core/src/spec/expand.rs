@@ -15,7 +15,7 @@ use crate::diagnostic::codes;
 use crate::source::{Entry, Kind, Node, Span};
 
 /// How many instances of processes a workflow may have in all.
-const INSTANCES_MAX: usize = 1_000_000;
+pub(crate) const INSTANCES_MAX: usize = 1_000_000;
 
 /// How often a process is there.
 #[derive(Debug)]

@@ -13,8 +13,8 @@ mod piece;
 mod repeat;
 mod value;
 
-use piece::{Piece, expression_place, parts, pieces};
-pub(crate) use piece::{among_text, whole_words};
+use piece::expression_place;
+pub(crate) use piece::{Piece, among_text, parts, pieces, whole_words};
 pub(crate) use value::{from_json, from_node, to_node};
 
 /// How many steps one expression may take.
@@ -23,7 +23,7 @@ const FUEL: u64 = 100_000;
 const TEXT_BYTES_MAX: usize = 1 << 20;
 /// How many words, numbers, texts and signs an expression may have: they nest, and minijinja takes them apart by
 /// recursion.
-const PARTS_MAX: usize = 256;
+pub(crate) const PARTS_MAX: usize = 256;
 
 /// Filters that can make much of little before their result could be looked at.
 const FILTERS_REFUSED: [&str; 5] = ["indent", "format", "batch", "slice", "pprint"];

@@ -6,13 +6,21 @@ use std::rc::Rc;
 use super::decode::{Many, Spanned, decode, listed};
 use super::name::SECTIONS;
 use super::values::Text;
-use super::yaml::parse;
+use super::yaml::{Content, parse};
 use super::{Loader, merge, resolve};
 use crate::diagnostic::{Findings, codes};
-use crate::source::{Files, Kind, Node, Span, excerpt};
+use crate::source::{Files, Held, Kind, Node, Span, excerpt};
 
 /// How many files may include one another in a chain.
 const CHAIN_MAX: usize = 16;
+
+/// All files as one tree.
+pub(crate) struct Tree {
+    /// Its root.
+    pub root: Rc<Node>,
+    /// What stands under the names of `processes`, where that is not in the tree: there may be a million of them.
+    pub held: Option<Held>,
+}
 
 /// Reads all files; `None`: one could not be read, or is no YAML.
 pub(crate) fn all(
@@ -20,7 +28,7 @@ pub(crate) fn all(
     loader: &mut dyn Loader,
     files: &mut Files,
     findings: &mut Findings,
-) -> Option<Rc<Node>> {
+) -> Option<Tree> {
     if paths.is_empty() {
         findings.error(codes::UNREADABLE, None, "no workflow file is given");
     }
@@ -31,6 +39,8 @@ pub(crate) fn all(
         folder: String::new(),
         chain: Vec::new(),
         included: BTreeSet::new(),
+        is_only: paths.len() == 1,
+        held: None,
     };
     let mut root: Option<Rc<Node>> = None;
     let mut whole = true;
@@ -44,7 +54,11 @@ pub(crate) fn all(
             Some(below) => Rc::new(merge::over_workflow(&below, &next)),
         });
     }
-    root.filter(|_| whole)
+    let root = root.filter(|_| whole)?;
+    Some(Tree {
+        root,
+        held: loading.held,
+    })
 }
 
 /// The folder of a path, with its last `/`; empty for a path without one.
@@ -62,6 +76,9 @@ struct Loading<'a> {
     chain: Vec<String>,
     /// Files of the file on the command line that have been read.
     included: BTreeSet<String>,
+    /// Whether there is only one file on the command line.
+    is_only: bool,
+    held: Option<Held>,
 }
 
 impl Loading<'_> {
@@ -82,8 +99,8 @@ impl Loading<'_> {
 
     /// The tree of a file with what it includes.
     fn tree(&mut self, path: &str, name: String, bytes: Vec<u8>) -> Option<Rc<Node>> {
-        let (_, root) = parse(path, bytes, self.files, self.findings);
-        let mut root = root?;
+        let content = parse(path, bytes, self.files, self.findings)?;
+        let mut root = self.root(content);
         if !matches!(root.kind, Kind::Mapping(_)) {
             let message = format!("a workflow is a map of keys; found {}", root.describe());
             self.findings
@@ -102,6 +119,19 @@ impl Loading<'_> {
         }
         self.chain.pop();
         whole.then_some(root)
+    }
+
+    /// The root of a file. The processes of one that stands alone, and in which nothing is to be evaluated, are looked at
+    /// one by one, and wait until then.
+    fn root(&mut self, content: Content) -> Rc<Node> {
+        match content {
+            Content::Tape(tape) if self.is_only && !tape.has("include") && !tape.has_expressions() => {
+                let (root, held) = tape.tree_without("processes");
+                self.held = held;
+                root
+            }
+            Content::Tape(_) | Content::Tree(_) => content.tree(),
+        }
     }
 
     fn includes(&mut self, root: &Node) -> Vec<Spanned<Text>> {

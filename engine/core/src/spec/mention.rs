@@ -110,9 +110,14 @@ pub(crate) fn secrets_in_clear(root: &Node) -> Vec<Declared> {
         .into_iter()
         .chain(root.get("defaults").map(|it| &**it))
         .chain(things);
-    let variables = bodies.filter_map(|body| body.get("env")).flat_map(|env| env.entries());
+    bodies.flat_map(secrets_in).collect()
+}
+
+/// The same of one thing's `env`.
+pub(crate) fn secrets_in(body: &Node) -> impl Iterator<Item = Declared> {
+    let variables = body.get("env").into_iter().flat_map(|env| env.entries());
     let in_clear = variables.filter(|entry| is_secret(entry.key.text()) && is_in_clear(&entry.value));
-    in_clear.map(|entry| declared(&entry.key)).collect()
+    in_clear.map(|entry| declared(&entry.key))
 }
 
 fn is_secret(name: &str) -> bool {

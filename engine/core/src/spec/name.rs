@@ -1,9 +1,9 @@
 //! Names: one name space for all kinds, so that a bare name always says what it means.
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use crate::diagnostic::{Findings, codes, meant, seeming};
-use crate::source::{Node, Span, excerpt};
+use crate::source::{Entry, Node, Span, excerpt};
 
 /// The sections of a workflow whose keys are names, with what one of their entries is called.
 pub(crate) const SECTIONS: [(&str, &str); 9] = [
@@ -26,13 +26,39 @@ pub(crate) const STREAM_WORDS: [&str; 4] = ["null", "inherit", "log", "stdout"];
 
 /// Checks all names of a workflow.
 pub(crate) fn check_all(root: &Node, findings: &mut Findings) {
+    for (section, kind) in SECTIONS {
+        for entry in entries(root, section) {
+            check(&entry.key, kind, findings);
+        }
+    }
+    if any_twice(root) {
+        are_told_apart(root, findings);
+    }
+}
+
+fn entries<'n>(root: &'n Node, section: &str) -> &'n [Entry] {
+    root.get(section).map_or(&[][..], |section| section.entries())
+}
+
+/// Whether two sections have the same name; in one section, which is a map, each is there once. The largest section, of
+/// perhaps a million names, is only gone through.
+fn any_twice(root: &Node) -> bool {
+    let mut sections = SECTIONS.map(|(section, _)| entries(root, section));
+    sections.sort_by_key(|entries| entries.len());
+    let [others @ .., largest] = sections;
+    let mut known: IndexSet<&str> = IndexSet::new();
+    let mut others = others.into_iter().flatten();
+    if others.any(|entry| !known.insert(entry.key.text())) {
+        return true;
+    }
+    !known.is_empty() && largest.iter().any(|entry| known.contains(entry.key.text()))
+}
+
+fn are_told_apart(root: &Node, findings: &mut Findings) {
     let mut known: IndexMap<&str, (&str, Span)> = IndexMap::new();
     for (section, kind) in SECTIONS {
-        let entries = root.get(section).map_or(&[][..], |section| section.entries());
-        known.reserve(entries.len());
-        for entry in entries {
+        for entry in entries(root, section) {
             let name = entry.key.text();
-            check(&entry.key, kind, findings);
             if let Some((other, place)) = known.get(name) {
                 let message = format!(
                     "the name `{}` is used for {} and {}",

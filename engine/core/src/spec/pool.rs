@@ -3,10 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::body::body;
 use super::decode::{Many, decode};
 use super::fields::{Fields, PROCESS_KEYS, SLOT_KEYS};
-use super::protocol::protocol;
 use super::resolve::Resolver;
 use super::stream::Standard;
 use super::values::Text;
@@ -59,8 +57,7 @@ impl Resolver<'_> {
         let size = fields
             .size
             .map_or(self.cpus.clamp(1, 100_000), super::values::Whole::get);
-        let mut body = body(&mut fields, &self.env, &mut self.environments, self.findings);
-        body.protocol = protocol(merged.get("protocol"), self.findings).map(Box::new);
+        let body = self.body(&merged, &mut fields);
         self.workflow.pools.push(Pool {
             declared: template::declared(entry, fields.description.map(|text| text.0)),
             size,

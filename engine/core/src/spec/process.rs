@@ -1,21 +1,26 @@
 //! Processes: each declaration becomes its instances.
 
+use std::sync::Arc;
+
 use minijinja::Value;
 
-use super::body::body;
-use super::decode::decode;
-use super::expand::Layers;
+use super::body::words;
+use super::decode::{Command, Spanned, decode};
+use super::expand::{INSTANCES_MAX, Layers};
 use super::expression::Scope;
 use super::fields::{Fields, POOL_KEYS};
-use super::protocol::protocol;
 use super::resolve::Resolver;
-use super::{Process, edge, template};
+use super::values::Text;
+use super::{After, Body, Process, edge, template};
 use crate::diagnostic::{codes, nearest};
-use crate::source::Entry;
+use crate::source::{Entry, Kind, Node};
 
 impl Resolver<'_> {
     /// All instances of a process.
     pub fn process(&mut self, entry: &Entry) {
+        if let Some(process) = self.simple(entry) {
+            return self.workflow.processes.push(process);
+        }
         let Some(layers) = self.layers(&entry.value, "process", &POOL_KEYS) else {
             return;
         };
@@ -59,6 +64,31 @@ impl Resolver<'_> {
         }
     }
 
+    /// One that says no more than what is executed and for which names it waits, as of a million processes most do. The first
+    /// of them goes the long way, and leaves its terms for the others.
+    fn simple(&mut self, entry: &Entry) -> Option<Process> {
+        if self.defaults.is_some() || entry.value.expressions || self.instances >= INSTANCES_MAX {
+            return None;
+        }
+        let terms = Arc::clone(self.common.as_ref()?);
+        let (mut run, mut after) = (None, Vec::new());
+        for field in entry.value.entries() {
+            match field.key.text() {
+                "run" => run = Some(command(&field.value)?),
+                "after" => after = names(&field.value)?,
+                _ => return None,
+            }
+        }
+        let run = words(run?, None, self.findings);
+        self.instances += 1;
+        Some(Process {
+            declared: template::declared(entry, None),
+            index: None,
+            body: Body { run, after, terms },
+            pool: None,
+        })
+    }
+
     /// Instances that differ by nothing but their index.
     fn copies(&mut self, entry: &Entry, layers: &Layers, scope: &Scope, instances: Vec<(Option<u32>, Option<Value>)>) {
         let met = self.findings.met();
@@ -91,14 +121,13 @@ impl Resolver<'_> {
     fn instance(&mut self, entry: &Entry, layers: &Layers, scope: &Scope) -> Option<Process> {
         let merged = self.merged(layers, scope)?;
         let mut fields: Fields = decode(&merged, self.findings)?;
-        let mut body = body(&mut fields, &self.env, &mut self.environments, self.findings);
-        body.protocol = protocol(merged.get("protocol"), self.findings).map(Box::new);
+        let body = self.body(&merged, &mut fields);
         let pool = fields.pool.as_ref();
         Some(Process {
             declared: template::declared(entry, fields.description.map(|text| text.0)),
             index: None,
             body,
-            pool: pool.map(|pool| edge::reference(&pool.value.0, pool.place)),
+            pool: pool.map(|pool| Box::new(edge::reference(&pool.value.0, pool.place))),
         })
     }
 
@@ -129,12 +158,44 @@ impl Resolver<'_> {
     /// Refuses keys that belong to another kind.
     pub fn check_keys(&mut self, layers: &Layers, kind: &str, foreign: &[&str], other: &str) {
         for layer in [Some(&layers.own), layers.template.as_ref()].into_iter().flatten() {
-            for key in foreign {
-                if let Some(entry) = layer.entry(key) {
+            for entry in layer.entries() {
+                let key = entry.key.text();
+                if foreign.contains(&key) {
                     let message = format!("`{key}` belongs to a {other}, and this is a {kind}");
                     self.findings.error(codes::MISPLACED_KEY, entry.key.span, message);
                 }
             }
         }
     }
+}
+
+/// A list of texts as a command; `None` for anything else.
+fn command(node: &Node) -> Option<Spanned<Command>> {
+    let Kind::Sequence(items) = &node.kind else {
+        return None;
+    };
+    let mut words = Vec::with_capacity(items.len());
+    for item in items {
+        words.push(Text(text_of(item).filter(|text| !text.contains('\0'))?.to_owned()));
+    }
+    Some(Spanned {
+        value: Command::Words(words),
+        place: node.span,
+    })
+}
+
+/// A list of names alone as waits.
+fn names(node: &Node) -> Option<Vec<After>> {
+    let Kind::Sequence(items) = &node.kind else {
+        return None;
+    };
+    let mut waits = Vec::with_capacity(items.len());
+    for item in items {
+        waits.push(edge::wait(text_of(item)?.to_owned(), item.span));
+    }
+    Some(waits)
+}
+
+fn text_of(node: &Node) -> Option<&str> {
+    matches!(node.kind, Kind::Scalar(_) if !node.is_null()).then(|| node.text())
 }

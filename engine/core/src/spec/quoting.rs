@@ -2,37 +2,37 @@
 //!
 //! Seen is the file as it stands: an expression among the text of a script that names a param of the workflow whose
 //! default is no number and no truth value, a variable of `env`, or an `item` or a template's param that is made of
-//! one. An expression that is the whole script is a command on purpose. One that quotes, counts, compares or chooses is
-//! left alone: what it gives is not what came from outside.
+//! one. An expression that is the whole script is a command on purpose. One that quotes, counts or compares is left
+//! alone: what it gives is not what came from outside. One that quotes in the midst of quotes does not quote.
+
+mod given;
+mod shell;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::Value;
 use minijinja::value::ValueKind;
 
-use super::Declared;
-use super::expression::{among_text, whole_words};
+use super::expression::{Piece, among_text, pieces};
 use super::mention::Mentions;
-use crate::source::{Files, Kind, Node};
+use crate::source::{Files, Kind, Node, Span};
+use given::{given, is_harmless, is_quoted};
 
 /// Where a body may have text for a shell.
 const SCRIPTS: [&[&str]; 4] = [&["run"], &["ready", "exec"], &["live", "exec"], &["stop", "command"]];
 
-/// Filters whose result has nothing of the text that they are given, or has it in quotes.
-const HARMLESS_FILTERS: [&str; 9] = [
-    "sh",
-    "urlencode",
-    "length",
-    "count",
-    "int",
-    "float",
-    "round",
-    "abs",
-    "bool",
-];
-
-/// Words that make an expression one which compares or chooses.
-const CHOOSING_WORDS: [&str; 4] = ["if", "is", "in", "not"];
+/// An expression that puts text from outside the file into a script, where a shell could take it for more than one word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unquoted {
+    /// The expression.
+    pub source: String,
+    /// The part of it that gives the text: a branch of it, or all of it.
+    pub part: String,
+    /// Whether it quotes, but stands in quotes of the script, which its own then end.
+    pub in_quotes: bool,
+    /// Where it stands.
+    pub place: Span,
+}
 
 /// What comes from outside, as far as one body sees it.
 #[derive(Clone, Default)]
@@ -40,14 +40,17 @@ struct Outside<'a> {
     params: BTreeSet<&'a str>,
     /// Whether `item` does.
     item: bool,
+    /// Scripts are read by something else than a shell, unless a body says otherwise.
+    no_shell: bool,
 }
 
 /// The expressions of `root` that put text from outside into a script, in the order of the file.
-pub(crate) fn unquoted(root: &Node, params: &BTreeMap<String, Value>, files: &Files) -> Vec<Declared> {
+pub(crate) fn unquoted(root: &Node, params: &BTreeMap<String, Value>, files: &Files) -> Vec<Unquoted> {
     let texts = params.iter().filter(|(_, value)| is_textual(value));
     let outside = Outside {
         params: texts.map(|(name, _)| name.as_str()).collect(),
         item: false,
+        no_shell: root.get("defaults").is_some_and(|defaults| !has_shell(defaults)),
     };
     let mut found = Vec::new();
     if !root.expressions {
@@ -122,17 +125,22 @@ impl<'a> Outside<'a> {
     fn is_in(&self, node: &Node) -> bool {
         node.expressions
             && match &node.kind {
-                Kind::Scalar(scalar) => self.is_named_by(&scalar.text),
+                Kind::Scalar(scalar) => pieces(&scalar.text)
+                    .unwrap_or_default()
+                    .iter()
+                    .any(|piece| match piece {
+                        Piece::Expression(source) => given(source)
+                            .iter()
+                            .any(|part| !is_harmless(part) && self.is_named_by(part)),
+                        Piece::Text(_) => false,
+                    }),
                 Kind::Sequence(items) => items.iter().any(|item| self.is_in(item)),
                 Kind::Mapping(entries) => entries.iter().any(|entry| self.is_in(&entry.value)),
             }
     }
 
-    /// Whether an expression gives text from outside as it came.
+    /// Whether an expression names something from outside.
     fn is_named_by(&self, source: &str) -> bool {
-        if is_harmless(source) {
-            return false;
-        }
         let named = |root| {
             let mut mentions = Mentions::of(root);
             mentions.collect_text(source);
@@ -145,62 +153,68 @@ impl<'a> Outside<'a> {
     }
 
     /// Notes the expressions of a body's scripts that give text from outside.
-    fn note(&self, body: &Node, files: &Files, found: &mut Vec<Declared>) {
+    fn note(&self, body: &Node, files: &Files, found: &mut Vec<Unquoted>) {
         for path in SCRIPTS {
-            let mut script = Some(body);
+            let mut command = Some(body);
             for key in path {
-                script = script.and_then(|node| node.get(key)).map(|node| &**node);
+                command = command.and_then(|node| node.get(key)).map(|node| &**node);
             }
-            let Some(script) = script.filter(|node| node.expressions && matches!(node.kind, Kind::Scalar(_))) else {
+            let Some(command) = command.filter(|node| node.expressions) else {
                 continue;
             };
-            for (source, place) in among_text(script, files) {
-                if self.is_named_by(source) {
-                    found.push(Declared {
-                        name: source.trim().to_owned(),
-                        place,
-                        description: None,
-                    });
+            match &command.kind {
+                Kind::Scalar(_) => {
+                    // `shell` is for `run` alone.
+                    let is_for_shell = path != SCRIPTS[0] || self.leaves_to_shell(body);
+                    self.note_script(command, is_for_shell, files, found);
                 }
+                Kind::Sequence(words) => {
+                    if let Some(script) = shell::script(words) {
+                        self.note_script(script, true, files, found);
+                    }
+                }
+                Kind::Mapping(_) => {}
+            }
+        }
+    }
+
+    /// Whether it is a shell that reads the text of a body's `run`, as far as that can be told.
+    fn leaves_to_shell(&self, body: &Node) -> bool {
+        let is_open = body.get("shell").is_none() && (self.no_shell || body.get("use").is_some());
+        !is_open && has_shell(body)
+    }
+
+    fn note_script(&self, script: &Node, is_for_shell: bool, files: &Files, found: &mut Vec<Unquoted>) {
+        let in_quotes = if is_for_shell {
+            shell::in_quotes(script.text())
+        } else {
+            Vec::new()
+        };
+        for (number, (source, place)) in among_text(script, files).into_iter().enumerate() {
+            let named: Vec<&str> = given(source)
+                .into_iter()
+                .filter(|part| self.is_named_by(part))
+                .collect();
+            let bare = named.iter().find(|part| !is_harmless(part));
+            let in_quotes = bare.is_none() && in_quotes.get(number).copied().unwrap_or_default();
+            let quoted = named.iter().find(|part| in_quotes && is_quoted(part));
+            if let Some(part) = bare.or(quoted) {
+                found.push(Unquoted {
+                    source: source.trim().to_owned(),
+                    part: (*part).to_owned(),
+                    in_quotes,
+                    place,
+                });
             }
         }
     }
 }
 
-/// Whether an expression quotes, counts, compares or chooses.
-fn is_harmless(source: &str) -> bool {
-    let compares = ["==", "!=", "<", ">"].iter().any(|sign| source.contains(sign));
-    let chooses = |word: &&str| whole_words(source, word).next().is_some();
-    // A filter stands behind its bar, or in the quotes of `map`.
-    let filters = |word: &&str| whole_words(source, word).any(|at| source[..at].trim_end().ends_with(['|', '"', '\'']));
-    compares || CHOOSING_WORDS.iter().any(chooses) || HARMLESS_FILTERS.iter().any(filters)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_quotes_counts_compares_or_chooses_is_harmless() {
-        for source in [
-            "params.file | sh",
-            "params.file|sh ",
-            "params.files | map('sh') | join(' ')",
-            "params.files | length",
-            "'-v' if params.loud else ''",
-            "params.mode == 'fast'",
-        ] {
-            assert!(is_harmless(source), "{source}");
-        }
-        for source in [
-            "params.sh",
-            "params.a or 'b'",
-            "params.file | upper",
-            "sh",
-            "env.HOME ~ '/x'",
-            "params.iffy",
-        ] {
-            assert!(!is_harmless(source), "{source}");
-        }
-    }
+/// Whether the text of a body's `run` is read by a shell, which it is unless `shell` says something else.
+fn has_shell(body: &Node) -> bool {
+    body.get("shell").is_none_or(|shell| match &shell.kind {
+        Kind::Scalar(scalar) => shell::is_shell(&scalar.text),
+        Kind::Sequence(words) => words.iter().any(|word| shell::is_shell(word.text())),
+        Kind::Mapping(_) => false,
+    })
 }

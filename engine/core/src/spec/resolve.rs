@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use minijinja::Value;
 use serde::de::DeserializeOwned;
@@ -9,16 +10,18 @@ use serde::de::DeserializeOwned;
 use super::decode::{decode, listed};
 use super::environment::{EnvFields, Environments};
 use super::expression::{Evaluator, Scope, to_node};
-use super::load::keys_help;
+use super::load::{Tree, keys_help};
 use super::mention;
 use super::options::OptionFields;
 use super::params::Params;
 use super::partial::{Written, section_names};
 use super::template::{Templates, check_defaults};
 use super::values::Bytes;
-use super::{Declared, EnvValue, Loader, Request, Unbuilt, Workflow, channel, group, name, options, quoting, resource};
+use super::{
+    Declared, EnvValue, Loader, Request, Terms, Unbuilt, Workflow, channel, group, name, options, quoting, resource,
+};
 use crate::diagnostic::{Findings, codes, meant, nearest};
-use crate::source::{Entry, Files, Kind, Node, Plain, Span, excerpt};
+use crate::source::{Entry, Files, Held, Kind, Node, Plain, Span, excerpt};
 
 /// The keys of a workflow.
 pub(crate) const KEYS: [&str; 18] = [
@@ -56,6 +59,8 @@ pub(crate) struct Resolver<'a> {
     pub scope: Scope,
     /// The environment of the workflow.
     pub env: BTreeMap<String, EnvValue>,
+    /// The terms of all who say nothing of theirs.
+    pub common: Option<Arc<Terms>>,
     pub cpus: u32,
     pub defaults: Option<Rc<Node>>,
     pub templates: Templates,
@@ -99,13 +104,14 @@ impl Named {
 /// twice; their names stay. When something was found, what comes out is only a part of it, in which the declarations of
 /// the names that come with it have mistakes.
 pub(crate) fn workflow(
-    root: &mut Rc<Node>,
+    tree: &mut Tree,
     written: &Written,
     request: &Request<'_>,
     loader: &mut dyn Loader,
     files: &Files,
     findings: &mut Findings,
 ) -> (Workflow, BTreeSet<String>) {
+    let root = &tree.root;
     check_version(root, true, findings);
     check_keys(root, findings);
     name::check_all(root, findings);
@@ -125,6 +131,7 @@ pub(crate) fn workflow(
         params: BTreeMap::new(),
         scope,
         env: BTreeMap::new(),
+        common: None,
         cpus: request.cpus,
         defaults: root.get("defaults").map(Rc::clone),
         templates: Templates::default(),
@@ -136,7 +143,7 @@ pub(crate) fn workflow(
     resolver.params(root, request.params);
     resolver.head(root);
     resolver.channels(root);
-    resolver.work(root);
+    resolver.work(tree);
     (resolver.workflow, resolver.flawed)
 }
 
@@ -347,13 +354,33 @@ impl Resolver<'_> {
         self.workflow.unquoted = quoting::unquoted(root, &self.params, self.environments.files);
     }
 
-    /// Resolves each process, and takes it out of the tree.
-    fn processes(&mut self, root: &mut Rc<Node>) {
-        let count = self.section(root, "processes").len();
+    fn processes(&mut self, tree: &mut Tree) {
+        let count = self.section(&tree.root, "processes").len();
+        self.workflow.processes.reserve(count);
+        match tree.held.take() {
+            Some(held) => self.processes_held(&tree.root, held),
+            None => self.processes_of(&mut tree.root, count),
+        }
+    }
+
+    /// Resolves each process that is not in the tree.
+    fn processes_held(&mut self, root: &Node, held: Held) {
+        let names = root.get("processes").map_or(&[][..], |section| section.entries());
+        for (name, value) in names.iter().zip(held) {
+            let key = Rc::clone(&name.key);
+            let entry = Entry { key, value };
+            let in_clear = mention::secrets_in(&entry.value);
+            self.workflow.clear_secrets.extend(in_clear);
+            self.of_declaration(entry.key.text(), |resolver| resolver.process(&entry));
+        }
+        self.workflow.clear_secrets.sort_by_key(|variable| variable.place);
+    }
+
+    /// Resolves each process of the tree, and takes it out.
+    fn processes_of(&mut self, root: &mut Rc<Node>, count: usize) {
         let Some(at) = root.entries().iter().position(|entry| entry.key.text() == "processes") else {
             return;
         };
-        self.workflow.processes.reserve(count);
         let nothing = Rc::new(Node::mapping(Span::default(), Vec::new()));
         let mut replace = |index, value| Rc::get_mut(root)?.replace(index, value);
         // Where something else has the tree too, it stays as it is.
@@ -372,10 +399,11 @@ impl Resolver<'_> {
         }
     }
 
-    fn work(&mut self, root: &mut Rc<Node>) {
-        self.section(root, "templates");
-        self.look_through(root);
-        self.processes(root);
+    fn work(&mut self, tree: &mut Tree) {
+        self.section(&tree.root, "templates");
+        self.look_through(&tree.root);
+        self.processes(tree);
+        let root = &tree.root;
         for entry in self.section(root, "pools") {
             self.of_declaration(entry.key.text(), |resolver| resolver.pool(entry));
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 pub use super::ready::{Address, PATTERN_BYTES_MAX, Probe, Way};
 pub use super::restart::{Backoff, Endings, Intensity, Policy, Restart, Wish};
 pub use super::sockets::{FIRST_SOCKET, Listening, Socket, SocketKind};
+pub use super::terms::{Body, Terms};
 use crate::source::Span;
 
 /// A name with the place where it stands.
@@ -55,8 +56,8 @@ pub struct Workflow {
     pub unused_params: Vec<Declared>,
     /// Variables of `env` that hold a secret, written out in a file.
     pub clear_secrets: Vec<Declared>,
-    /// Expressions that put text from outside the file into a script, unquoted; the name is the expression.
-    pub unquoted: Vec<Declared>,
+    /// Expressions that put text from outside the file into a script, unquoted.
+    pub unquoted: Vec<super::Unquoted>,
     /// Keys that are understood but whose behaviour is not built yet; `run` refuses them.
     pub unbuilt: Vec<Unbuilt>,
 }
@@ -148,7 +149,7 @@ pub struct Process {
     /// What it does, and how it touches others.
     pub body: Body,
     /// `pool`: the pool in whose slots it runs.
-    pub pool: Option<Reference>,
+    pub pool: Option<Box<Reference>>,
 }
 
 impl Process {
@@ -160,81 +161,6 @@ impl Process {
             Some(index) => format!("{}.{index}", self.declared.name),
         }
     }
-}
-
-/// What a process and a pool's worker have in common. There may be a million of them, so that what few have is boxed.
-#[derive(Clone, Debug)]
-pub struct Body {
-    /// `run` and `shell`; `None` only for a pool that has just slots.
-    pub run: Option<Program>,
-    /// `cwd`; relative to the folder of the workflow's first file.
-    pub cwd: Option<Box<(String, Span)>>,
-    /// The environment: the workflow's and its own, files read, the later entries winning.
-    pub env: BTreeMap<String, EnvValue>,
-    /// `clear_env`: start from nothing instead of from the engine's environment.
-    pub clear_env: bool,
-    /// `user`, by name or number.
-    pub user: Option<Box<(String, Span)>>,
-    /// `group`, by name or number.
-    pub group: Option<Box<(String, Span)>>,
-    /// `limits`.
-    pub limits: Option<Box<(Limits, Span)>>,
-    /// `cpus`: the numbers of those it may use; empty: all.
-    pub cpus: Vec<u32>,
-    /// `tty`: those of its standard streams that lead nowhere else are a terminal.
-    pub tty: bool,
-    /// `umask`.
-    pub umask: Option<u32>,
-    /// `nice`.
-    pub nice: Option<i32>,
-    /// `after`.
-    pub after: Vec<After>,
-    /// `stdin`; the default is [`Stream::Null`].
-    pub stdin: Stream,
-    /// `stdout`; the default is [`Stream::Log`].
-    pub stdout: Stream,
-    /// `stderr`; the default is [`Stream::Log`].
-    pub stderr: Stream,
-    /// `fds`: descriptors from 3 on.
-    pub fds: BTreeMap<i32, Descriptor>,
-    /// `sends`.
-    pub sends: Vec<Reference>,
-    /// `receives`.
-    pub receives: Vec<Reference>,
-    /// `connects`: ends of duplex pipes.
-    pub connects: Vec<Reference>,
-    /// `holds`, as written.
-    pub holds: Vec<Hold>,
-    /// `acquires`, in the order of nesting.
-    pub acquires: Vec<Hold>,
-    /// `sets`.
-    pub sets: Vec<Reference>,
-    /// `waits`.
-    pub waits: Vec<Reference>,
-    /// `protocol`.
-    pub protocol: Option<Box<super::Protocol>>,
-    /// `daemon`.
-    pub daemon: bool,
-    /// `restart`.
-    pub restart: Wish,
-    /// `ready`
-    pub ready: Option<Box<Probe>>,
-    /// `live`
-    pub live: Option<Box<Probe>>,
-    /// `sockets`: what it finds open, in the order of their descriptors.
-    pub sockets: Vec<Socket>,
-    /// `timeout`; of a pool: of each task.
-    pub timeout: Option<(Duration, Span)>,
-    /// `stop`.
-    pub stop: Stop,
-    /// `success`: the ends that mean success; `None`: the exit code 0.
-    pub success: Option<Box<Endings>>,
-    /// `on_failure`; `None` follows the run's `options`.
-    pub on_failure: Option<OnFailure>,
-    /// `on_engine_loss`, and where it is said.
-    pub on_engine_loss: (super::OnEngineLoss, Span),
-    /// `log`.
-    pub log: Option<Box<Log>>,
 }
 
 /// `limits`: what a process may use; `None` is as much as there is.

@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
 use crate::diagnostic::{Findings, codes};
-use crate::source::{BYTE_ORDER_MARK, Entry, File, Files, Kind, Node, Span, Style, excerpt};
+use crate::source::{BYTE_ORDER_MARK, Entry, File, Files, Kind, Node, Span, Style, Tape, excerpt};
 use text::Offsets;
 
 /// How deeply a file may be nested, aliases followed.
@@ -23,7 +23,7 @@ const DEPTH_MAX: usize = 64;
 const SCANNER_FULL: &str = "recursion limit exceeded";
 /// How many aliases a file may have.
 const ALIASES_MAX: usize = 1_000;
-/// How many nodes a file may have as it is written: enough for a million processes of ten values each, in about 2 GB.
+/// How many nodes a file may have as it is written: enough for a million processes of ten values each, in about 1 GB.
 const NODES_MAX: u32 = 16_000_000;
 /// How many more nodes its aliases may stand for.
 const ALIASED_MAX: u32 = 5_000_000;
@@ -32,12 +32,31 @@ const ALONE_BYTES_MAX: usize = 64 << 10;
 /// In a mapping of so few keys looking through all is faster than a table.
 const KEYS_FEW: usize = 16;
 
-/// Reads a file: its number in `files`, and its root unless it could not be read as YAML.
-pub(crate) fn parse(path: &str, bytes: Vec<u8>, files: &mut Files, findings: &mut Findings) -> (u32, Option<Rc<Node>>) {
+/// What is in a file.
+pub(crate) enum Content {
+    /// A tree.
+    Tree(Rc<Node>),
+    /// A large plain file, of which no tree has been made yet.
+    Tape(Tape),
+}
+
+impl Content {
+    /// The tree, made if there is none.
+    pub fn tree(self) -> Rc<Node> {
+        match self {
+            Self::Tree(root) => root,
+            Self::Tape(tape) => tape.tree(),
+        }
+    }
+}
+
+/// Reads a file; `None` when it could not be read as YAML.
+pub(crate) fn parse(path: &str, bytes: Vec<u8>, files: &mut Files, findings: &mut Findings) -> Option<Content> {
     if bytes.len() > text::FILE_BYTES_MAX {
         let message = format!("`{}` is larger than {} MiB", excerpt(path), text::FILE_BYTES_MAX >> 20);
         findings.error(codes::TOO_LARGE, None, message);
-        return (add(files, path, String::new()), None);
+        add(files, path, String::new());
+        return None;
     }
     let (text, invalid_at) = text::decode(bytes);
     let file = add(files, path, text);
@@ -46,24 +65,22 @@ pub(crate) fn parse(path: &str, bytes: Vec<u8>, files: &mut Files, findings: &mu
         findings
             .error(codes::NOT_UTF8, span, "this byte is not UTF-8")
             .help("save the file as UTF-8");
-        return (file, None);
+        return None;
     }
     let text = Arc::clone(&files.all()[file as usize].text);
     if !text::is_parseable(file, &text, findings) {
-        return (file, None);
+        return None;
     }
     // Of a large file it counts how long it takes.
     if text.len() > ALONE_BYTES_MAX
         && let Some(plain) = plain::read(file, &text)
     {
         files.remark(plain.remarks);
-        return (file, Some(plain.root));
+        return Some(Content::Tape(plain.tape));
     }
-    let root = tree(file, &text, findings);
-    if root.is_some() {
-        files.remark(remark::remarks(file, &text));
-    }
-    (file, root)
+    let root = tree(file, &text, findings)?;
+    files.remark(remark::remarks(file, &text));
+    Some(Content::Tree(root))
 }
 
 fn add(files: &mut Files, path: &str, text: String) -> u32 {
@@ -144,10 +161,10 @@ struct Stop;
 struct Frame {
     anchor: usize,
     start: usize,
-    content: Content,
+    content: Collection,
 }
 
-enum Content {
+enum Collection {
     Sequence(Vec<Rc<Node>>),
     Mapping(Fields),
 }
@@ -296,11 +313,11 @@ impl<'a> Builder<'a> {
             }
             Event::SequenceStart(anchor, tag) => {
                 self.untagged(tag.is_some(), span);
-                self.open(anchor, span, Content::Sequence(Vec::new()))
+                self.open(anchor, span, Collection::Sequence(Vec::new()))
             }
             Event::MappingStart(anchor, tag) => {
                 self.untagged(tag.is_some(), span);
-                self.open(anchor, span, Content::Mapping(Fields::default()))
+                self.open(anchor, span, Collection::Mapping(Fields::default()))
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
         }
@@ -329,7 +346,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn open(&mut self, anchor: usize, span: Span, content: Content) -> Result<(), Stop> {
+    fn open(&mut self, anchor: usize, span: Span, content: Collection) -> Result<(), Stop> {
         let start = span.start as usize;
         if self.frames.len() >= DEPTH_MAX {
             return Err(self.too_deep(span));
@@ -348,11 +365,11 @@ impl<'a> Builder<'a> {
         let frame = self.frames.pop().expect("the parser ends only what it began");
         let end = end.end as usize;
         let node = match frame.content {
-            Content::Sequence(items) => {
+            Collection::Sequence(items) => {
                 let end = items.last().map_or(end, |last| last.span.end as usize);
                 Node::sequence(Span::between(self.file, frame.start, end.max(frame.start)), items)
             }
-            Content::Mapping(fields) => {
+            Collection::Mapping(fields) => {
                 let end = fields.entries.last().map_or(end, |last| last.value.span.end as usize);
                 let span = Span::between(self.file, frame.start, end.max(frame.start));
                 Node::mapping(span, merged(fields))
@@ -406,8 +423,8 @@ impl<'a> Builder<'a> {
             return;
         };
         match &mut frame.content {
-            Content::Sequence(items) => items.push(node),
-            Content::Mapping(fields) => match fields.key.take() {
+            Collection::Sequence(items) => items.push(node),
+            Collection::Mapping(fields) => match fields.key.take() {
                 None => fields.key = Some(take_key(fields, node, span, self.findings)),
                 Some(Key::Kept(key)) => fields.entries.push(Entry { key, value: node }),
                 Some(Key::Merge) => take_merge(fields, &node, span, self.findings),

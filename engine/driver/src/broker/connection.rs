@@ -1,6 +1,6 @@
 //! Connections: accepted, read and written by tasks of their own, and what the broker knows of each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::delivery::Delivered;
 use super::http;
@@ -197,20 +197,53 @@ pub(super) async fn accept(listener: UnixListener, door: Door, alarm: Alarm) {
     let cord = alarm.cord();
     cord.begin();
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut silent = Silent::default();
     loop {
         let stream = accept_one(&listener, &door).await;
-        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-            continue;
-        };
         if !is_own(&stream) {
             continue;
         }
-        let (door, cord) = (door.clone(), alarm.cord());
+        let Some(permit) = admitted(&room, &mut silent).await else {
+            return;
+        };
+        let (door, cord, dismissed) = (door.clone(), alarm.cord(), silent.enter());
         tokio::spawn(async move {
             cord.begin();
-            receive(stream, door).await;
+            receive(stream, door, dismissed).await;
             drop(permit);
         });
+    }
+}
+
+/// Room for one more: where there is none, the one who has said nothing for longest leaves. Where all have said something, the
+/// next waits until any of them leaves, and those after it in the kernel's queue. `None`: nobody is admitted any more.
+async fn admitted(room: &Arc<Semaphore>, silent: &mut Silent) -> Option<OwnedSemaphorePermit> {
+    if room.available_permits() == 0 {
+        silent.dismiss_oldest();
+    }
+    Arc::clone(room).acquire_owned().await.ok()
+}
+
+/// Those who have connected and said nothing yet, the oldest first; who has said something is no longer listening here.
+#[derive(Default)]
+struct Silent(VecDeque<oneshot::Sender<()>>);
+
+impl Silent {
+    fn enter(&mut self) -> oneshot::Receiver<()> {
+        if self.0.len() >= 2 * CONNECTIONS_MAX {
+            self.0.retain(|connection| !connection.is_closed());
+        }
+        let (dismiss, dismissed) = oneshot::channel();
+        self.0.push_back(dismiss);
+        dismissed
+    }
+
+    fn dismiss_oldest(&mut self) {
+        while let Some(connection) = self.0.pop_front() {
+            if connection.send(()).is_ok() {
+                return;
+            }
+        }
     }
 }
 
@@ -246,7 +279,7 @@ pub(super) fn peer(stream: &UnixStream) -> Option<i32> {
 
 /// The first bytes tell frames from HTTP: the first frame is short, so its third byte is 0; a request begins with
 /// the letters of its method.
-async fn receive(mut stream: UnixStream, door: Door) {
+async fn receive(mut stream: UnixStream, door: Door, dismissed: oneshot::Receiver<()>) {
     let mut first = Vec::with_capacity(CHUNK_BYTES_MIN);
     let begin = async {
         while first.len() < 3 {
@@ -255,8 +288,12 @@ async fn receive(mut stream: UnixStream, door: Door) {
             };
         }
     };
-    // Who says nothing does not keep others out for ever.
-    let _in_time = tokio::time::timeout(BEGIN_TIME, begin).await;
+    // Who says nothing does not keep others out.
+    tokio::select! {
+        () = begin => {}
+        () = tokio::time::sleep(BEGIN_TIME) => {}
+        _ = dismissed => {}
+    }
     match first.get(2) {
         None => {}
         Some(byte) if byte.is_ascii_graphic() => http::serve(stream, first, door).await,

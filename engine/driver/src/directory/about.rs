@@ -21,6 +21,9 @@ pub struct About {
     pub started_ms: u64,
     /// When it ended, likewise; `None`: it runs, or its engine died.
     pub ended_ms: Option<u64>,
+    /// Whether the run has begun to stop, before all its processes had ended by themselves.
+    #[serde(default)]
+    pub stopping: bool,
     /// The exit code of `forkyard run`.
     pub exit_code: Option<i32>,
     /// The engine's pid.
@@ -47,6 +50,7 @@ impl About {
             name: name.to_owned(),
             started_ms: wall_ms(),
             ended_ms: None,
+            stopping: false,
             exit_code: None,
             pid: std::process::id(),
             cwd: std::env::current_dir().unwrap_or_default(),

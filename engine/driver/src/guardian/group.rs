@@ -1,9 +1,10 @@
 //! A control group for a run: it holds the deputy and all that comes from it.
 //!
-//! Its name tells the guardian: when that has ended, what is in the group is left of a run whose guardians and engine
-//! were killed together, and the next run kills it.
+//! Its name tells the guardian, and guardian, deputy and engine have it locked: when the guardian has ended and nobody
+//! has the lock, what is in the group is left of a run whose three were killed together, and the next run kills it. One
+//! whose guardian alone was killed is ended by its engine.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,9 @@ use crate::cgroup::{self, Hierarchy, Version};
 #[derive(Debug)]
 pub(super) struct Group {
     path: PathBuf,
+    /// Inherited by the deputy and the engine, and by no program that is executed: the kernel lets go of it with the last of
+    /// the three.
+    _lock: File,
 }
 
 impl Group {
@@ -27,7 +31,9 @@ impl Group {
         access(&own.join("cgroup.procs"), AccessFlags::W_OK)?;
         let path = own.join(cgroup::own_name()?);
         fs::create_dir(&path)?;
-        let group = Self { path };
+        let lock = File::open(&path)?;
+        lock.try_lock()?;
+        let group = Self { path, _lock: lock };
         if group.path.join("cgroup.kill").exists() {
             return Ok(group);
         }
@@ -57,11 +63,16 @@ impl Group {
 pub(super) fn bury_dead() {
     for Hierarchy { own, top, .. } in cgroup::hierarchies() {
         for folder in if own == top { vec![own] } else { vec![own, top] } {
-            for group in cgroup::dead(&folder) {
-                bury(&group);
+            for group in cgroup::dead(&folder).iter().filter(|group| is_let_go(group)) {
+                bury(group);
             }
         }
     }
+}
+
+/// Whether nobody has locked it any more. The groups of an engine's processes are locked by nobody.
+fn is_let_go(group: &Path) -> bool {
+    File::open(group).is_ok_and(|group| group.try_lock().is_ok())
 }
 
 /// Whoever is in the group is killed, and the group removed; when somebody is still dying, the next run removes it.

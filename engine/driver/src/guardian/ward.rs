@@ -232,7 +232,7 @@ impl Guard<'_> {
         let (swept, kept) = self.sweep();
         let number = match exit {
             Exit::Code(code) => {
-                if self.ward == Ward::Engine && !kept.is_empty() {
+                if self.ward == Ward::Engine && !kept.is_empty() && !self.is_another_run_in_charge() {
                     tell(&format!("the engine has failed, and leaves {}", kept.join(", ")));
                 }
                 return code;
@@ -246,6 +246,13 @@ impl Guard<'_> {
             Ok(signal) => self.tell_killed(signal.as_str(), swept, &kept),
             Err(_) => self.tell_killed(&format!("signal {number}"), swept, &kept),
         }
+    }
+
+    /// Whether those that are kept are another run's, which goes on: the engine that has ended was refused because of that.
+    /// Its own lock is free by now.
+    fn is_another_run_in_charge(&self) -> bool {
+        self.spared
+            .is_some_and(|spared| spared.place.is_claimed().unwrap_or(false))
     }
 
     fn tell_killed(&self, signal: &str, swept: bool, kept: &[String]) -> i32 {

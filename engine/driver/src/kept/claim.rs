@@ -1,9 +1,10 @@
 //! The say over those that are kept of a workflow: one engine has it.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,18 +29,20 @@ impl Claim {
     /// # Errors
     /// When the place cannot be made or locked.
     pub fn take(place: Place) -> io::Result<Result<Self, String>> {
-        place.make()?;
-        let mut lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .mode(0o600)
-            .open(place.path.join("lock"))?;
         let begin = Instant::now();
         loop {
+            place.make()?;
+            let mut lock = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .read(true)
+                .write(true)
+                .mode(0o600)
+                .open(place.lock_path())?;
             match lock.try_lock() {
-                Ok(()) => return Ok(Ok(Self { place, lock })),
+                // Who had it may have cleared the place away meanwhile: then it is a file that nobody else sees.
+                Ok(()) if is_at(&lock, &place.lock_path())? => return Ok(Ok(Self { place, lock })),
+                Ok(()) => continue,
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(error)) => return Err(error),
             }
@@ -82,5 +85,41 @@ impl Claim {
     pub fn forget(&self, process: &str, identity: Option<Identity>) -> io::Result<()> {
         remove(&self.place.note_path(process))?;
         identity.map_or(Ok(()), |identity| remove(&self.place.ending_path(identity)))
+    }
+}
+
+impl Drop for Claim {
+    /// Where nobody is noted any more, nothing stays behind. The lock's file goes before the lock is let go of, so that
+    /// nobody gets it in between.
+    fn drop(&mut self) {
+        if self.place.notes().is_ok_and(|notes| notes.is_empty()) {
+            self.place.clear_away();
+        }
+    }
+}
+
+impl Place {
+    /// Whether some engine has the say over those that are noted here.
+    ///
+    /// # Errors
+    /// When that cannot be known.
+    pub(crate) fn is_claimed(&self) -> io::Result<bool> {
+        match File::open(self.lock_path()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            lock => match lock?.try_lock_shared() {
+                Ok(()) => Ok(false),
+                Err(TryLockError::WouldBlock) => Ok(true),
+                Err(TryLockError::Error(error)) => Err(error),
+            },
+        }
+    }
+}
+
+/// Whether this very file is there.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let ours = file.metadata()?;
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        there => there.map(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())),
     }
 }

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use forkyard_core::spec::{
-    After, Declared, Dispatch, EnvValue, Options, Order, Otherwise, Pool, Process, Reference, Stop, WorkerKind,
+    After, Declared, Dispatch, EnvValue, Options, Order, Otherwise, Pool, Process, Reference, Stop, Terms, WorkerKind,
 };
 use tempfile::TempDir;
 
@@ -27,9 +28,8 @@ fn program(name: &str) -> Program {
 }
 
 fn body(name: &str) -> Body {
-    Body {
+    let terms = Terms {
         protocol: None,
-        run: Some(program(name)),
         cwd: None,
         env: BTreeMap::new(),
         clear_env: false,
@@ -40,7 +40,6 @@ fn body(name: &str) -> Body {
         tty: false,
         umask: None,
         nice: None,
-        after: vec![],
         stdin: Stream::Null,
         stdout: Stream::Log,
         stderr: Stream::Log,
@@ -67,6 +66,11 @@ fn body(name: &str) -> Body {
         on_failure: None,
         on_engine_loss: Default::default(),
         log: None,
+    };
+    Body {
+        run: Some(program(name)),
+        after: vec![],
+        terms: Arc::new(terms),
     }
 }
 

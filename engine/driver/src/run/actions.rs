@@ -87,6 +87,10 @@ impl Run {
             return;
         };
         body.fate.set(Fate::Stop);
+        // That the run is to be killed has been asked for meanwhile: nobody needs to be asked before.
+        if self.lives.is_stopping() && matches!(self.inputs.front(), Some(Input::Interrupt { .. })) {
+            return;
+        }
         let launch = &self.plan.launches[process.index()];
         let failed = match &launch.stop_command {
             Some(command) => self.stop_command(process, attempt, command).err(),

@@ -112,13 +112,15 @@ impl Stranger {
 
 /// The trees that the end of a failed engine is to spare.
 pub(super) fn spared(options: &Options) -> Vec<Tree> {
-    let wards = options.kept.as_ref().map(|kept| kept.place().wards());
-    wards
-        .and_then(Result::ok)
-        .unwrap_or_default()
-        .into_iter()
-        .map(|ward| ward.tree)
-        .collect()
+    let wards = options
+        .kept
+        .as_ref()
+        .map_or(Ok(Vec::new()), |kept| kept.place().wards());
+    let wards = wards.unwrap_or_else(|error| {
+        tracing::error!("it cannot be read who is to be kept, so nobody is: {error}");
+        Vec::new()
+    });
+    wards.into_iter().map(|ward| ward.tree).collect()
 }
 
 impl Run {
@@ -205,6 +207,12 @@ impl Run {
                 None
             }
         }
+    }
+
+    /// Whether it is one that an earlier engine has started.
+    pub(super) fn has_taken_over(&self, process: ProcessId, attempt: u32) -> bool {
+        let body = self.lives.body(process, attempt);
+        body.is_some_and(|body| body.tree.is_strange())
     }
 
     /// What is to be told with the start of a process.

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,9 @@ use crate::yard::Commons;
 /// SIGCHLD, but not that of everybody.
 const LOOK_FIRST: Duration = Duration::from_millis(5);
 const LOOK_LAST: Duration = Duration::from_millis(200);
+
+/// A look that takes longer than that is followed by a rest as long: the engine has other things to do.
+const LOOK_SHORT: Duration = Duration::from_millis(1);
 
 /// How long the death of a tree is waited for: SIGKILL needs milliseconds. What survives it hangs in the kernel, or
 /// has become another user's whom the engine may not signal.
@@ -299,6 +303,10 @@ impl Watch {
         let mut dying = None;
         let mut blind = None;
         loop {
+            // From before the look: the end of a child is not missed.
+            let mut child_ended = pin!(self.child_ended.notified());
+            child_ended.as_mut().enable();
+            let began = Instant::now();
             let empty = match self.body.fate.get() {
                 Fate::Live | Fate::Stop => match self.body.tree.look() {
                     Ok(empty) => {
@@ -320,8 +328,13 @@ impl Watch {
                 tracing::error!("{left} cannot be killed; the run goes on without waiting any longer");
                 return;
             }
+            // Those of a large tree end one by one: were each end a reason to look, the looks would keep the rest from ending.
+            let took = began.elapsed();
+            if took > LOOK_SHORT {
+                tokio::time::sleep(took).await;
+            }
             // Either way the tree is looked at again.
-            let _ = tokio::time::timeout(pause, self.child_ended.notified()).await;
+            let _ = tokio::time::timeout(pause, child_ended).await;
             pause = LOOK_LAST.min(pause * 2);
         }
     }

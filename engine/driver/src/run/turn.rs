@@ -279,7 +279,13 @@ impl Run {
         tokio::select! {
             Some(happening) = ears.inbox.recv() => self.happened(happening),
             Some(from) = ears.clients.recv() => self.serve(from),
-            Some(heard) = ears.signals.recv() => self.heard(heard),
+            Some(heard) = ears.signals.recv() => {
+                self.heard(heard);
+                // A second stop that has come with the first is known before anybody acts on that.
+                while let Ok(heard) = ears.signals.try_recv() {
+                    self.heard(heard);
+                }
+            }
             () = tokio::time::sleep_until(wake), if self.wake.is_some() => {
                 self.wake = None;
                 self.inputs.push_back(Input::Wake);
@@ -495,10 +501,17 @@ impl Run {
             Record::Exited { process, .. } => self.usages.remove(&process),
             _ => None,
         };
+        let taken_over = match record {
+            Record::Started { process, attempt, .. } => self.has_taken_over(process, attempt),
+            _ => false,
+        };
         if let Record::Stopping { process, why } = record {
             self.lives.stopping(process, why);
         } else if let Record::RunStopping { .. } = record {
             self.lives.all_stopping();
+            if let Err(error) = self.options.directory.stopping() {
+                tracing::warn!("it cannot be noted that the run is being stopped: {error}");
+            }
         }
         self.table.note(at, &record, pid);
         if let Some(lookout) = &mut self.lookout {
@@ -512,6 +525,7 @@ impl Run {
             pid,
             reason,
             usage,
+            taken_over,
         });
         if is_first {
             let endpoints = self.sockets.endpoints().map(Arc::new);

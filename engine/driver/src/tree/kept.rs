@@ -1,6 +1,7 @@
 //! Trees of processes that outlive the engine that has started them: they are looked for, and spared.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::io;
 
 use nix::unistd::getpid;
@@ -88,10 +89,16 @@ impl Tree {
             leader_start: Cell::new(Some(start)),
             token: entry(token),
             seen: RefCell::default(),
+            killed: RefCell::default(),
             // Somebody else may take a stranger's exit at any time.
             is_leader_reaped: Cell::new(kin == Kin::Strange),
             kin,
         }
+    }
+
+    /// Whether an earlier engine has started it.
+    pub(crate) fn is_strange(&self) -> bool {
+        self.kin == Kin::Strange
     }
 
     /// Whether a process comes from this tree.
@@ -101,9 +108,10 @@ impl Tree {
     }
 
     /// Those who may be orphans of the tree: of somebody else's orphans it is not known whose children they are.
-    pub(super) fn strays(&self) -> io::Result<Vec<Process>> {
+    /// Of those who have been adopted here the `known` are left out.
+    pub(super) fn strays(&self, known: &BTreeSet<Pid>) -> io::Result<Vec<Process>> {
         match self.kin {
-            Kin::Ours => proc::read_all(&proc::adopted()?),
+            Kin::Ours => proc::orphans_but(known),
             Kin::Strange => proc::all_since(self.leader_start.get().unwrap_or_default()),
         }
     }

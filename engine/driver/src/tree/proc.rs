@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt;
 use std::thread;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::unistd::getpid;
 
 use crate::exit::{open_pidfd_if_there, signal_by_pidfd};
@@ -21,6 +22,9 @@ pub(crate) type StartTime = u64;
 
 /// More than the 52 numbers of a stat can fill, 20 digits each, and the name of 64 bytes at most.
 const STAT_BYTES_MAX: usize = 2048;
+
+/// Room for the pids of most lists of children: one read takes 4 KiB of such a list at most.
+const CHILDREN_BYTES: usize = 4096;
 
 /// Most environments are smaller.
 const ENVIRONMENT_BYTES: usize = 16 * 1024;
@@ -41,6 +45,10 @@ pub(super) struct Process {
     pub(super) start: StartTime,
     /// Some thread of it still runs; else it is a zombie.
     pub(super) living: bool,
+    /// How many threads it has, a zombie its own as well.
+    threads: u64,
+    /// Whose exit nobody but the thread that looks takes: an orphan that this process has adopted.
+    is_adopted: bool,
 }
 
 impl Process {
@@ -56,19 +64,22 @@ impl Process {
     /// The fields are counted from the last `)`: the name before it may contain anything.
     fn parse(pid: Pid, stat: &[u8]) -> Option<Self> {
         let name_end = stat.iter().rposition(|&byte| byte == b')')?;
-        let fields = str::from_utf8(&stat[name_end + 1..]).ok()?;
-        let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
-        // Field numbers of proc(5), less the three that end with the name and the state at 0.
-        let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
-        let ended = matches!(*fields.first()?, "Z" | "X");
+        let mut fields = str::from_utf8(&stat[name_end + 1..]).ok()?.split_ascii_whitespace();
+        let ended = matches!(fields.next()?, "Z" | "X");
+        let (parent, group, session) = (fields.next()?, fields.next()?, fields.next()?);
+        // Field numbers of proc(5): 6 was the last; 20 and 22 follow.
+        let threads = fields.nth(20 - 6 - 1)?.parse().ok()?;
+        let start = fields.nth(22 - 20 - 1)?.parse().ok()?;
         Some(Self {
             pid,
-            parent: fields.get(4 - 3)?.parse().ok()?,
-            group: fields.get(5 - 3)?.parse().ok()?,
-            session: fields.get(6 - 3)?.parse().ok()?,
-            start: number(22)?,
+            parent: parent.parse().ok()?,
+            group: group.parse().ok()?,
+            session: session.parse().ok()?,
+            start,
             // A process whose first thread has ended is shown as a zombie though others run.
-            living: !ended || number(20)? > 1,
+            living: !ended || threads > 1,
+            threads,
+            is_adopted: false,
         })
     }
 
@@ -106,21 +117,43 @@ impl Process {
         Ok(Vec::new())
     }
 
-    /// Signals this very process, if it still lives.
+    /// Signals this very process, if it still lives, with each of these in turn. Whether there is nothing left to do: one
+    /// that may not be signalled has become another user's.
     ///
     /// # Errors
-    /// When it could not be told whether it does.
-    pub(super) fn signal(&self, signal: i32) -> io::Result<()> {
+    /// When it could not be told whether it lives.
+    pub(super) fn signal(&self, signals: &[i32]) -> io::Result<bool> {
+        if self.is_adopted {
+            // It has not been reaped since it was read, so the pid is its own.
+            return Ok(signals.iter().all(|&signal| signal_child(self.pid, signal)));
+        }
         let Some(pidfd) = open_pidfd_if_there(self.pid)? else {
-            return Ok(());
+            return Ok(true);
         };
         // The pidfd may refer to a later process with the same pid; from here on it is pinned.
-        if Self::read(self.pid)?.is_some_and(|now| now.start == self.start) {
-            // Who may not be signalled is no process of ours any more.
-            let _ = signal_by_pidfd(pidfd.as_fd(), signal);
+        if Self::read(self.pid)?.is_none_or(|now| now.start != self.start) {
+            return Ok(true);
         }
-        Ok(())
+        let mut signals = signals.iter();
+        Ok(signals.all(|&signal| signal_by_pidfd(pidfd.as_fd(), signal).is_ok()))
     }
+
+    /// Its children, zombies too. Of a zombie there are none: whoever was left has been adopted before it became one.
+    fn children(&self) -> io::Result<Vec<Pid>> {
+        match self.threads {
+            _ if !self.living => Ok(Vec::new()),
+            // Nearly every process has one thread, whose number is the pid: the threads need not be listed.
+            1 => children_of_thread(self.pid, self.pid),
+            _ => children(self.pid),
+        }
+    }
+}
+
+/// Signals a child that has not been reaped.
+fn signal_child(pid: Pid, signal: i32) -> bool {
+    // SAFETY: kill takes two numbers.
+    let sent = Errno::result(unsafe { libc::kill(pid, signal) });
+    matches!(sent, Ok(_) | Err(Errno::ESRCH))
 }
 
 /// When the living process that has this pid was started; `None` when there is none.
@@ -192,6 +225,30 @@ pub(super) fn all_since(start: StartTime) -> io::Result<Vec<Process>> {
     Ok(processes)
 }
 
+/// The orphans this process has adopted that are not `known`, zombies too.
+///
+/// # Errors
+/// As [`Process::read`].
+pub(super) fn orphans_but(known: &BTreeSet<Pid>) -> io::Result<Vec<Process>> {
+    let mut pids = adopted()?;
+    pids.retain(|pid| !known.contains(pid));
+    let mut orphans = read_all(&pids)?;
+    for orphan in &mut orphans {
+        orphan.is_adopted = true;
+    }
+    Ok(orphans)
+}
+
+/// The children of this process that are not its `orphans`: those it has started.
+///
+/// # Errors
+/// As [`Process::read`].
+pub(super) fn started_but(orphans: &BTreeSet<Pid>) -> io::Result<Vec<Process>> {
+    let mut pids = children(getpid().as_raw())?;
+    pids.retain(|pid| !orphans.contains(pid));
+    read_all(&pids)
+}
+
 /// The pids of the orphans this process has adopted, zombies too: the kernel gives an orphan to the first thread of
 /// its new parent, while processes started here are children of the spawner's thread.
 ///
@@ -222,12 +279,24 @@ pub(super) fn children(pid: Pid) -> io::Result<Vec<Pid>> {
 }
 
 fn children_of_thread(pid: Pid, thread: Pid) -> io::Result<Vec<Pid>> {
-    let list = read_if_there(&format!("/proc/{pid}/task/{thread}/children"))?.unwrap_or_default();
-    let list = String::from_utf8_lossy(&list);
+    let path = format!("/proc/{pid}/task/{thread}/children");
+    let list = unless_ended(File::open(path).and_then(read_list))?.unwrap_or_default();
     Ok(list
         .split_ascii_whitespace()
         .filter_map(|pid| pid.parse().ok())
         .collect())
+}
+
+/// Reads a list by as few system calls as there can be: its size is not known before, and most are empty.
+fn read_list(mut file: File) -> io::Result<String> {
+    let mut list = String::new();
+    let mut part = [0; CHILDREN_BYTES];
+    loop {
+        match file.read(&mut part)? {
+            0 => return Ok(list),
+            length => list.push_str(&String::from_utf8_lossy(&part[..length])),
+        }
+    }
 }
 
 /// A walk from processes to all of their descendants.
@@ -263,7 +332,7 @@ impl Walk {
             if !self.visited.insert(process.identity()) || is_left_out(&process)? {
                 continue;
             }
-            to_visit.extend(read_all(&children(process.pid)?)?);
+            to_visit.extend(read_all(&process.children()?)?);
             if process.living {
                 self.living.push(process);
             }
@@ -292,6 +361,8 @@ mod tests {
             session: 41,
             start: 7890,
             living: true,
+            threads: 1,
+            is_adopted: false,
         };
         assert_eq!(Process::parse(4, STAT), Some(process));
     }

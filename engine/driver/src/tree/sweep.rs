@@ -1,5 +1,6 @@
 //! What concerns all trees at once: adopting orphans, reaping them, and the end of everything.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::thread;
@@ -7,20 +8,19 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::getpid;
 
-use super::Tree;
-use super::proc::{self, Process, Walk};
+use super::proc::{self, Pid, Process, StartTime, Walk};
+use super::{KILL_PASSES_MAX, Tree};
 
 /// How long a sweep waits between two looks for those that are dying, at first; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_micros(200);
 
-/// The longest pause between two looks of a sweep.
-const PAUSE_MAX: Duration = Duration::from_millis(50);
+/// The longest pause between two looks of a sweep: whoever waits for the end of the run waits so long too much.
+const PAUSE_MAX: Duration = Duration::from_millis(10);
 
 /// How often a sweep looks, about 10 s in all. Only a process stuck in the kernel (a dead network file system)
 /// survives SIGKILL so long.
-const LOOKS_MAX: u32 = 210;
+const LOOKS_MAX: u32 = 1000;
 
 /// Makes this process the one that adopts all orphans among its descendants. Not inherited by its children.
 ///
@@ -81,11 +81,12 @@ pub fn sweep_all() -> Result<(), Unswept> {
 pub fn sweep_all_but(spared: &[Tree]) -> Result<(), Unswept> {
     let mut pause = PAUSE_MIN;
     let mut left = Unswept::Undying;
+    let mut killed = BTreeSet::new();
     for _ in 0..LOOKS_MAX {
         if has_no_child() {
             return Ok(());
         }
-        left = match kill_living(spared) {
+        left = match kill_living(spared, &mut killed) {
             Ok(true) => {
                 reap_all_but(&leaders(spared));
                 return Ok(());
@@ -106,16 +107,29 @@ pub(super) fn has_no_child() -> bool {
     waitid(Id::All, look) == Err(Errno::ECHILD)
 }
 
-/// Kills those descendants that live now; true when there are none.
-fn kill_living(spared: &[Tree]) -> io::Result<bool> {
+/// Kills those descendants that live now and have not been `killed` yet; true when none lives. Children are listed again
+/// until there is no new one: whoever was the child of one that has just ended is a child of this process since.
+fn kill_living(spared: &[Tree], killed: &mut BTreeSet<(Pid, StartTime)>) -> io::Result<bool> {
     reap_all_but(&leaders(spared));
-    let children = proc::read_all(&proc::children(getpid().as_raw())?)?;
     let mut walk = Walk::default();
-    walk.visit_but(children, |process| is_spared(process, spared))?;
-    for process in &walk.living {
-        process.signal(libc::SIGKILL)?;
+    // Nobody is reaped meanwhile, so each pid stays that of the orphan it was read of.
+    let mut known = BTreeSet::new();
+    for _ in 0..KILL_PASSES_MAX {
+        let mut new = proc::orphans_but(&known)?;
+        known.extend(new.iter().map(|orphan| orphan.pid));
+        let started = proc::started_but(&known)?;
+        new.extend(started.into_iter().filter(|process| !walk.has_visited(process)));
+        if new.is_empty() {
+            return Ok(walk.living.is_empty());
+        }
+        walk.visit_but(new, |process| is_spared(process, spared))?;
+        for process in &walk.living {
+            if !killed.contains(&process.identity()) && process.signal(&[libc::SIGKILL])? {
+                killed.insert(process.identity());
+            }
+        }
     }
-    Ok(walk.living.is_empty())
+    Ok(false)
 }
 
 fn is_spared(process: &Process, spared: &[Tree]) -> io::Result<bool> {

@@ -148,7 +148,7 @@ fn one_that_hides_its_environment_is_known_once_seen() {
         assert!(shell.members().contains(&hidden));
         read(shell.child.pid)
             .expect("it waits")
-            .signal(libc::SIGKILL)
+            .signal(&[libc::SIGKILL])
             .expect("it can be signalled");
         assert_eq!(shell.wait(), Exit::Signal(libc::SIGKILL));
         assert_eq!(shell.members(), [hidden]);
@@ -215,7 +215,7 @@ fn adopted_orphans_are_reaped() {
         assert!(proc::adopted().expect("/proc is readable").contains(&daemon));
         read(daemon)
             .expect("it sleeps")
-            .signal(libc::SIGKILL)
+            .signal(&[libc::SIGKILL])
             .expect("it can be signalled");
         assert!(eventually(|| {
             reap_adopted();
@@ -233,7 +233,7 @@ fn p10_cc19_a_pid_with_another_start_is_never_signalled() {
             let shell = Shell::start("t", "exec sleep 60");
             let mut stranger = read(shell.child.pid).expect("it sleeps");
             stranger.start += 1;
-            stranger.signal(libc::SIGKILL).expect("it can be signalled");
+            stranger.signal(&[libc::SIGKILL]).expect("it can be signalled");
             let tree = Tree {
                 leader_start: Cell::new(Some(stranger.start)),
                 ..Tree::new(shell.child.pid, "u")
@@ -255,6 +255,21 @@ fn a_sweep_kills_all_trees() {
         for shell in &shells {
             assert!(shell.tree.is_empty());
             assert_eq!(shell.wait(), Exit::Signal(libc::SIGKILL));
+        }
+    });
+}
+
+#[test]
+fn a_sweep_meets_those_whose_parents_end_meanwhile() {
+    passes_alone("tree::tests::a_sweep_meets_those_whose_parents_end_meanwhile", || {
+        // Each starts the next in a session of its own and exits.
+        let script =
+            "N='setsid sh -c \"$M\" &'; M='setsid sh -c \"$L\" &'; L='sleep 60 & exec true'; export M L; eval \"$N\"";
+        for round in 0..100 {
+            let shell = Shell::start(&round.to_string(), script);
+            thread::sleep(Duration::from_micros(100 * round));
+            sweep_all().expect("all can be killed");
+            assert!(shell.members().is_empty(), "in round {round}");
         }
     });
 }

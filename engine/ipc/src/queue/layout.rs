@@ -40,6 +40,8 @@ pub(super) const INTENT_RETURNED: u64 = OWN + 88;
 /// The descriptor of a sheaf whose first item is being taken out of it, and the one that the item gets.
 pub(super) const SPLIT: u64 = OWN + 84;
 pub(super) const SPLIT_INTO: u64 = FREE + 4 * (CLASS_MAX as u64 + 1);
+/// Not 0: a sheaf has been taken for its first item. Only then somebody may have others in its hand that it has not taken.
+pub(super) const BY_ONE_EVER: u64 = SPLIT_INTO + 4;
 /// The stacks of free descriptors: one for each length of a block.
 pub(super) const FREE: u64 = OWN + 96;
 
@@ -66,6 +68,8 @@ const ITEMS: u64 = 48;
 
 /// In the word of the length: it is a sheaf, and from bit 48 on stands the byte that its items end with.
 const SHEAF: u64 = 1 << 63;
+/// In the same word: who takes the sheaf takes its first item only, and stands in the way of the others until that is settled.
+const BY_ONE: u64 = 1 << 62;
 const DELIMITER_AT: u32 = 48;
 const SHEAF_LENGTH: u64 = (1 << DELIMITER_AT) - 1;
 
@@ -481,10 +485,26 @@ impl Descriptor<'_> {
         Ok(())
     }
 
+    /// The item that its taker has. Of a whole sheaf it is the first that was put in it, whatever is gone of it.
     pub fn item(self, index: u32) -> ItemId {
-        ItemId {
-            number: self.number(),
-            index,
-        }
+        let number = if self.is_by_one() {
+            self.first_number()
+        } else {
+            self.number()
+        };
+        ItemId { number, index }
+    }
+
+    /// Whether it stands for a sheaf of which the taker has the first item only.
+    #[inline]
+    pub fn is_by_one(self) -> bool {
+        const BOTH: u64 = SHEAF | BY_ONE;
+        self.words.u64(LENGTH).load(Relaxed) & BOTH == BOTH
+    }
+
+    /// Of a sheaf that is about to be taken: whether for its first item only.
+    pub fn set_by_one(self, is_by_one: bool) {
+        let word = self.words.u64(LENGTH).load(Relaxed) & !BY_ONE;
+        self.set_length(if is_by_one { word | BY_ONE } else { word });
     }
 }

@@ -2,12 +2,15 @@
 //!
 //! In a sheaf each item ends with the same byte, which none of them contains. It is put as one step, taken as one, and acknowledged
 //! from its front, so many items at a time. Whoever wants one item gets it: the first is *singled out* then, into a descriptor of its
-//! own, and the rest stays where it is.
+//! own, and the rest stays where it is. Where no room is left for that, the whole sheaf is taken *by one*: its taker has the first item
+//! where it stands, and the others come back when that is settled.
 
 use std::ops::Range;
 use std::ptr;
 
-use super::layout::{Contents, Descriptor, Ending, GETTERS, HEAD, INLINE_BYTES, PUTTERS, READY, SPLIT, SPLIT_INTO};
+use super::layout::{
+    BY_ONE_EVER, Contents, Descriptor, Ending, GETTERS, HEAD, INLINE_BYTES, PUTTERS, READY, SPLIT, SPLIT_INTO,
+};
 use super::layout::{State, TAIL, TAKEN, Table, class_of};
 use super::{ItemId, Queue};
 use crate::channel::{Channel, Slot};
@@ -192,6 +195,7 @@ impl Queue {
         let place = descriptor.place_in_block(sheaf.length)?;
         let left = sheaf.left(&self.channel)?;
         buffer.try_reserve(left.len()).map_err(Error::memory)?;
+        descriptor.set_by_one(false);
         descriptor.commit(State::Taken(slot), status.deliveries.saturating_add(1));
         table.advance(index);
         table.enlist(index, TAKEN)?;
@@ -226,7 +230,7 @@ impl Queue {
         let sheaf = descriptor.sheaf()?.ok_or(Error::NotHeld)?;
         let left = sheaf.items - sheaf.gone_items;
         let gone_bytes = sheaf.gone_bytes.saturating_add(bytes);
-        if items > left || items < left && gone_bytes >= sheaf.length {
+        if descriptor.is_by_one() || items > left || items < left && gone_bytes >= sheaf.length {
             return Err(Error::NotHeld);
         }
         if items == left {
@@ -267,10 +271,50 @@ impl Table<'_> {
     #[inline]
     pub(super) fn single(self, index: u32, deliveries: u32) -> Result<u32, Error> {
         if self.descriptor(index).is_sheaf() {
-            self.single_out(index, deliveries)
+            self.single_or_sheaf(index, deliveries)
         } else {
             Ok(index)
         }
+    }
+
+    /// The sheaf itself where there is no room for its first item to stand alone: it is to be taken by one then.
+    #[cold]
+    fn single_or_sheaf(self, index: u32, deliveries: u32) -> Result<u32, Error> {
+        match self.single_out(index, deliveries) {
+            Err(Error::NoSpace) => Ok(index),
+            single => single,
+        }
+    }
+
+    /// The length of an item that stands alone; of a sheaf more than any that could be handed out at once.
+    #[inline]
+    pub(super) fn length_alone(self, descriptor: Descriptor<'_>) -> Result<u64, Error> {
+        if descriptor.is_sheaf() {
+            Ok(u64::MAX)
+        } else {
+            descriptor.length()
+        }
+    }
+
+    /// The length and the place of the first item of a sheaf, which is about to be taken by one.
+    pub(super) fn first_in_place(self, descriptor: Descriptor<'_>) -> Result<(u64, ptr::NonNull<u8>), Error> {
+        let sheaf = descriptor.sheaf()?.ok_or_else(|| self.channel.damaged())?;
+        let length = self.first_of(descriptor, &sheaf)?.len() as u64;
+        let start = sheaf.left(self.channel)?.start;
+        // SAFETY: what is left of a sheaf lies within its place.
+        let place = unsafe { descriptor.place_in_block(sheaf.length)?.add(start) };
+        self.set(BY_ONE_EVER, 1);
+        descriptor.set_by_one(true);
+        Ok((length, place))
+    }
+
+    /// Whether the slot has taken a sheaf by one, so that others come when it has settled that. It need not wait for itself.
+    pub(super) fn has_more_in_hand(self, slot: Slot) -> Result<bool, Error> {
+        let busy = self.busy()?;
+        Ok(busy.iter().any(|(index, status)| {
+            let descriptor = self.descriptor(*index);
+            status.state == State::Taken(slot) && descriptor.is_by_one() && descriptor.weight() > 1
+        }))
     }
 
     /// Gives the first item of the sheaf that is first in the line a descriptor of its own, before the sheaf.
@@ -331,6 +375,13 @@ impl Table<'_> {
             if sheaf.items - sheaf.gone_items > 1 {
                 pass_first(descriptor, &sheaf, first.len() as u64);
                 self.count_down(TAKEN, 1);
+                if descriptor.is_by_one() {
+                    // The others have never been handed out.
+                    let deliveries = descriptor.status()?.deliveries.saturating_sub(1);
+                    descriptor.commit(State::Ready, deliveries);
+                    self.delist(index, TAKEN)?;
+                    self.insert(index)?;
+                }
                 return Ok(());
             }
         }

@@ -6,7 +6,7 @@ use std::slice;
 use std::time::Duration;
 
 use super::layout::{
-    Descriptor, ENDING, Ending, FRESH, GETTERS, JOINERS, PUTTERS, READY, RESERVED, State, TAKEN, Table,
+    BY_ONE_EVER, Descriptor, ENDING, Ending, FRESH, GETTERS, JOINERS, PUTTERS, READY, RESERVED, State, TAKEN, Table,
 };
 use super::{ItemId, Queue, SMALL_BYTES_MAX, SPINS};
 use crate::channel::{Attempt, Latched, Slot};
@@ -105,7 +105,7 @@ impl Queue {
     pub fn get_or_take(&self, buffer: &mut Vec<u8>, patience: Patience) -> Result<Option<Got<'_>>, Error> {
         self.when_there_is_one(None, patience, |table, latched, index, deliveries| {
             let descriptor = table.descriptor(index);
-            let length = descriptor.length()?;
+            let length = table.length_alone(descriptor)?;
             if length <= SMALL_BYTES_MAX as u64 {
                 table.hand_over(descriptor, index, length, buffer)?;
                 self.open_after_removal(table, latched);
@@ -123,7 +123,7 @@ impl Queue {
             let mut next = Some((first, deliveries));
             while let Some((index, deliveries)) = next {
                 let descriptor = table.descriptor(index);
-                let length = descriptor.length()?;
+                let length = table.length_alone(descriptor)?;
                 if length > SMALL_BYTES_MAX as u64 {
                     if !items.is_empty() {
                         break;
@@ -171,6 +171,9 @@ impl Queue {
                     }
                     return Ok(Attempt::Done(got));
                 }
+                if table.get(BY_ONE_EVER) != 0 && table.has_more_in_hand(slot.unwrap_or(latched.me()))? {
+                    return Err(Error::NoSpace);
+                }
                 if ending == Ending::Closed && !table.may_get_more(slot.unwrap_or(latched.me()))? {
                     return Err(Error::Closed);
                 }
@@ -207,8 +210,12 @@ impl Queue {
         (slot, deliveries): (Slot, u32),
     ) -> Result<Taken<'_>, Error> {
         let descriptor = table.descriptor(index);
-        let length = descriptor.length()?;
-        let place = descriptor.place(length)?;
+        let (length, place) = if descriptor.is_sheaf() {
+            table.first_in_place(descriptor)?
+        } else {
+            let length = descriptor.length()?;
+            (length, descriptor.place(length)?)
+        };
         let length = usize::try_from(length).map_err(|_| self.channel.damaged())?;
         let handed = table.take(index, slot, deliveries)?;
         latched.open(&self.channel, PUTTERS);
@@ -299,7 +306,7 @@ impl Queue {
                 };
                 bytes += one.len();
                 taken.push(ManuallyDrop::new(one));
-                next = if bytes >= bytes_max {
+                next = if bytes >= bytes_max || table.descriptor(index).is_sheaf() {
                     None
                 } else {
                     table.next_of_batch(taken.len(), items_max)?
@@ -577,7 +584,7 @@ impl<'a> Table<'a> {
             return Err(Error::NotHeld);
         }
         let descriptor = self.descriptor(item.index);
-        let is_held = descriptor.number() == item.number && descriptor.status()?.state == State::Taken(slot);
+        let is_held = descriptor.item(item.index) == item && descriptor.status()?.state == State::Taken(slot);
         if is_held { Ok(descriptor) } else { Err(Error::NotHeld) }
     }
 }

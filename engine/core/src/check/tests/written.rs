@@ -109,3 +109,73 @@ fn a_group_has_members() {
         "warning FY270 1:37 the group `g` is not used\n",
     );
 }
+
+#[test]
+fn text_from_outside_is_quoted_in_whatever_a_shell_reads() {
+    finds(
+        "
+params: {p: x, n: 3, loud: false}
+processes:
+  a: {run: [bash, -ec, 'one ${{ params.p }}'], stop: {command: [/bin/sh, -c, 'two ${{ params.p }}']}}
+  b: {run: [sh, -c, 'one \"$1\" ${{ params.n }}', sh, 'to ${{ params.p }}']}
+  c: {run: [python3, -c, 'one ${{ params.p }}']}
+  d: {run: [sh, -c, '${{ params.p }}']}
+  e: {run: \"one ${{ params.p if params.loud else '' }}\"}
+  f: {run: \"one ${{ '-v' if params.p else '' }} ${{ (params.p if params.loud else 'x') | sh }}\"}
+  g: {run: \"one ${{ params.p ~ '.txt' | sh }}\"}
+"
+        .replace("\\\"", "\"")
+        .as_str(),
+        "
+warning FY277 4:29 `params.p` comes from outside the file and is not quoted for the shell
+warning FY277 4:83 `params.p` comes from outside the file and is not quoted for the shell
+warning FY277 8:17 `params.p` comes from outside the file and is not quoted for the shell
+warning FY277 10:17 `params.p` comes from outside the file and is not quoted for the shell
+"
+        .trim_start(),
+    );
+    let help = |expression: &str| {
+        explained(&format!(
+            "{{params: {{p: x}}, processes: {{a: {{run: \"one ${{{{ {expression} }}}}\"}}}}}}"
+        ))
+        .0
+    };
+    assert_eq!(
+        help("params.p"),
+        "write `${{ params.p | sh }}` without quotes around it, or hand it over by `env` and write `\"$NAME\"`"
+    );
+    assert_eq!(
+        help("params.p if params.p else 'x'"),
+        "write `params.p | sh` in the expression and no quotes around it, or hand it over by `env` and write `\"$NAME\"`"
+    );
+}
+
+#[test]
+fn what_quotes_does_not_stand_in_quotes() {
+    finds(
+        r#"
+params: {p: x, n: 3}
+templates:
+  python: {shell: python3}
+processes:
+  a: {run: "one 'two ${{ params.p | sh }}' ${{ params.p | sh }} '${{ params.n | sh }}'"}
+  b:
+    run: |
+      # It isn't quoted here:
+      one "$(two ${{ params.p | sh }})" "${{ params.p | sh }}"
+  c: {shell: python3, run: "print('${{ params.p | sh }}')"}
+  d: {use: python, run: "print('${{ params.p | sh }}')"}
+  e: {run: [sh, -c, "one '${{ params.p | sh }}'"]}
+"#,
+        "
+warning FY277 6:22 `params.p | sh` stands in quotes of the script, so that its own quotes do not quote
+warning FY277 10:42 `params.p | sh` stands in quotes of the script, so that its own quotes do not quote
+warning FY277 13:27 `params.p | sh` stands in quotes of the script, so that its own quotes do not quote
+"
+        .trim_start(),
+    );
+    assert_eq!(
+        explained("{params: {p: x}, processes: {a: {run: \"one 'two ${{ params.p | sh }}'\"}}}").0,
+        "end them before it and begin them again behind it, as in `'a '${{ params.p | sh }}' b'`, or hand it over by `env` and write `\"$NAME\"`"
+    );
+}

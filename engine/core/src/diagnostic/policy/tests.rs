@@ -44,6 +44,59 @@ locks:
 }
 
 #[test]
+fn a_comment_at_the_head_of_a_block_holds_for_all_of_it() {
+    let text = "
+params: {p: x}
+processes:
+  a:
+    run: | # forkyard: allow FY277 both are options
+      one ${{ params.p }}
+
+      two ${{ params.p }}
+    stop:
+      # forkyard: allow FY277
+      command: &it >2-
+
+        three ${{ params.p }}
+      grace: 2s
+  b:
+    run:
+    - sh
+    - -c
+    - | # forkyard: allow FY277
+     four ${{ params.p }}
+  c:
+    run: |
+      five ${{ params.p }}
+";
+    let (findings, allowed) = judged(text, &Policy::default());
+    assert_eq!(findings, ["FY277 23:12"]);
+    assert_eq!(allowed, ["FY277 6:11", "FY277 8:11", "FY277 13:15", "FY277 20:11"]);
+}
+
+#[test]
+fn a_comment_at_a_block_holds_for_nothing_behind_it() {
+    let text = "
+params: {p: x}
+processes:
+  a:
+    # forkyard: allow FY277
+    run: |
+      one ${{ params.p }}
+  b: {run: 'two ${{ params.p }}'}
+  c:
+    # forkyard: allow FY277
+    run: >
+      a | b > c
+  # forkyard: allow FY277
+  d: {run: 'three | ${{ params.p }}'}
+";
+    let (findings, allowed) = judged(text, &Policy::default());
+    assert_eq!(findings, ["FY277 8:17", "FY131 10:23"]);
+    assert_eq!(allowed, ["FY277 7:11", "FY277 14:21"]);
+}
+
+#[test]
 fn a_comment_at_the_top_holds_for_the_file() {
     let text = "# A workflow.\n# forkyard: allow FY270\n---\nprocesses: {a: {run: x}}\nlocks: {one: {}, two: {}}\n";
     assert_eq!(counts(text), NOTHING);

@@ -60,6 +60,21 @@ fn a_slot_is_held_while_its_child_needs_one() {
     );
 }
 
+/// Whoever is in the line first is served first, and when `setter` comes is up to `gate`, which no deadlock can come of.
+#[test]
+fn a_slot_is_taken_by_who_need_not_wait_for_others_to_come_into_the_line() {
+    let text = |after: &str| {
+        format!(
+            "{{pools: {{slots: {{size: 1}}}}, events: {{e: {{}}}}, processes: {{gate: {{run: x}},
+                setter: {{run: x, pool: slots, sets: e{after}}},
+                waiter: {{run: x, pool: slots, waits: e, protocol: [wait e]}}}}}}"
+        )
+    };
+    let deadlock = is_deadlock(&text(", after: gate"), true);
+    assert!(deadlock.steps.is_empty(), "that others come is not told: {deadlock:#?}");
+    is_proved(&text(""));
+}
+
 #[test]
 fn a_consumer_starts_after_its_bounded_producer() {
     let deadlock = is_deadlock(

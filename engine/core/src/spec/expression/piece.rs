@@ -6,7 +6,7 @@ const OPENING: &str = "${{";
 
 /// A piece of a scalar.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Piece<'a> {
+pub(crate) enum Piece<'a> {
     /// Text that stays as it is.
     Text(&'a str),
     /// What stands between `${{` and `}}`.
@@ -14,7 +14,7 @@ pub(super) enum Piece<'a> {
 }
 
 /// The pieces of a scalar; the error is the number of the expression that does not end.
-pub(super) fn pieces(text: &str) -> Result<Vec<Piece<'_>>, usize> {
+pub(crate) fn pieces(text: &str) -> Result<Vec<Piece<'_>>, usize> {
     let mut pieces = Vec::new();
     let mut rest = text;
     let mut number = 0;
@@ -72,7 +72,7 @@ fn closing(inside: &str) -> Option<usize> {
 }
 
 /// How many parts an expression has: words, numbers, texts in quotes and signs.
-pub(super) fn parts(expression: &str) -> usize {
+pub(crate) fn parts(expression: &str) -> usize {
     let mut quote = None;
     let mut word = false;
     let mut parts = 0;

@@ -167,3 +167,67 @@ fn keys_of_extensions_are_ignored_and_anchors_work_in_them() {
     assert_eq!(body.run.as_ref().unwrap().argv[2], "y");
     assert_eq!(body.env["A"].value, "b");
 }
+
+/// What comes of a second process with these fields, and of the same with a key more, which makes it go the long way.
+#[track_caller]
+fn is_read_alike(fields: &str) {
+    let text = |more: &str| format!("processes: {{a: {{run: [\"true\"]}}, b: {{{fields}{more}}}}}\nforkyard: 1\n");
+    let [short, long] = [text(""), text(", daemon: false")].map(|text| read_one(&text));
+    let bodies = |loaded: &Loaded| {
+        let partial = loaded.partial.as_ref().map(|partial| &partial.workflow);
+        let workflow = loaded.workflow.as_ref().or(partial).expect("it is YAML");
+        format!("{:?}", workflow.processes.iter().map(|it| &it.body).collect::<Vec<_>>())
+    };
+    assert_eq!(bodies(&short), bodies(&long), "{fields}");
+    let told = |loaded: &Loaded| format!("{:?}", loaded.diagnostics);
+    assert_eq!(told(&short), told(&long), "{fields}");
+}
+
+#[test]
+fn the_short_way_to_a_process_leads_where_the_long_one_does() {
+    for fields in [
+        "run: [x]",
+        "run: [x, '', 1, \"true\", ' y ']",
+        "after: [a, c], run: [x]",
+        "run: [x], after: []",
+        "run: [x], after: a",
+        "run: echo $x",
+        "run: [], after: [a]",
+        "run: ['']",
+        "run: [~]",
+        "run: [x, \"\\0\"]",
+        "run: [x], after: [~]",
+        "run: [x], after: [a, '', {c: started}]",
+        "run: {x: y}",
+        "run: ",
+        "after: [a]",
+        "run: [x], aftr: [a]",
+    ] {
+        is_read_alike(fields);
+    }
+}
+
+#[test]
+fn the_processes_of_a_large_plain_file_are_those_of_any_other() {
+    let mut processes = String::new();
+    for number in 0..3_000 {
+        let more = [
+            "env: {A_TOKEN: clear}",
+            "use: t",
+            "after: [none]",
+            "replicas: 2",
+            "run: []",
+        ][number % 5];
+        let lines = format!("  p{number}:\n    run: [x, \"{number}\"]\n    {more}\n");
+        processes.push_str(&lines);
+    }
+    let text = |end: &str| {
+        let head = "defaults: {nice: 1}\ntemplates: {t: {daemon: true}}\npools: {q: {env: {B_TOKEN: clear}}}\n";
+        format!("forkyard: 1\n{head}processes:\n{processes}x-end: {end}\n")
+    };
+    // Escapes are not plain, so that the other is read by parsers.
+    let [plain, other] = [text("'nn'"), text("\"\\n\"")].map(|text| read_one(&text));
+    assert_eq!(shown(&plain), shown(&other));
+    let partial = |loaded: &Loaded| format!("{:?}", loaded.partial.as_ref().map(|partial| &partial.workflow));
+    assert_eq!(partial(&plain), partial(&other));
+}

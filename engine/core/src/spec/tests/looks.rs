@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::*;
 use crate::spec::{Intensity, Listening, Policy, SocketKind, Strategy, Way, Wish};
 
-fn body_of(fields: &str) -> crate::spec::Body {
+fn body_of(fields: &str) -> crate::spec::Terms {
     let workflow = accepted_body(&format!("processes: {{p: {{run: x, {fields}}}}}\n"));
-    workflow.processes[0].body.clone()
+    crate::spec::Terms::clone(&workflow.processes[0].body)
 }
 
 #[test]

@@ -5,8 +5,6 @@
 //! first makes the same tree of it, with the same places; the tests compare them on random texts. Whatever is not
 //! plain, be it a mistake or only rare, is left to them: no error is told here.
 
-use std::ops::Range;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use indexmap::IndexSet;
@@ -14,7 +12,7 @@ use indexmap::IndexSet;
 use super::remark::ADDRESS;
 use super::text::is_all;
 use super::{KEYS_FEW, NODES_MAX};
-use crate::source::{Entry, Kind, Node, Span, Style, Words, saturating_u32};
+use crate::source::{Span, Tape};
 
 /// How deeply it may be nested; more is not plain.
 const DEPTH_MAX: usize = 16;
@@ -23,9 +21,9 @@ const KEY_BYTES_MAX: usize = 256;
 /// What means nothing where a key should stand, or something else than itself.
 const KEYS_REFUSED: [&str; 4] = ["~", "null", "Null", "NULL"];
 
-/// The tree of a file, and its comments that begin with `# forkyard:`.
+/// The nodes of a file, and its comments that begin with `# forkyard:`.
 pub(super) struct Plain {
-    pub root: Rc<Node>,
+    pub tape: Tape,
     pub remarks: Vec<Span>,
 }
 
@@ -39,13 +37,14 @@ pub(super) fn read(file: u32, text: &Arc<str>) -> Option<Plain> {
         text,
         at: 0,
         column: None,
-        nodes: 0,
+        tape: Tape::of(file, Arc::clone(text)),
+        keys: Vec::new(),
         remarks: Vec::new(),
     };
     reader.next_line();
-    let root = reader.mapping(reader.column.filter(|column| *column == 0)?, 0)?;
-    let remarks = reader.remarks;
-    reader.column.is_none().then_some(Plain { root, remarks })
+    reader.mapping(reader.column.filter(|column| *column == 0)?, 0)?;
+    let Reader { tape, remarks, .. } = reader;
+    reader.column.is_none().then_some(Plain { tape, remarks })
 }
 
 /// Where scalars stand: in brackets more characters end them.
@@ -57,12 +56,15 @@ enum Context {
 
 struct Reader<'a> {
     file: u32,
-    text: &'a Arc<str>,
+    text: &'a str,
     /// The next byte to be read.
     at: usize,
     /// In front of a line: the column of what stands there; `None` at the end of the file.
     column: Option<usize>,
-    nodes: u32,
+    /// What has been read.
+    tape: Tape,
+    /// Where on the tape the keys of all maps stand that have not ended.
+    keys: Vec<usize>,
     remarks: Vec<Span>,
 }
 
@@ -141,8 +143,8 @@ impl Reader<'_> {
         Some(())
     }
 
-    /// What begins in front of a line, at this column.
-    fn block(&mut self, column: usize, depth: usize) -> Option<Rc<Node>> {
+    /// What begins in front of a line, at this column. As all that read a node, it says where that is on the tape.
+    fn block(&mut self, column: usize, depth: usize) -> Option<usize> {
         let depth = deeper(depth)?;
         if self.is_item() {
             self.sequence(column, depth, self.at)
@@ -156,21 +158,22 @@ impl Reader<'_> {
         self.byte() == Some(b'-') && self.is_blank(self.at + 1)
     }
 
-    fn mapping(&mut self, column: usize, depth: usize) -> Option<Rc<Node>> {
-        let start = self.at;
-        let mut fields = Fields::default();
+    fn mapping(&mut self, column: usize, depth: usize) -> Option<usize> {
+        let map = self.tape.begin_mapping(self.at);
+        let mut fields = Fields::begin(&self.keys);
+        let mut last = None;
         while self.column == Some(column) {
             let key = self.key(Context::Block)?;
-            let value = self.value(column, depth)?;
-            fields.add(self.text, key, value)?;
+            fields.add(self, key)?;
+            last = Some(self.value(column, depth)?);
         }
         self.leave(column)?;
-        let end = fields.entries.last()?.value.span.end as usize;
-        self.node(Node::mapping(self.span(start, end), fields.entries))
+        let end = self.tape.end_of(last?);
+        self.end(map, end, &fields)
     }
 
     /// What stands behind a key: on its line, or below it and deeper. A list need not stand deeper.
-    fn value(&mut self, column: usize, depth: usize) -> Option<Rc<Node>> {
+    fn value(&mut self, column: usize, depth: usize) -> Option<usize> {
         let colon = self.at;
         self.skip_spaces();
         if !matches!(self.byte(), Some(b'\n' | b'#')) {
@@ -192,29 +195,33 @@ impl Reader<'_> {
         self.sequence(column, deeper(depth)?, self.at + 1 + spaces.count())
     }
 
-    fn sequence(&mut self, column: usize, depth: usize, start: usize) -> Option<Rc<Node>> {
-        let mut items = Vec::new();
+    fn sequence(&mut self, column: usize, depth: usize, start: usize) -> Option<usize> {
+        let sequence = self.tape.begin_sequence(start);
+        let mut last = None;
         while self.column == Some(column) && self.is_item() {
             self.at += 1;
-            items.push(self.item(column, depth)?);
+            last = Some(self.item(column, depth)?);
         }
         if self.column != Some(column) {
             self.leave(column)?;
         }
-        let end = items.last()?.span.end as usize;
-        self.node(Node::sequence(self.span(start, end), items))
+        self.tape.end(sequence, self.tape.end_of(last?));
+        self.counted(sequence)
     }
 
     /// What stands behind a dash: a map may begin on its line.
-    fn item(&mut self, column: usize, depth: usize) -> Option<Rc<Node>> {
+    fn item(&mut self, column: usize, depth: usize) -> Option<usize> {
         let dash = self.at - 1;
         self.skip_spaces();
         let (at, inner) = (self.at, column + self.at - dash);
-        if self.key(Context::Block).is_some() {
-            (self.at, self.column) = (at, Some(inner));
+        let mark = self.tape.len();
+        let begins_with_key = self.key(Context::Block).is_some();
+        self.tape.cut(mark);
+        self.at = at;
+        if begins_with_key {
+            self.column = Some(inner);
             return self.mapping(inner, deeper(depth)?);
         }
-        self.at = at;
         let value = self.inline(Context::Block, depth)?;
         self.end_line()?;
         Some(value)
@@ -226,7 +233,7 @@ impl Reader<'_> {
     }
 
     /// A value within one line.
-    fn inline(&mut self, context: Context, depth: usize) -> Option<Rc<Node>> {
+    fn inline(&mut self, context: Context, depth: usize) -> Option<usize> {
         match self.byte()? {
             b'[' => self.list(deeper(depth)?),
             b'{' => self.map(deeper(depth)?),
@@ -235,39 +242,38 @@ impl Reader<'_> {
     }
 
     /// `[…]`
-    fn list(&mut self, depth: usize) -> Option<Rc<Node>> {
-        let start = self.at;
-        let mut items = Vec::new();
+    fn list(&mut self, depth: usize) -> Option<usize> {
+        let sequence = self.tape.begin_sequence(self.at);
+        let mut last = None;
         self.take(b'[')?;
         self.skip_spaces();
         while self.byte()? != b']' {
-            items.push(self.inline(Context::Flow, depth)?);
+            last = Some(self.inline(Context::Flow, depth)?);
             self.separator(b']')?;
         }
         self.at += 1;
-        let end = items
-            .last()
-            .map_or_else(|| self.end_with_blanks(), |last| last.span.end as usize);
-        self.node(Node::sequence(self.span(start, end), items))
+        let end = last.map_or_else(|| self.end_with_blanks(), |last| self.tape.end_of(last));
+        self.tape.end(sequence, end);
+        self.counted(sequence)
     }
 
     /// `{…}`
-    fn map(&mut self, depth: usize) -> Option<Rc<Node>> {
-        let start = self.at;
-        let mut fields = Fields::default();
+    fn map(&mut self, depth: usize) -> Option<usize> {
+        let map = self.tape.begin_mapping(self.at);
+        let mut fields = Fields::begin(&self.keys);
+        let mut last = None;
         self.take(b'{')?;
         self.skip_spaces();
         while self.byte()? != b'}' {
             let key = self.key(Context::Flow)?;
+            fields.add(self, key)?;
             self.skip_spaces();
-            let value = self.inline(Context::Flow, depth)?;
-            fields.add(self.text, key, value)?;
+            last = Some(self.inline(Context::Flow, depth)?);
             self.separator(b'}')?;
         }
         self.at += 1;
-        let last = fields.entries.last();
-        let end = last.map_or_else(|| self.end_with_blanks(), |last| last.value.span.end as usize);
-        self.node(Node::mapping(self.span(start, end), fields.entries))
+        let end = last.map_or_else(|| self.end_with_blanks(), |last| self.tape.end_of(last));
+        self.end(map, end, &fields)
     }
 
     /// What stands behind an item in brackets: a comma and another item, or the closing bracket.
@@ -282,13 +288,13 @@ impl Reader<'_> {
     }
 
     /// A key with its colon.
-    fn key(&mut self, context: Context) -> Option<Rc<Node>> {
+    fn key(&mut self, context: Context) -> Option<usize> {
         let start = self.at;
         let key = match self.byte()? {
             quote @ (b'"' | b'\'') => {
                 let key = self.quoted(quote)?;
                 // White space in front of the colon would be a part of its place.
-                (self.at == key.span.end as usize).then_some(key)?
+                (self.at == self.tape.end_of(key)).then_some(key)?
             }
             first if is_word(first) && first != b'.' => {
                 while self.byte().is_some_and(is_word) {
@@ -298,7 +304,7 @@ impl Reader<'_> {
                 if KEYS_REFUSED.contains(&text) || text.starts_with('-') {
                     return None;
                 }
-                self.text(start, self.at, start..self.at, Style::Plain)?
+                self.plain(start, self.at)?
             }
             _ => return None,
         };
@@ -308,7 +314,7 @@ impl Reader<'_> {
         is_key.then_some(key)
     }
 
-    fn scalar(&mut self, context: Context) -> Option<Rc<Node>> {
+    fn scalar(&mut self, context: Context) -> Option<usize> {
         match self.byte()? {
             quote @ (b'"' | b'\'') => self.quoted(quote),
             b'-' if !self.begins_word(self.at + 1) => None,
@@ -322,7 +328,7 @@ impl Reader<'_> {
         self.byte_at(at).is_some_and(is_word)
     }
 
-    fn unquoted(&mut self, context: Context) -> Option<Rc<Node>> {
+    fn unquoted(&mut self, context: Context) -> Option<usize> {
         let start = self.at;
         let mut end = start;
         while let Some(byte) = self.byte() {
@@ -343,11 +349,11 @@ impl Reader<'_> {
             }
         }
         self.at = end;
-        self.text(start, end, start..end, Style::Plain)
+        self.plain(start, end)
     }
 
     /// A text in quotes, without escapes.
-    fn quoted(&mut self, quote: u8) -> Option<Rc<Node>> {
+    fn quoted(&mut self, quote: u8) -> Option<usize> {
         let start = self.at;
         let rest = &self.text[start + 1..];
         let length = rest.find(|it: char| it == char::from(quote) || matches!(it, '\\' | '\n'))?;
@@ -357,7 +363,8 @@ impl Reader<'_> {
             return None;
         }
         let end = self.end_with_blanks();
-        self.text(start, end, start + 1..start + 1 + length, Style::Text)
+        let text = self.tape.add_quoted(start, end, length);
+        self.counted(text)
     }
 
     /// Where the place of a closing quote or bracket ends: to it belongs what the parser skips then, spaces and a comment.
@@ -370,20 +377,21 @@ impl Reader<'_> {
         self.at + spaces
     }
 
-    /// A scalar whose text is this piece of the file.
-    fn text(&mut self, start: usize, end: usize, piece: Range<usize>, style: Style) -> Option<Rc<Node>> {
-        let words = Words::Piece {
-            file: Arc::clone(self.text),
-            start: saturating_u32(piece.start),
-            end: saturating_u32(piece.end),
-        };
-        self.node(Node::scalar(self.span(start, end), words, style))
+    fn plain(&mut self, start: usize, end: usize) -> Option<usize> {
+        let text = self.tape.add_plain(start, end);
+        self.counted(text)
     }
 
-    /// Counts a node; a file with too many of them is refused elsewhere.
-    fn node(&mut self, node: Node) -> Option<Rc<Node>> {
-        self.nodes += 1;
-        (self.nodes <= NODES_MAX).then(|| Rc::new(node))
+    /// Ends a map.
+    fn end(&mut self, map: usize, end: usize, fields: &Fields) -> Option<usize> {
+        self.tape.end(map, end);
+        self.keys.truncate(fields.first);
+        self.counted(map)
+    }
+
+    /// A file with too many nodes is refused elsewhere.
+    fn counted(&self, node: usize) -> Option<usize> {
+        (self.tape.len() <= NODES_MAX as usize).then_some(node)
     }
 }
 
@@ -396,35 +404,46 @@ const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/')
 }
 
-/// The entries of a map.
-#[derive(Default)]
+/// The keys of a map.
 struct Fields<'a> {
-    entries: Vec<Entry>,
-    /// The keys, once there are many.
-    keys: IndexSet<&'a str>,
+    /// Where among the keys of all maps its first one stands.
+    first: usize,
+    /// Whether each is longer than the one before it, or as long and greater, as numbered names are: then no two are
+    /// the same, and nothing needs to be kept of a million of them.
+    ascends: bool,
+    /// Their texts, once there are many that do not ascend.
+    many: IndexSet<&'a str>,
 }
 
 impl<'a> Fields<'a> {
-    /// Adds an entry; `None` when its key is there already.
-    fn add(&mut self, text: &'a str, key: Rc<Node>, value: Rc<Node>) -> Option<()> {
-        let is_new = if self.entries.len() < KEYS_FEW {
-            self.entries.iter().all(|entry| entry.key.text() != key.text())
-        } else {
-            if self.keys.is_empty() {
-                self.keys
-                    .extend(self.entries.iter().map(|entry| written(text, &entry.key)));
-            }
-            self.keys.insert(written(text, &key))
-        };
-        is_new.then(|| self.entries.push(Entry { key, value }))
+    fn begin(keys: &[usize]) -> Self {
+        Self {
+            first: keys.len(),
+            ascends: true,
+            many: IndexSet::new(),
+        }
     }
-}
 
-/// The text of a key as it stands in the file.
-fn written<'a>(text: &'a str, key: &Node) -> &'a str {
-    let is_quoted = matches!(&key.kind, Kind::Scalar(scalar) if scalar.style == Style::Text);
-    let start = key.span.start as usize + usize::from(is_quoted);
-    &text[start..start + key.text().len()]
+    /// Adds a key; `None` when it is there already.
+    fn add(&mut self, reader: &mut Reader<'a>, key: usize) -> Option<()> {
+        let known = reader.keys.get(self.first..)?;
+        let text = |key: usize| reader.tape.text_in(reader.text, key);
+        let order = |key: usize| (text(key).len(), text(key));
+        let ascends = self.ascends && known.last().is_none_or(|last| order(*last) < order(key));
+        if ascends {
+            reader.keys.push(key);
+            return Some(());
+        }
+        self.ascends = false;
+        if known.len() < KEYS_FEW {
+            let is_new = known.iter().all(|known| text(*known) != text(key));
+            return is_new.then(|| reader.keys.push(key));
+        }
+        if self.many.is_empty() {
+            self.many.extend(known.iter().map(|known| text(*known)));
+        }
+        self.many.insert(text(key)).then_some(())
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use super::*;
 
 fn read(bytes: &[u8]) -> (Option<Rc<Node>>, String) {
     let (mut files, mut findings) = (Files::default(), Findings::default());
-    let (_, root) = parse("w.yaml", bytes.to_vec(), &mut files, &mut findings);
+    let content = parse("w.yaml", bytes.to_vec(), &mut files, &mut findings);
+    let root = content.map(Content::tree);
     let found = findings.sorted().into_iter().map(|diagnostic| {
         let place = diagnostic.place.map_or((0, 0), |place| files.line_column(place));
         format!("{} {}:{} {}", diagnostic.code, place.0, place.1, diagnostic.message)

@@ -1,7 +1,7 @@
 //! Bytes become text, and text that would overwhelm a YAML parser is refused before one sees it.
 
 use crate::diagnostic::{Findings, codes};
-use crate::source::{Span, saturating_u32};
+use crate::source::{Span, count, saturating_u32};
 
 /// The largest file that is read: 256 MiB, which is room for a million processes with commands of their own.
 pub(crate) const FILE_BYTES_MAX: usize = 256 << 20;
@@ -31,9 +31,8 @@ pub(crate) fn is_parseable(file: u32, text: &str, findings: &mut Findings) -> bo
         return false;
     }
     // They are counted wherever they stand, in text too: a scan that knew better could be deceived.
-    let is_comma = |byte: &u8| *byte == b',';
-    if text.bytes().filter(is_comma).count() > COMMAS_MAX {
-        let mut commas = text.bytes().enumerate().filter(|(_, byte)| is_comma(byte));
+    if count(text.as_bytes(), b',') > COMMAS_MAX {
+        let mut commas = text.bytes().enumerate().filter(|(_, byte)| *byte == b',');
         let at = commas.nth(COMMAS_MAX).map_or(0, |(at, _)| at);
         let message = format!("the file has more than {COMMAS_MAX} commas");
         findings.error(codes::TOO_LARGE, Span::between(file, at, at + 1), message);

@@ -1,10 +1,13 @@
 //! Sheaves by example, and in the hands of those who die.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use super::{MAX, item, other, queue};
 use crate::channel::{Kind, Place, Shape};
 use crate::deaths::{self, End, at_every_step, at_two_steps};
 use crate::error::Error;
 use crate::patience::Patience;
+use crate::queue::layout::{ARENA_END, ARENA_PROVIDED};
 use crate::queue::{Queue, Sheaf};
 
 /// No byte of an item that [`item`] makes.
@@ -207,4 +210,139 @@ fn waiting_is_as_for_single_items() {
     put(&queue, &items(0..2));
     assert_eq!(got.join().expect("it does not panic").as_slice(), items(0..2));
     assert_eq!(queue.get_with(Patience::Try).expect("open"), None);
+}
+
+/// Too long to stand in a descriptor, but for the last, which is not in the sheaf.
+fn long(seed: usize) -> Vec<u8> {
+    item(if seed == 3 { 3 } else { 30 + 10 * seed }, seed)
+}
+
+/// A sheaf of the items 0 to 2, behind it item 3; no block can be had any more but in a longer file.
+fn filled_up() -> Queue {
+    let shape = Shape {
+        slots: 4,
+        ..Shape::new(Kind::Queue)
+    };
+    let queue = Queue::make(&Place::Memory, 9, MAX, shape).expect("there is memory");
+    assert_eq!(put(&queue, &[long(0), long(1), long(2)]), 3);
+    queue.put(&long(3)).expect("it needs no block");
+    let table = queue.table();
+    let provided = table.u64(ARENA_PROVIDED).load(Relaxed);
+    table.u64(ARENA_END).commit(provided);
+    queue
+}
+
+/// From now on no file that this process uses can become longer, as on a disk that is full to its last block.
+fn fill_disk() {
+    let none = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the limit is read during the call alone, and the signal that tells of it is ignored.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &raw const none), 0);
+    }
+}
+
+/// Does something on a full disk, in another process, which is killed at each step of it; then in the repair. What is left must be all
+/// from one of `allowed` on; the last of them when it was done.
+fn check_on_full_disk(act: impl Fn(&Queue), allowed: &[usize]) {
+    let look = |queue: &Queue, end| {
+        queue.channel().bury_dead().expect("it is whole");
+        queue.audit().expect("all fits");
+        let counts = queue.counts().expect("it is whole");
+        assert_eq!((counts.taken, counts.reserved), (0, 0), "the dead have nothing");
+        assert_eq!(counts.put, counts.got + counts.ready);
+        let left = rest(queue);
+        assert_eq!(left.len() as u64, counts.ready);
+        let first = 4 - left.len();
+        assert!(
+            left.iter().cloned().eq((first..4).map(long)),
+            "they are as they were put"
+        );
+        assert!(allowed.contains(&first), "{first} are gone");
+        assert!(end == End::Killed || allowed.last() == Some(&first));
+    };
+    let act = |queue: &Queue| {
+        fill_disk();
+        act(queue);
+    };
+    at_every_step(filled_up, Queue::channel, act, look);
+    at_two_steps(deaths::stride(97), filled_up, Queue::channel, act, look);
+}
+
+#[test]
+fn on_a_full_disk_a_reader_gets_its_item() {
+    let get = |queue: &Queue| {
+        for seed in 0..4 {
+            assert_eq!(queue.get().expect("there is one"), long(seed));
+        }
+        assert_eq!(queue.try_get().expect("it is whole"), None);
+    };
+    check_on_full_disk(get, &[0, 1, 2, 3, 4]);
+    let get_many = |queue: &Queue| {
+        let got = queue.get_many(4, Patience::Try).expect("there are some");
+        assert_eq!(got, [long(0)], "one at a time");
+    };
+    check_on_full_disk(get_many, &[0, 1]);
+}
+
+#[test]
+fn on_a_full_disk_an_item_of_a_sheaf_is_taken_where_it_stands() {
+    let ack = |queue: &Queue| {
+        for seed in 0..2 {
+            let taken = queue.take().expect("there is one");
+            assert_eq!(taken.to_vec(), long(seed));
+            assert_eq!((taken.item().number, taken.deliveries()), (seed as u64, 1));
+            let item = taken.item();
+            taken.ack().expect("it is held");
+            assert!(matches!(queue.ack(item), Err(Error::NotHeld)), "it is gone");
+        }
+    };
+    check_on_full_disk(ack, &[0, 1, 2]);
+    let nack = |queue: &Queue| {
+        queue.get().expect("there is one");
+        queue.take().expect("there is one").nack().expect("it is held");
+        let taken = queue.take().expect("there is one");
+        assert_eq!((taken.to_vec(), taken.deliveries()), (long(1), 2));
+        let _kept = taken.into_item();
+    };
+    check_on_full_disk(nack, &[0, 1]);
+    let stream = |queue: &Queue| {
+        queue.get().expect("there is one");
+        let (me, mut bytes) = (queue.channel().me().expect("a slot"), Vec::new());
+        let sheaf = queue.take_sheaf_as(me, &mut bytes).expect("open").expect("a sheaf");
+        assert_eq!((sheaf.items, bytes.len()), (2, 41 + 51));
+        queue.ack_from_sheaf_as(me, sheaf.item, 1, 41).expect("it is held");
+    };
+    check_on_full_disk(stream, &[0, 1, 2]);
+}
+
+#[test]
+fn on_a_full_disk_nobody_waits_for_itself() {
+    let queue = filled_up();
+    let reader = other(&queue);
+    let victim = deaths::Victim::new(|| {
+        fill_disk();
+        let first = queue.take().expect("there is one");
+        let last = queue.take().expect("what is behind the sheaf");
+        assert_eq!(last.to_vec(), long(3));
+        last.ack().expect("it is held");
+        queue.close().expect("it is whole");
+        assert!(
+            matches!(queue.try_take(), Err(Error::NoSpace)),
+            "others come when the first is settled"
+        );
+        assert!(matches!(reader.try_take(), Ok(None)), "others wait for it");
+        first.ack().expect("it is held");
+        for seed in [1, 2] {
+            let taken = reader.take().expect("there is one");
+            assert_eq!(taken.to_vec(), long(seed));
+            taken.ack().expect("it is held");
+        }
+        assert!(matches!(queue.take(), Err(Error::Closed)));
+    });
+    assert_eq!(victim.wait(), End::Done);
+    queue.audit().expect("all fits");
 }

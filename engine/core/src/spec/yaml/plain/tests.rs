@@ -1,8 +1,11 @@
 //! What is plain is what both parsers accept, and it is the same tree.
 
+use std::rc::Rc;
+
 use super::super::{Builder, read_again};
 use super::*;
 use crate::diagnostic::Findings;
+use crate::source::Node;
 
 /// The tree that the parsers make, and the comments for Forkyard; `None` when one of them refuses it, or something in it.
 fn parsed(text: &str) -> Option<(Rc<Node>, Vec<Span>)> {
@@ -17,9 +20,10 @@ fn parsed(text: &str) -> Option<(Rc<Node>, Vec<Span>)> {
 /// Whether it is plain; if so, it is compared with what the parsers make of it.
 #[track_caller]
 fn is_plain(text: &str) -> bool {
-    let Some(Plain { root, remarks }) = read(0, &text.into()) else {
+    let Some(Plain { tape, remarks }) = read(0, &text.into()) else {
         return false;
     };
+    let root = tape.tree();
     let parsed = parsed(text).unwrap_or_else(|| panic!("a parser refuses:\n{text}"));
     assert_eq!(format!("{root:?}"), format!("{:?}", parsed.0), "{text}");
     assert_eq!(remarks, parsed.1, "{text}");
