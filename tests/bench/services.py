@@ -23,8 +23,14 @@ def crowd(folder, size):
     (folder / "w.yaml").write_text("forkyard: 1\nprocesses:\n" + lines)
     began = time.perf_counter()
     process = begin([forkyard(), "run", "--quiet", "--no-color", "w.yaml"], folder)
-    path = wait_for(lambda: records_path(folder), "records")
-    wait_for(lambda: path.read_bytes().count(b'"started"') == size or process.poll() is not None, "all started")
+    try:
+        path = wait_for(lambda: records_path(folder), "records")
+        wait_for(lambda: path.read_bytes().count(b'"started"') == size, "all started")
+    except RuntimeError:
+        # The guardians take along all that has been started.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
     started = time.perf_counter() - began
     own = engine_bytes(process.pid)
     asked = time.perf_counter()
