@@ -23,8 +23,14 @@ def crowd(folder, size):
     (folder / "w.yaml").write_text("forkyard: 1\nprocesses:\n" + lines)
     began = time.perf_counter()
     process = begin([forkyard(), "run", "--quiet", "--no-color", "w.yaml"], folder)
-    path = wait_for(lambda: records_path(folder), "records")
-    wait_for(lambda: path.read_bytes().count(b'"started"') == size or process.poll() is not None, "all started")
+    try:
+        path = wait_for(lambda: records_path(folder), "records")
+        wait_for(lambda: path.read_bytes().count(b'"started"') == size, "all started")
+    except RuntimeError:
+        # The guardians take along all that has been started.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
     started = time.perf_counter() - began
     own = engine_bytes(process.pid)
     asked = time.perf_counter()
@@ -87,7 +93,7 @@ def bare_crowd(folder, size):
 
 
 # One that is killed again and again: each life writes its pid.
-LIFE = "echo $$ >pid.new; mv pid.new pid; exec sleep 1000"
+LIFE = "echo $$ >pid; exec sleep 1000"
 
 
 def revived(folder, size, process):
@@ -95,7 +101,7 @@ def revived(folder, size, process):
     path, times, last = folder / "pid", [], None
     try:
         for _ in range(size + 1):
-            pid = wait_for(lambda: path.exists() and int(path.read_text()) not in (last, 0) and int(path.read_text()), "a life")
+            pid = wait_for(lambda: next_life(path, last), "a life")
             if last is not None:
                 times.append(time.perf_counter() - killed)
             last = pid
@@ -108,6 +114,11 @@ def revived(folder, size, process):
         used, _ = finish(process)
     times.sort()
     return dict(used, operations=1, seconds=times[len(times) // 2])
+
+
+def next_life(path, last):
+    text = path.read_text() if path.exists() else ""
+    return int(text) if text.endswith("\n") and int(text) != last else None
 
 
 def restart(folder, size):

@@ -1,6 +1,7 @@
 //! The name at the start of each line: its colour, and its place.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use forkyard_core::id::ProcessId;
@@ -86,12 +87,19 @@ impl Labels {
 
     /// A line that a process has written.
     pub fn output(&self, process: ProcessId, line: &[u8]) -> String {
+        let mut shown = String::new();
+        self.append_output(process, line, &mut shown);
+        shown
+    }
+
+    /// The same at the end of `shown`.
+    pub fn append_output(&self, process: ProcessId, line: &[u8], shown: &mut String) {
         let label = &self.processes[process.index()];
-        let line = sanitise::line(sanitise::last_drawn(line), self.colors);
+        let line = sanitise::output(line, self.colors);
         match label.prefix.as_deref() {
-            Some("") => line,
-            Some(prefix) => self.labelled(prefix, label.style, &line),
-            None => self.labelled(&label.name, label.style, &line),
+            Some("") => shown.push_str(&line),
+            Some(prefix) => self.append(prefix, label.style, &line, shown),
+            None => self.append(&label.name, label.style, &line, shown),
         }
     }
 
@@ -120,12 +128,25 @@ impl Labels {
     }
 
     fn labelled(&self, name: &str, style: Style, text: &str) -> String {
+        let mut shown = String::new();
+        self.append(name, style, text, &mut shown);
+        shown
+    }
+
+    fn append(&self, name: &str, style: Style, text: &str, shown: &mut String) {
         let padding = self.width.saturating_sub(name.chars().count());
-        let label = self.paint(style, &format!("{name}{:padding$} │", ""));
-        if text.is_empty() {
-            label
-        } else {
-            format!("{label} {text}")
+        if self.colors == Colors::Pass {
+            write!(shown, "{style}").expect("a String takes all that is written to it");
+        }
+        shown.push_str(name);
+        shown.extend(std::iter::repeat_n(' ', padding));
+        shown.push_str(" │");
+        if self.colors == Colors::Pass {
+            write!(shown, "{style:#}").expect("a String takes all that is written to it");
+        }
+        if !text.is_empty() {
+            shown.push(' ');
+            shown.push_str(text);
         }
     }
 }

@@ -12,9 +12,10 @@ use super::text::{Text, Voice};
 /// error comes back at the end.
 pub fn report(mut news: Receiver, mut text: Text, out: &mut impl Write, bad: &mut impl Write) -> io::Result<()> {
     let mut written = write_lines(out, text.opening());
+    let mut lines = String::new();
     while let Some(batch) = news.blocking_recv() {
         if written.is_ok() {
-            written = write_batch(&batch, &mut text, out);
+            written = write_batch(&batch, &mut text, &mut lines, out);
         } else {
             text.tally.add_all(&batch);
         }
@@ -27,13 +28,21 @@ pub fn report(mut news: Receiver, mut text: Text, out: &mut impl Write, bad: &mu
     written
 }
 
-fn write_batch(batch: &[News], text: &mut Text, out: &mut impl Write) -> io::Result<()> {
+/// Lines are written together once they have so many bytes: a batch may have hundreds of long ones.
+const TOGETHER_BYTES: usize = 64 * 1024;
+
+fn write_batch(batch: &[News], text: &mut Text, lines: &mut String, out: &mut impl Write) -> io::Result<()> {
     for news in batch {
-        if let Some(line) = text.line(news) {
-            writeln!(out, "{line}")?;
+        text.append_line(news, lines);
+        if lines.len() >= TOGETHER_BYTES {
+            let written = out.write_all(lines.as_bytes());
+            lines.clear();
+            written?;
         }
     }
-    out.flush()
+    let written = out.write_all(lines.as_bytes());
+    lines.clear();
+    written.and_then(|()| out.flush())
 }
 
 fn write_lines(out: &mut impl Write, lines: impl IntoIterator<Item = String>) -> io::Result<()> {

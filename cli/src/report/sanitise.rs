@@ -4,6 +4,7 @@
 //! or retitle the window, so it is dropped; other control characters are shown as `^G`, as `cat -v`
 //! does. Invalid UTF-8 is shown as U+FFFD. The logs keep the bytes as written.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Whether colours may pass.
@@ -17,6 +18,16 @@ pub enum Colors {
 
 const ESCAPE: char = '\u{1b}';
 const RESET: &str = "\u{1b}[0m";
+
+/// A line of a process, without its newline, as it may be shown: of one that was drawn over, what is left. Most lines are plain, and
+/// there may be millions of them: these are not copied.
+pub fn output(bytes: &[u8], colors: Colors) -> Cow<'_, str> {
+    let is_plain = bytes.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
+    match std::str::from_utf8(bytes) {
+        Ok(text) if is_plain => Cow::Borrowed(text),
+        Ok(_) | Err(_) => Cow::Owned(line(last_drawn(bytes), colors)),
+    }
+}
 
 /// What of a line is still to be seen when its writer has drawn over it with carriage returns, as progress bars do.
 pub fn last_drawn(line: &[u8]) -> &[u8] {

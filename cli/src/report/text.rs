@@ -122,6 +122,19 @@ impl Text {
         }
     }
 
+    /// Appends the line that tells `news`, and a newline, if it is told at all.
+    pub fn append_line(&mut self, news: &News, lines: &mut String) {
+        if let News::Output { process, line, .. } = news {
+            self.tally.add(news);
+            self.labels.append_output(*process, line, lines);
+        } else if let Some(line) = self.line(news) {
+            lines.push_str(&line);
+        } else {
+            return;
+        }
+        lines.push('\n');
+    }
+
     /// The summary, once there is no more news. A quiet voice gives it only when something went wrong.
     pub fn summary(&self) -> Vec<String> {
         if self.voice == Voice::Quiet && !summary::is_bad(&self.tally) {

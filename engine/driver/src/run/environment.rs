@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::rc::Rc;
 
 use forkyard_core::id::ProcessId;
-use forkyard_core::plan::{Launch, Plan, Probe, Way};
+use forkyard_core::plan::{Plan, Probe, Way};
 
 use super::Options;
 use crate::directory;

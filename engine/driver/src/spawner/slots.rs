@@ -94,17 +94,19 @@ impl Drop for SlotsGuard {
 }
 
 impl Slots {
-    /// Opens `/dev/null` until its number is no longer low: each number so given is ours alone.
+    /// Duplicates `/dev/null` until its number is no longer low: each number so given is ours alone.
     fn reserve() -> io::Result<Self> {
+        let null = OwnedFd::from(File::options().read(true).write(true).open("/dev/null")?);
         let mut taken = Vec::new();
-        let placeholder = loop {
+        let mut placeholder = null.try_clone()?;
+        while placeholder.as_raw_fd() < LOW {
             // Should there be too few, those taken are given back: whoever clears up needs some.
-            let fd = OwnedFd::from(File::options().read(true).write(true).open("/dev/null")?);
-            if fd.as_raw_fd() >= LOW {
-                break fd;
-            }
-            taken.push(fd);
-        };
+            let next = placeholder.try_clone()?;
+            taken.push(std::mem::replace(&mut placeholder, next));
+        }
+        if null.as_raw_fd() < LOW {
+            taken.push(null);
+        }
         let numbers = taken.into_iter().map(IntoRawFd::into_raw_fd);
         Ok(Self {
             placeholder,

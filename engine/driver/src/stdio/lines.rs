@@ -29,8 +29,7 @@ impl Lines {
             // A newline right behind a full piece still ends it: no empty piece follows.
             let window = &bytes[..bytes.len().min(room + 1)];
             if let Some(end) = memchr(b'\n', window) {
-                self.held.extend_from_slice(&bytes[..end]);
-                lines.push(self.cut(true));
+                lines.push(self.ended(&bytes[..end]));
                 bytes = &bytes[end + 1..];
             } else if window.len() > room {
                 self.held.extend_from_slice(&bytes[..room]);
@@ -46,6 +45,18 @@ impl Lines {
     /// The stream has ended: what is left is a line without a newline.
     pub fn finish(&mut self) -> Option<Line> {
         (!self.held.is_empty()).then(|| self.cut(false))
+    }
+
+    /// Most lines come whole, and are copied once.
+    fn ended(&mut self, rest: &[u8]) -> Line {
+        if !self.held.is_empty() {
+            self.held.extend_from_slice(rest);
+            return self.cut(true);
+        }
+        Line {
+            bytes: Arc::from(rest),
+            ended: true,
+        }
     }
 
     fn cut(&mut self, ended: bool) -> Line {

@@ -55,17 +55,26 @@ impl Outlet {
     }
 
     async fn send_batch(&self, lines: Vec<News>) {
+        if self.when_full == WhenFull::Drop && self.dropped.get() > 0 {
+            self.try_again(lines);
+            return;
+        }
+        match self.news.try_send(lines) {
+            // Without reporters nobody misses the lines.
+            Ok(()) | Err(TrySendError::Closed(_)) => {}
+            // What waiting needs is had only while it is waited: there may be thousands of outlets.
+            Err(TrySendError::Full(lines)) => Box::pin(self.wait_for_room(lines)).await,
+        }
+    }
+
+    async fn wait_for_room(&self, lines: Vec<News>) {
         if self.when_full == WhenFull::Block {
             // Without reporters nobody misses the lines.
             let _ = self.news.send(lines).await;
             return;
         }
-        if self.dropped.get() > 0 {
-            self.try_again(lines);
-            return;
-        }
         match self.news.send_timeout(lines, PATIENCE).await {
-            // Without reporters nobody misses the lines.
+            // As above.
             Ok(()) | Err(SendTimeoutError::Closed(_)) => {}
             Err(SendTimeoutError::Timeout(lines)) => self.drop_lines(lines.len()),
         }

@@ -30,9 +30,9 @@ pub struct Origin {
 }
 
 impl Origin {
-    fn news(&self, line: Line) -> News {
+    fn news(&self, at: Time, line: Line) -> News {
         News::Output {
-            at: time_since(self.start),
+            at,
             process: self.process,
             task: self.task,
             stream: self.stream,
@@ -106,6 +106,8 @@ impl Output {
     }
 
     async fn show(&mut self, bytes: &[u8]) {
+        // What was read together has one time.
+        let at = time_since(self.origin.start);
         if self.writable
             && let Some(log) = &self.log
             && let Err(error) = log.append(bytes)
@@ -113,7 +115,7 @@ impl Output {
             self.writable = false;
             let reason = Arc::from(format!("a log cannot be written: {error}"));
             // The engine has ended when it does not listen any more.
-            let _ = self.inbox.send(Happening::Fault { reason }).await;
+            let _ = Box::pin(self.inbox.send(Happening::Fault { reason })).await;
         }
         let mut cut = Vec::new();
         self.lines.feed(bytes, &mut cut);
@@ -123,7 +125,7 @@ impl Output {
             self.watchword = None;
         }
         self.outlet
-            .send(cut.into_iter().map(|line| self.origin.news(line)).collect())
+            .send(cut.into_iter().map(|line| self.origin.news(at, line)).collect())
             .await;
     }
 
@@ -134,8 +136,9 @@ impl Output {
             self.show(&held).await;
         }
         let last = self.lines.finish();
+        let at = time_since(self.origin.start);
         self.outlet
-            .send(last.into_iter().map(|line| self.origin.news(line)).collect())
+            .send(last.into_iter().map(|line| self.origin.news(at, line)).collect())
             .await;
     }
 }

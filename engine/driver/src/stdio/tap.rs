@@ -83,7 +83,7 @@ impl Tap {
                 Err(error) => {
                     let reason = format!("what a process has written cannot be read: {error}").into();
                     // Nobody listens when the run is over.
-                    let _ = self.inbox.send(Happening::Fault { reason }).await;
+                    let _ = Box::pin(self.inbox.send(Happening::Fault { reason })).await;
                     return None;
                 }
             }
@@ -112,7 +112,8 @@ impl Tap {
     async fn wait(&mut self) {
         // Whatever comes first, the next try to read tells what there is.
         if let Some(last) = self.last {
-            let _ = tokio::time::timeout_at(last.deadline, self.pipe.readable()).await;
+            // It is rare: what it needs is not part of every stream that waits.
+            let _ = Box::pin(tokio::time::timeout_at(last.deadline, self.pipe.readable())).await;
             return;
         }
         tokio::select! {
