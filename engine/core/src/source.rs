@@ -5,7 +5,7 @@ use std::sync::Arc;
 mod node;
 mod tape;
 
-pub(crate) use node::{Entry, Kind, Node, Plain, Style, excerpt, is_invisible, is_reordering};
+pub(crate) use node::{Entry, Kind, Node, Plain, Style, excerpt, is_invisible, is_reordering, sentence};
 pub(crate) use tape::{Held, Tape};
 
 /// One file that belongs to a workflow, its text kept to show lines of it.

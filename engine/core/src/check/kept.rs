@@ -107,8 +107,8 @@ fn of_streams(body: &Body) -> Vec<Loss> {
             Loss::new(format!("{key}: inherit"), why, "let it have its log, or a file")
         })
         .collect();
-    if body.tty {
-        losses.push(Loss::new("tty", "its terminal is closed when the engine dies", WITHOUT));
+    if let Some(place) = body.tty {
+        losses.push(Loss::new("tty", "its terminal is closed when the engine dies", WITHOUT).at(place));
     }
     losses
 }
@@ -165,9 +165,9 @@ fn of_the_rest(body: &Body, isolation: Isolation) -> Vec<Loss> {
             losses.push(Loss::new(format!("limits.{key}"), why, WITHOUT).at(*place));
         }
     }
-    if !body.sockets.is_empty() {
+    if let Some(first) = body.sockets.first() {
         let why = "the next engine cannot open them as long as it has them";
-        losses.push(Loss::new("sockets", why, "let it open them itself"));
+        losses.push(Loss::new("sockets", why, "let it open them itself").at(first.place));
     }
     if isolation == Isolation::Pidns {
         let why = "the kernel kills all that is in the namespace";

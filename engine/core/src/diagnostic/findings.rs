@@ -136,7 +136,8 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     known
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .filter(|&(distance, _)| distance <= allowed)
+        // Of a word with nothing in common nobody has meant it.
+        .filter(|&(distance, _)| distance <= allowed && distance < word.chars().count())
         .min()
         .map(|(_, candidate)| candidate)
 }
@@ -149,6 +150,7 @@ mod tests {
     fn the_nearest_word_is_found_within_reason() {
         assert_eq!(nearest("capcity", ["capacity", "framing"]), Some("capacity"));
         assert_eq!(nearest("colour", ["capacity", "framing"]), None);
+        assert_eq!(nearest("H", ["_", "HOME"]), None);
     }
 
     #[test]

@@ -236,6 +236,13 @@ pub(crate) fn excerpt(text: &str) -> String {
     shown
 }
 
+/// A message of somebody else's that may quote the file: all of it, fit to stand in one line.
+pub(crate) fn sentence(text: &str) -> String {
+    // No parser says more than a few words, but it might quote what it has met.
+    const SHOWN_CHARS: usize = 400;
+    text.chars().take(SHOWN_CHARS).flat_map(visible).collect()
+}
+
 /// A character, or its escape where printing it would disturb the screen.
 fn visible(character: char) -> Vec<char> {
     if character.is_control() || is_reordering(character) || is_invisible(character) {

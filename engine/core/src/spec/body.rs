@@ -93,7 +93,7 @@ fn terms(
             .as_ref()
             .map(|fields| Box::new((limits::limits(&fields.value), fields.place))),
         cpus: fields.cpus.as_ref().map(limits::cpus).unwrap_or_default(),
-        tty: fields.tty.unwrap_or(false),
+        tty: fields.tty.as_ref().filter(|tty| tty.value).map(|tty| tty.place),
         umask: fields.umask.as_ref().map(|umask| umask.0),
         nice: fields.nice.map(super::values::Whole::get),
         stdin: Standard::Stdin.stream(fields, findings),

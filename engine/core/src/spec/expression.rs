@@ -283,7 +283,7 @@ fn note_undefined(missing: Option<(String, Option<String>)>, scope: &Scope, site
     reason = "all other kinds of minijinja's errors are the same to the user: it cannot be evaluated"
 )]
 fn fail(error: &minijinja::Error, site: Site<'_>, findings: &mut Findings) {
-    let reason = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    let reason = error.detail().map_or_else(|| error.kind().to_string(), in_words);
     let (code, message) = match error.kind() {
         ErrorKind::SyntaxError => (
             codes::EXPRESSION_SYNTAX,
@@ -296,6 +296,17 @@ fn fail(error: &minijinja::Error, site: Site<'_>, findings: &mut Findings) {
         ),
     };
     findings.error(code, site.place(None), message);
+}
+
+/// What minijinja says, in words for who does not write Rust.
+fn in_words(reason: &str) -> String {
+    match reason {
+        "invalid float literal" | "cannot parse float from empty string" => "a text that is no number".to_owned(),
+        "invalid digit found in string" | "cannot parse integer from empty string" => {
+            "a text that is no whole number".to_owned()
+        }
+        reason => reason.to_owned(),
+    }
 }
 
 /// The text as one word of a shell: in single quotes, each single quote outside of them.

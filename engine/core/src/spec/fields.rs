@@ -69,6 +69,7 @@ pub(crate) struct Fields {
     /// Whether it inherits nothing of the environment of Forkyard.
     pub clear_env: Option<bool>,
     /// Sockets that are opened for it before anything starts: names with addresses.
+    #[serde(deserialize_with = "super::sockets::field")]
     pub sockets: Option<SocketsField>,
     /// The user it runs as, which needs root.
     pub user: Option<Spanned<Text>>,
@@ -83,7 +84,7 @@ pub(crate) struct Fields {
     /// What it may use up.
     pub limits: Option<Box<Spanned<LimitFields>>>,
     /// Whether it has a terminal.
-    pub tty: Option<bool>,
+    pub tty: Option<Spanned<bool>>,
     /// Whether it is stopped once no other process needs to run any more.
     pub daemon: Option<bool>,
     /// When it is started again after its end.

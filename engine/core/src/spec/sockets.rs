@@ -1,8 +1,11 @@
 //! `sockets`: what the engine opens before anything starts, hands to a process, and keeps open from one life to the next.
 
-use std::net::SocketAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::decode::{Keyed, Spanned, TextOr};
 use super::fields::Fields;
@@ -64,6 +67,25 @@ pub enum SocketKind {
 
 /// `sockets`: names with addresses.
 pub(crate) type SocketsField = Keyed<Spanned<TextOr<SocketFields>>>;
+
+/// Reads `sockets`, and says what it is where something else stands there.
+pub(crate) fn field<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketsField>, D::Error> {
+    deserializer.deserialize_map(SocketsVisitor).map(Some)
+}
+
+struct SocketsVisitor;
+
+impl<'de> Visitor<'de> for SocketsVisitor {
+    type Value = SocketsField;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("names with addresses, such as `sockets: {web: '127.0.0.1:8080'}`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, sockets: A) -> Result<SocketsField, A::Error> {
+        SocketsField::deserialize(MapAccessDeserializer::new(sockets))
+    }
+}
 
 /// `sockets: {name: {…}}`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -152,6 +174,17 @@ fn described(name: &str, fields: &SocketFields, place: Span, findings: &mut Find
 
 /// `unix:path` or whatever has a slash is a path; a number alone is a port of this machine.
 fn listening(text: &str, place: Span, findings: &mut Findings) -> Option<Listening> {
+    if let Some((scheme, rest)) = text.split_once("://") {
+        let message = format!("an address has no scheme; found `{}`", excerpt(text));
+        let rest = rest.trim_end_matches('/');
+        let help = match scheme {
+            "unix" => format!("write `unix:{}`", excerpt(rest)),
+            "udp" => format!("write `{{listen: '{}', type: datagram}}`", excerpt(rest)),
+            _ => format!("write `{}`: what is spoken there is the process's own", excerpt(rest)),
+        };
+        findings.error(codes::BAD_VALUE, place, message).help(help);
+        return None;
+    }
     let path = text
         .strip_prefix("unix:")
         .or_else(|| text.contains('/').then_some(text));
@@ -170,11 +203,40 @@ fn listening(text: &str, place: Span, findings: &mut Findings) -> Option<Listeni
             "expected an address such as 127.0.0.1:8080 or [::1]:8080, a port, or a path; found `{}`",
             excerpt(text)
         );
-        let help = "an address is a number: 127.0.0.1 for localhost, 0.0.0.0 or [::] for all of this machine; port 0 is any \
-                    that is free; a path has a slash, or `unix:` before it";
+        let help = help_for(text);
         findings.error(codes::BAD_VALUE, place, message).help(help);
     }
     address.ok().map(Listening::Internet)
+}
+
+/// What to write instead of an address that is none.
+fn help_for(text: &str) -> String {
+    const PORTS: &str = "a port is a number from 1 to 65535, or 0 for any that is free";
+    let is_number = |text: &str| !text.is_empty() && text.chars().all(|digit| digit.is_ascii_digit());
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return format!("a port is missing: `{}`", SocketAddr::from((address, 8080)));
+    }
+    match text.rsplit_once(':') {
+        None if is_number(text) => PORTS.to_owned(),
+        None => format!(
+            "a path has a slash, or `unix:` before it: `./{0}`; an address has a port: `127.0.0.1:8080`",
+            excerpt(text)
+        ),
+        Some((host, port)) if host.parse::<Ipv4Addr>().is_ok() || host.starts_with('[') && host.ends_with(']') => {
+            if is_number(port) || port.is_empty() {
+                PORTS.to_owned()
+            } else {
+                format!("{PORTS}, not a name")
+            }
+        }
+        Some((_, port)) => {
+            let port = if is_number(port) { port } else { "8080" };
+            format!(
+                "an address is a number: `127.0.0.1:{port}` for localhost, `0.0.0.0:{port}` or `[::]:{port}` for all of this machine"
+            )
+        }
+    }
 }
 
 /// The sockets have the first numbers from 3 on, as the protocol wants it: nothing else may be wired to these.
@@ -205,6 +267,52 @@ fn check_numbers(fields: &Fields, count: usize, place: Span, findings: &mut Find
                     format!("they have the descriptors from {FIRST_SOCKET} to {}", end - 1),
                 )
                 .help("take a higher number");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PORTS: &str = "a port is a number from 1 to 65535, or 0 for any that is free";
+
+    #[test]
+    fn each_bad_address_has_its_own_help() {
+        let help = |text: &str| {
+            let mut findings = Findings::default();
+            assert_eq!(listening(text, Span::default(), &mut findings), None, "{text}");
+            let found = findings.sorted();
+            found[0].help.clone().expect("it says what to do")
+        };
+        for (text, expected) in [
+            ("127.0.0.1", "a port is missing: `127.0.0.1:8080`"),
+            ("::1", "a port is missing: `[::1]:8080`"),
+            ("[::1]", "a port is missing: `[::1]:8080`"),
+            ("127.0.0.1:99999", PORTS),
+            ("[::]:", PORTS),
+            ("70000", PORTS),
+            ("0.0.0.0:http", &format!("{PORTS}, not a name")),
+            (
+                "localhost:80",
+                "an address is a number: `127.0.0.1:80` for localhost, `0.0.0.0:80` or `[::]:80` for all of this machine",
+            ),
+            (
+                "*:web",
+                "an address is a number: `127.0.0.1:8080` for localhost, `0.0.0.0:8080` or `[::]:8080` for all of this machine",
+            ),
+            (
+                "x.sock",
+                "a path has a slash, or `unix:` before it: `./x.sock`; an address has a port: `127.0.0.1:8080`",
+            ),
+            (
+                "http://127.0.0.1:80/",
+                "write `127.0.0.1:80`: what is spoken there is the process's own",
+            ),
+            ("unix:///run/x", "write `unix:/run/x`"),
+            ("udp://[::1]:5353", "write `{listen: '[::1]:5353', type: datagram}`"),
+        ] {
+            assert_eq!(help(text), expected, "{text}");
         }
     }
 }

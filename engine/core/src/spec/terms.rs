@@ -55,8 +55,8 @@ pub struct Terms {
     pub limits: Option<Box<(Limits, Span)>>,
     /// `cpus`: the numbers of those it may use; empty: all.
     pub cpus: Vec<u32>,
-    /// `tty`: those of its standard streams that lead nowhere else are a terminal.
-    pub tty: bool,
+    /// `tty: true`, with where it stands: those of its standard streams that lead nowhere else are a terminal.
+    pub tty: Option<Span>,
     /// `umask`.
     pub umask: Option<u32>,
     /// `nice`.

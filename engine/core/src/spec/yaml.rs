@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
 use crate::diagnostic::{Findings, codes};
-use crate::source::{BYTE_ORDER_MARK, Entry, File, Files, Kind, Node, Span, Style, Tape, excerpt};
+use crate::source::{BYTE_ORDER_MARK, Entry, File, Files, Kind, Node, Span, Style, Tape, excerpt, sentence};
 use text::Offsets;
 
 /// How deeply a file may be nested, aliases followed.
@@ -108,7 +108,7 @@ fn tree(file: u32, text: &Arc<str>, findings: &mut Findings) -> Option<Rc<Node>>
     if let Err(error) = second.end() {
         let index = error.location().map_or(0, |location| location.index());
         let at = text.len() - body.len() + index.min(body.len());
-        let message = format!("not well-formed YAML: {}", excerpt(&error.to_string()));
+        let message = format!("not well-formed YAML: {}", sentence(&error.to_string()));
         findings.error(codes::NOT_YAML, Span::between(file, at, at + 1), message);
         return None;
     }

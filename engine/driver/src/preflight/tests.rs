@@ -37,7 +37,7 @@ fn body(name: &str) -> Body {
         group: None,
         limits: None,
         cpus: Vec::new(),
-        tty: false,
+        tty: None,
         umask: None,
         nice: None,
         stdin: Stream::Null,

@@ -371,6 +371,12 @@ impl Descriptor<'_> {
         self.words.u64(LENGTH).load(Relaxed) & SHEAF != 0
     }
 
+    /// The length of an item that stands alone; of a sheaf more than any that is handed out at once.
+    #[inline]
+    pub fn length_alone(self) -> Result<u64, Error> {
+        if self.is_sheaf() { Ok(u64::MAX) } else { self.length() }
+    }
+
     /// What is to be known of its sheaf, if it stands for one.
     pub fn sheaf(self) -> Result<Option<Contents>, Error> {
         let word = self.words.u64(LENGTH).load(Relaxed);

@@ -286,16 +286,6 @@ impl Table<'_> {
         }
     }
 
-    /// The length of an item that stands alone; of a sheaf more than any that could be handed out at once.
-    #[inline]
-    pub(super) fn length_alone(self, descriptor: Descriptor<'_>) -> Result<u64, Error> {
-        if descriptor.is_sheaf() {
-            Ok(u64::MAX)
-        } else {
-            descriptor.length()
-        }
-    }
-
     /// The length and the place of the first item of a sheaf, which is about to be taken by one.
     pub(super) fn first_in_place(self, descriptor: Descriptor<'_>) -> Result<(u64, ptr::NonNull<u8>), Error> {
         let sheaf = descriptor.sheaf()?.ok_or_else(|| self.channel.damaged())?;

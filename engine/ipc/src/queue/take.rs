@@ -105,7 +105,7 @@ impl Queue {
     pub fn get_or_take(&self, buffer: &mut Vec<u8>, patience: Patience) -> Result<Option<Got<'_>>, Error> {
         self.when_there_is_one(None, patience, |table, latched, index, deliveries| {
             let descriptor = table.descriptor(index);
-            let length = table.length_alone(descriptor)?;
+            let length = descriptor.length_alone()?;
             if length <= SMALL_BYTES_MAX as u64 {
                 table.hand_over(descriptor, index, length, buffer)?;
                 self.open_after_removal(table, latched);
@@ -123,7 +123,7 @@ impl Queue {
             let mut next = Some((first, deliveries));
             while let Some((index, deliveries)) = next {
                 let descriptor = table.descriptor(index);
-                let length = table.length_alone(descriptor)?;
+                let length = descriptor.length_alone()?;
                 if length > SMALL_BYTES_MAX as u64 {
                     if !items.is_empty() {
                         break;

@@ -36,7 +36,7 @@ impl Builder<'_> {
             group: path(body.group.as_deref()),
             limits: body.limits.as_deref().map(|(limits, _)| *limits).unwrap_or_default(),
             cpus: body.cpus.clone(),
-            tty: body.tty,
+            tty: body.tty.is_some(),
             umask: body.umask,
             nice: body.nice,
             index,

@@ -114,6 +114,14 @@ fn what_is_no_socket_is_told() {
         "FY103 2:38 expected an address such as 127.0.0.1:8080 or [::1]:8080, a port, or a path; found `host:80`",
     );
     check_process(
+        "run: x, sockets: [80]",
+        "FY103 2:34 expected names with addresses, such as `sockets: {web: '127.0.0.1:8080'}`; found a list",
+    );
+    check_process(
+        "run: x, sockets: {a: 'tcp://127.0.0.1:80'}",
+        "FY103 2:38 an address has no scheme; found `tcp://127.0.0.1:80`",
+    );
+    check_process(
         "run: x, sockets: {a: 'unix:'}",
         "FY103 2:38 the path of a socket names a file and has 1 to 107 bytes",
     );
