@@ -10,7 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::unistd::getpid;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::{getpid, gettid};
 
 use crate::exit::{open_pidfd_if_there, signal_by_pidfd};
 
@@ -69,13 +70,13 @@ impl Process {
         let (parent, group, session) = (fields.next()?, fields.next()?, fields.next()?);
         // Field numbers of proc(5): 6 was the last; 20 and 22 follow.
         let threads = fields.nth(20 - 6 - 1)?.parse().ok()?;
-        let start = fields.nth(22 - 20 - 1)?.parse().ok()?;
+        let started = fields.nth(22 - 20 - 1)?.parse().ok()?;
         Some(Self {
             pid,
             parent: parent.parse().ok()?,
             group: group.parse().ok()?,
             session: session.parse().ok()?,
-            start,
+            start: started,
             // A process whose first thread has ended is shown as a zombie though others run.
             living: !ended || threads > 1,
             threads,
@@ -255,7 +256,16 @@ pub(super) fn started_but(orphans: &BTreeSet<Pid>) -> io::Result<Vec<Process>> {
 /// # Errors
 /// As [`Process::read`].
 pub(super) fn adopted() -> io::Result<Vec<Pid>> {
+    if is_nobody_adopted() {
+        return Ok(Vec::new());
+    }
     children_of_thread(getpid().as_raw(), getpid().as_raw())
+}
+
+/// Orphans become children of the first thread: asked by this, the kernel tells in one call whether it has any. No exit is taken.
+fn is_nobody_adopted() -> bool {
+    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT | WaitPidFlag::__WNOTHREAD;
+    gettid() == getpid() && waitid(Id::All, look) == Err(Errno::ECHILD)
 }
 
 /// The pids of all children of a process, zombies too.
