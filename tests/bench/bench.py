@@ -9,7 +9,6 @@ does not.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import re
@@ -26,7 +25,7 @@ import streams
 from crew import Missing
 from table import ratio_text, time_text, verdict
 from whole import PEERS, ROOT, program
-from yard import built, load, version
+from yard import built, conclude, load, version
 
 CASES = (*launches.CASES, *services.CASES, *streams.CASES)
 
@@ -46,13 +45,7 @@ def main():
             wrong |= row.wrong
             print(f"measured: {case.name}", file=sys.stderr, flush=True)
     machine["load after"] = load()
-    if options.json:
-        found = dict(machine=machine, rows=[row.json() for row in rows], notes=notes)
-        Path(options.json).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-    text = markdown(machine, rows, notes)
-    if options.markdown:
-        Path(options.markdown).write_text(text)
-    print(text, end="")
+    conclude(options, machine, rows, notes, markdown)
     sys.exit(1 if wrong else 0)
 
 

@@ -9,11 +9,9 @@ time: a wrong result makes the benchmark exit with 1; being slow does not.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import re
-import shutil
 import signal
 import statistics
 import subprocess
@@ -24,7 +22,7 @@ from pathlib import Path
 
 import graphs
 from table import ratio_text, time_text, verdict
-from yard import ROOT, built, load, version
+from yard import ROOT, built, conclude, found, load, version
 
 # No single measurement takes so many seconds, not even the slowest peer on a busy machine.
 PATIENCE = 180
@@ -64,12 +62,6 @@ def programs(options):
     ]
 
 
-def found(name):
-    """Where a peer is: among those that tests/bench/peers.sh installs, or on the path."""
-    places = (ROOT / "target/bench-peers/bin", ROOT / "target/bench-peers/node_modules/.bin")
-    return shutil.which(name, path=os.pathsep.join(map(str, places))) or shutil.which(name)
-
-
 def main():
     options = read_options()
     everybody = programs(options)
@@ -89,13 +81,7 @@ def main():
                 rows.append(row)
                 print(f"measured: {row.title}", file=sys.stderr)
     machine["load after"] = load()
-    if options.json:
-        kept = dict(machine=machine, rows=[row.json() for row in rows], notes=notes)
-        Path(options.json).write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
-    text = markdown(machine, rows, notes)
-    if options.markdown:
-        Path(options.markdown).write_text(text)
-    print(text, end="")
+    conclude(options, machine, rows, notes, markdown)
     sys.exit(1 if wrong else 0)
 
 

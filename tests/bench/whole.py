@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -13,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crew import Missing, must_equal
+from yard import ROOT, found
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 PEERS = ROOT / "target/bench-peers"
 
 # Nothing that is measured takes so many seconds.
@@ -50,9 +49,8 @@ class Case:
 
 
 def program(name):
-    """Where a peer is: among those that tests/bench/peers.sh installs, or on the path."""
-    places = (PEERS / "bin", PEERS / "node_modules/.bin")
-    path = shutil.which(name, path=os.pathsep.join(map(str, places))) or shutil.which(name)
+    """Where a peer is."""
+    path = found(name)
     if path is None:
         raise Missing(f"{name} is not installed")
     return path

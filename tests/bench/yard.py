@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -47,13 +48,7 @@ def main():
                 wrong |= row.wrong
                 print(f"measured: {row.title}", file=sys.stderr)
     machine["load after"] = load()
-    if options.json:
-        found = dict(machine=machine, rows=[row.json() for row in rows], notes=notes)
-        Path(options.json).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-    text = markdown(machine, rows, notes)
-    if options.markdown:
-        Path(options.markdown).write_text(text)
-    print(text, end="")
+    conclude(options, machine, rows, notes, markdown)
     sys.exit(1 if wrong else 0)
 
 
@@ -94,6 +89,23 @@ class Programs:
         if subject.program == "runs" and self.forkyard == "-":
             return None
         return [self.python, str(HERE / f"{subject.program}.py"), subject.case, subject.name]
+
+
+def conclude(options, machine, rows, notes, markdown):
+    """Prints the table, and writes it and all numbers where that is asked for."""
+    if options.json:
+        kept = dict(machine=machine, rows=[row.json() for row in rows], notes=notes)
+        Path(options.json).write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+    text = markdown(machine, rows, notes)
+    if options.markdown:
+        Path(options.markdown).write_text(text)
+    print(text, end="")
+
+
+def found(name):
+    """Where a peer is: among those that tests/bench/peers.sh installs, or on the path."""
+    places = (ROOT / "target/bench-peers/bin", ROOT / "target/bench-peers/node_modules/.bin")
+    return shutil.which(name, path=os.pathsep.join(map(str, places))) or shutil.which(name)
 
 
 def built(kind, option, package, name):

@@ -262,10 +262,16 @@ pub(super) fn adopted() -> io::Result<Vec<Pid>> {
     children_of_thread(getpid().as_raw(), getpid().as_raw())
 }
 
-/// Orphans become children of the first thread: asked by this, the kernel tells in one call whether it has any. No exit is taken.
+/// Orphans become children of the first thread: asked by this, the kernel tells in one call whether it has any.
 fn is_nobody_adopted() -> bool {
-    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT | WaitPidFlag::__WNOTHREAD;
-    gettid() == getpid() && waitid(Id::All, look) == Err(Errno::ECHILD)
+    gettid() == getpid() && has_no_child(WaitPidFlag::__WNOTHREAD)
+}
+
+/// Whether there is no child, zombies too, among those that `which` chooses: of all threads, or of the calling one alone. The
+/// kernel tells that without a descriptor, of which there may be none. No exit is taken.
+pub(super) fn has_no_child(which: WaitPidFlag) -> bool {
+    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT | which;
+    waitid(Id::All, look) == Err(Errno::ECHILD)
 }
 
 /// The pids of all children of a process, zombies too.

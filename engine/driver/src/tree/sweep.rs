@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::sys::wait::WaitPidFlag;
 
 use super::proc::{self, Pid, Process, StartTime, Walk};
 use super::{KILL_PASSES_MAX, Tree};
@@ -100,11 +100,9 @@ pub fn sweep_all_but(spared: &[Tree]) -> Result<(), Unswept> {
     Err(left)
 }
 
-/// Who has no child has no descendant either, as it adopts all orphans among these. The kernel tells that without a descriptor,
-/// of which there may be none. No exit is taken.
+/// Who has no child has no descendant either, as it adopts all orphans among these.
 pub(super) fn has_no_child() -> bool {
-    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    waitid(Id::All, look) == Err(Errno::ECHILD)
+    proc::has_no_child(WaitPidFlag::empty())
 }
 
 /// Kills those descendants that live now and have not been `killed` yet; true when none lives. Children are listed again
