@@ -36,6 +36,9 @@ const ONE: Handful = Handful {
     bytes: usize::MAX,
 };
 
+/// So many sheets at most are kept: what is in the pipe, and what is about to be written, are rarely on more.
+const SPARE_SHEETS: usize = 3;
+
 /// How often the engine looks whether the last items have been read: the kernel does not tell.
 const LOOK_FIRST: Duration = Duration::from_millis(5);
 const LOOK_LAST: Duration = Duration::from_millis(200);
@@ -77,8 +80,8 @@ pub struct Receiver {
     read: Read,
     /// What has been written and is not known to be read, and where in the stream it begins.
     sheets: VecDeque<(u64, Vec<u8>)>,
-    /// What is written next, kept to be used again.
-    buffer: Vec<u8>,
+    /// Sheets that were used, to be used again: the system is not asked for as much memory for each.
+    spare: Vec<Vec<u8>>,
 }
 
 /// An item, or what is left of a sheaf.
@@ -137,7 +140,7 @@ impl Receiver {
             written: 0,
             read: Read::default(),
             sheets: VecDeque::new(),
-            buffer: Vec::new(),
+            spare: Vec::new(),
         }
     }
 
@@ -176,7 +179,7 @@ impl Receiver {
             return Flow::Over;
         }
         self.acknowledge(pipe.get_ref());
-        let mut bytes = std::mem::take(&mut self.buffer);
+        let mut bytes = self.spare.pop().unwrap_or_default();
         bytes.clear();
         let start = self.written;
         let flow = match self.take(pipe, over, &mut bytes).await {
@@ -317,8 +320,8 @@ impl Receiver {
         {
             let sheet = self.sheets.pop_front().map(|(_, sheet)| sheet).unwrap_or_default();
             // A huge item is no reason to keep as much for ever.
-            if sheet.capacity() <= 4 * BATCH.bytes {
-                self.buffer = sheet;
+            if sheet.capacity() <= 4 * BATCH.bytes && self.spare.len() < SPARE_SHEETS {
+                self.spare.push(sheet);
             }
         }
     }
