@@ -171,6 +171,10 @@ impl Channel {
             });
         }
         let memory = Memory::map(file, shape.fixed_bytes(), manner == Manner::Host)?;
+        if manner == Manner::Host {
+            // It is asked for at the first death, when somebody waits.
+            Life::own();
+        }
         Ok(Arc::new(Self {
             memory,
             shape,
