@@ -230,9 +230,7 @@ impl Wirer<'_> {
             }
             None => None,
         };
-        let path = self.directory.log(name);
-        let file = RunDirectory::append(&path)?;
-        Ok(Log::new(Rotating::new(file, path, launch.rotate)?, also))
+        Ok(Log::new(Rotating::at(self.directory.log(name), launch.rotate), also))
     }
 
     fn queue_reader(&mut self, wiring: &mut Wiring, queue: QueueId) -> io::Result<OwnedFd> {

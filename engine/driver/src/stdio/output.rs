@@ -1,7 +1,9 @@
 //! From a process's stdout or stderr into its log and to the reporters.
 
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use forkyard_core::id::{ProcessId, TaskId};
 use forkyard_core::time::Time;
@@ -14,7 +16,12 @@ use super::mask::{Mask, Secrets};
 use super::outlet::Outlet;
 use super::tap::Tap;
 use crate::news::{News, Stream};
-use crate::run::{Happening, Watchword};
+use crate::run::{Happening, Watchword, is_transient};
+
+/// How long it takes until a log that could not be made for want of a descriptor is tried again, and how often: ten
+/// seconds in all, as long as a process that cannot be started is tried.
+const PAUSE: Duration = Duration::from_millis(20);
+const TRIES_MAX: u32 = 500;
 
 /// Whose output it is.
 #[derive(Clone, Debug)]
@@ -110,7 +117,7 @@ impl Output {
         let at = time_since(self.origin.start);
         if self.writable
             && let Some(log) = &self.log
-            && let Err(error) = log.append(bytes)
+            && let Err(error) = append(log, bytes).await
         {
             self.writable = false;
             let reason = Arc::from(format!("a log cannot be written: {error}"));
@@ -141,6 +148,17 @@ impl Output {
             .send(last.into_iter().map(|line| self.origin.news(at, line)).collect())
             .await;
     }
+}
+
+/// Appends to a log. A log is made at its first byte: whoever finds no descriptor free then waits for one.
+async fn append(log: &Log, bytes: &[u8]) -> io::Result<()> {
+    for _ in 0..TRIES_MAX {
+        match log.open() {
+            Err(error) if is_transient(&error) => Box::pin(tokio::time::sleep(PAUSE)).await,
+            Err(_) | Ok(()) => break,
+        }
+    }
+    log.append(bytes)
 }
 
 /// Pumps until the end of the stream.
