@@ -61,8 +61,8 @@ impl Group {
         // SAFETY: all zero is valid: nothing is asked for.
         let mut orders: libc::clone_args = unsafe { MaybeUninit::zeroed().assume_init() };
         orders.flags = CLONE_INTO_CGROUP;
-        orders.exit_signal = libc::SIGCHLD as u64;
-        orders.cgroup = self.folder.as_raw_fd() as u64;
+        orders.exit_signal = u64::try_from(libc::SIGCHLD).map_err(io::Error::other)?;
+        orders.cgroup = u64::try_from(self.folder.as_raw_fd()).map_err(io::Error::other)?;
         // SAFETY: the child gets a copy of this memory, as with `fork`; the descriptor is open.
         let child = unsafe { libc::syscall(libc::SYS_clone3, &raw const orders, size_of::<libc::clone_args>()) };
         match i32::try_from(Errno::result(child)?).map_err(io::Error::other)? {
