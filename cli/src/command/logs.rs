@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead as _, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -148,11 +148,19 @@ impl Logs {
             width: None,
         };
         logs.find_more(directory, names)?;
+        let has_log = |name: &&String| logs.logs.iter().any(|log| is_meant(name, &log.name));
+        if names.iter().all(|name| has_log(&name)) {
+            return Ok(logs);
+        }
+        // Who has said nothing yet has no log, and is known all the same.
+        let started = started(directory)?;
         let missing = names
             .iter()
-            .find(|name| !logs.logs.iter().any(|log| is_meant(name, &log.name)));
+            .find(|name| !has_log(name) && !started.iter().any(|started| is_meant(name, started)));
         if let Some(name) = missing {
-            let known = known(directory)?.join(", ");
+            let mut known = known(directory)?;
+            known.extend(started);
+            let known = in_order(known).join(", ");
             let known = if known.is_empty() { "nobody".to_owned() } else { known };
             let id = directory.id();
             let message = format!(
@@ -303,12 +311,39 @@ fn known(directory: &RunDirectory) -> Result<Vec<String>, Failure> {
     let folder = directory.path().join("logs");
     let entries = fs::read_dir(&folder).map_err(|error| unreadable(&folder, &error))?;
     let names = entries.filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(".log")?.to_owned()));
-    let mut names: Vec<String> = names.collect();
+    Ok(in_order(names.collect()))
+}
+
+/// The names of all processes that have been started.
+fn started(directory: &RunDirectory) -> Result<Vec<String>, Failure> {
+    let path = directory.records();
+    let records = match File::open(&path) {
+        // The run has not begun.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        opened => opened.map_err(|error| unreadable(&path, &error))?,
+    };
+    let mut names = Vec::new();
+    for line in BufReader::new(records).lines() {
+        let line = line.map_err(|error| unreadable(&path, &error))?;
+        // The last line may not be whole yet.
+        let record: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+        if record["record"] == "started"
+            && let Some(name) = record["process"].as_str()
+        {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Each once, replicas in the order of their numbers.
+fn in_order(mut names: Vec<String>) -> Vec<String> {
     names.sort_by_cached_key(|name| {
         let (declared, index) = name.split_once('.').unwrap_or((name, ""));
         (declared.to_owned(), index.parse::<u64>().unwrap_or(0))
     });
-    Ok(names)
+    names.dedup();
+    names
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {

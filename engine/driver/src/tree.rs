@@ -34,8 +34,8 @@ const KILL_PASSES_MAX: u32 = 16;
 #[derive(Debug)]
 pub struct Tree {
     leader: Pid,
-    /// When the leader was started: its pid alone may belong to somebody else one day. Unknown only as long as
-    /// `/proc` could not be read.
+    /// When the leader was started: its pid alone may belong to somebody else one day. Unknown until it is asked for, and
+    /// for ever when nobody asked before the leader was reaped.
     leader_start: Cell<Option<StartTime>>,
     /// How the token stands in the environment of members.
     token: String,
@@ -62,10 +62,9 @@ impl Tree {
     /// `token` is the value of `FORKYARD_TOKEN` in its environment.
     #[must_use]
     pub fn new(pid: i32, token: &str) -> Self {
-        let leader = Process::read(pid).ok().flatten();
         Self {
             leader: pid,
-            leader_start: Cell::new(leader.map(|leader| leader.start)),
+            leader_start: Cell::new(None),
             token: kept::entry(token),
             seen: RefCell::default(),
             killed: RefCell::default(),
@@ -218,11 +217,17 @@ impl Tree {
 
     /// The leader, living or zombie, as long as its pid is its own.
     fn unreaped_leader(&self) -> io::Result<Option<Process>> {
-        let leader = Process::read(self.leader)?;
-        if self.leader_start.get().is_none() {
-            self.leader_start.set(leader.map(|leader| leader.start));
+        let now = self.whoever_has_its_pid()?;
+        Ok(now.filter(|process| Some(process.start) == self.leader_start.get()))
+    }
+
+    /// The process, living or zombie, that has the leader's pid: the leader itself until it is reaped.
+    fn whoever_has_its_pid(&self) -> io::Result<Option<Process>> {
+        let now = Process::read(self.leader)?;
+        if self.leader_start.get().is_none() && !self.is_leader_reaped.get() {
+            self.leader_start.set(now.map(|leader| leader.start));
         }
-        Ok(leader.filter(|leader| Some(leader.start) == self.leader_start.get()))
+        Ok(now)
     }
 
     /// Whether an orphan that the engine has adopted comes from this tree.
@@ -238,7 +243,7 @@ impl Tree {
     /// Whether the leader's process group, or session, if there is one, is still that of this tree. The kernel gives the number
     /// of a group to nobody while the group has a member; so it is not if the leader's pid is another process's.
     fn group_is_ours(&self) -> io::Result<bool> {
-        let now = Process::read(self.leader)?;
+        let now = self.whoever_has_its_pid()?;
         // Nobody keeps a stranger's pid from being another's, who may have gone and left a group as well.
         Ok(now.map_or(self.kin == Kin::Ours, |process| {
             Some(process.start) == self.leader_start.get()

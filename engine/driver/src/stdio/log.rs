@@ -25,7 +25,16 @@ impl Log {
         }
     }
 
-    /// Appends what was read, whole or not at all as far as the file system allows.
+    /// Makes the file that waits for its first byte; what cannot be made for the moment is tried again by the next call.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn open(&self) -> io::Result<()> {
+        self.file.borrow_mut().open().map(drop)
+    }
+
+    /// Appends what was read, whole or not at all as far as the file system allows. The files are made if they are not
+    /// there yet.
     ///
     /// # Errors
     /// When one of the files cannot be written: the disk is full, say.
@@ -42,7 +51,9 @@ impl Log {
 /// `name.2`, and so on.
 #[derive(Debug)]
 pub struct Rotating {
-    file: File,
+    /// `None` until its first byte: most processes say nothing, and to make a file takes a disk as long as many a process
+    /// runs.
+    file: Option<File>,
     path: PathBuf,
     rotate: Option<Rotate>,
     bytes: u64,
@@ -51,27 +62,51 @@ pub struct Rotating {
 }
 
 impl Rotating {
+    /// The file at `path`, made at its first byte.
+    #[must_use]
+    pub fn at(path: PathBuf, rotate: Option<Rotate>) -> Self {
+        Self {
+            bytes: 0,
+            file: None,
+            path,
+            rotate,
+            ends_line: true,
+            began: Instant::now(),
+        }
+    }
+
     /// A file that is open for appending, and its path.
     ///
     /// # Errors
     /// When its size cannot be asked for.
     pub fn new(file: File, path: PathBuf, rotate: Option<Rotate>) -> io::Result<Self> {
-        // Who asks for no size needs none: thousands of logs may be opened.
-        let bytes = if rotate.is_some() { file.metadata()?.len() } else { 0 };
+        let bytes = file.metadata()?.len();
         Ok(Self {
             bytes,
-            file,
-            path,
-            rotate,
-            ends_line: true,
-            began: Instant::now(),
+            file: Some(file),
+            ..Self::at(path, rotate)
         })
+    }
+
+    /// The file, which is made if it is not there yet.
+    fn open(&mut self) -> io::Result<&mut File> {
+        let file = if let Some(file) = self.file.take() {
+            file
+        } else {
+            let file = crate::directory::RunDirectory::append(&self.path)?;
+            // Who asks for no size needs none: thousands of logs may be opened.
+            self.bytes = self.rotate.map_or(Ok(0), |_| file.metadata().map(|file| file.len()))?;
+            self.began = Instant::now();
+            file
+        };
+        Ok(self.file.insert(file))
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Some(rotate) = self.rotate else {
             return self.write(bytes);
         };
+        self.open()?;
         let mut rest = bytes;
         while !rest.is_empty() {
             if self.is_due(&rotate) {
@@ -109,7 +144,7 @@ impl Rotating {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.bytes += bytes.len() as u64;
         self.ends_line = bytes.last().map_or(self.ends_line, |last| *last == b'\n');
-        self.file.write_all(bytes)
+        self.open()?.write_all(bytes)
     }
 
     fn begin_anew(&mut self, rotate: &Rotate) -> io::Result<()> {
@@ -122,10 +157,8 @@ impl Rotating {
         } else {
             unless_missing(fs::rename(&self.path, aside(&self.path, 1)))?;
         }
-        self.file = crate::directory::RunDirectory::append(&self.path)?;
-        self.bytes = 0;
-        self.began = Instant::now();
-        Ok(())
+        self.file = None;
+        self.open().map(drop)
     }
 }
 

@@ -1,7 +1,9 @@
 //! From a process's stdout or stderr into its log and to the reporters.
 
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use forkyard_core::id::{ProcessId, TaskId};
 use forkyard_core::time::Time;
@@ -14,7 +16,12 @@ use super::mask::{Mask, Secrets};
 use super::outlet::Outlet;
 use super::tap::Tap;
 use crate::news::{News, Stream};
-use crate::run::{Happening, Watchword};
+use crate::run::{Happening, Watchword, is_transient};
+
+/// How long it takes until a log that could not be made for want of a descriptor is tried again, and how often: ten
+/// seconds in all, as long as a process that cannot be started is tried.
+const PAUSE: Duration = Duration::from_millis(20);
+const TRIES_MAX: u32 = 500;
 
 /// Whose output it is.
 #[derive(Clone, Debug)]
@@ -54,7 +61,8 @@ pub struct Output {
     /// `None`: the process itself writes to its log.
     log: Option<Rc<Log>>,
     origin: Origin,
-    outlet: Outlet,
+    /// `None`: nobody sees its lines.
+    outlet: Option<Outlet>,
     inbox: mpsc::Sender<Happening>,
     lines: Lines,
     mask: Option<Mask>,
@@ -71,7 +79,7 @@ impl Output {
     pub fn new(
         log: Option<Rc<Log>>,
         origin: Origin,
-        outlet: Outlet,
+        outlet: Option<Outlet>,
         inbox: mpsc::Sender<Happening>,
         secrets: Option<Secrets>,
     ) -> Self {
@@ -110,12 +118,15 @@ impl Output {
         let at = time_since(self.origin.start);
         if self.writable
             && let Some(log) = &self.log
-            && let Err(error) = log.append(bytes)
+            && let Err(error) = append(log, bytes).await
         {
             self.writable = false;
             let reason = Arc::from(format!("a log cannot be written: {error}"));
             // The engine has ended when it does not listen any more.
             let _ = Box::pin(self.inbox.send(Happening::Fault { reason })).await;
+        }
+        if self.outlet.is_none() && self.watchword.is_none() {
+            return;
         }
         let mut cut = Vec::new();
         self.lines.feed(bytes, &mut cut);
@@ -124,29 +135,49 @@ impl Output {
         {
             self.watchword = None;
         }
-        self.outlet
-            .send(cut.into_iter().map(|line| self.origin.news(at, line)).collect())
-            .await;
+        self.tell(at, cut).await;
+    }
+
+    async fn tell(&self, at: Time, lines: impl IntoIterator<Item = Line>) {
+        if let Some(outlet) = &self.outlet {
+            let news = lines.into_iter().map(|line| self.origin.news(at, line));
+            outlet.send(news.collect()).await;
+        }
     }
 
     /// The stream has ended.
-    pub async fn finish(mut self) {
+    pub async fn finish(&mut self) {
         if let Some(mask) = &mut self.mask {
             let held = mask.finish();
             self.show(&held).await;
         }
         let last = self.lines.finish();
-        let at = time_since(self.origin.start);
-        self.outlet
-            .send(last.into_iter().map(|line| self.origin.news(at, line)).collect())
-            .await;
+        self.tell(time_since(self.origin.start), last).await;
     }
 }
 
-/// Pumps until the end of the stream.
-pub async fn pump(mut tap: Tap, mut output: Output) {
-    while let Some(bytes) = tap.read().await {
-        output.take(bytes).await;
+/// Appends to a log. A log is made at its first byte: whoever finds no descriptor free then waits for one.
+async fn append(log: &Log, bytes: &[u8]) -> io::Result<()> {
+    for _ in 0..TRIES_MAX {
+        match log.open() {
+            Err(error) if is_transient(&error) => Box::pin(tokio::time::sleep(PAUSE)).await,
+            Err(_) | Ok(()) => break,
+        }
     }
-    output.finish().await;
+    log.append(bytes)
+}
+
+/// Pumps until the end of the stream.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async function has room for its arguments twice, and thousands of pumps may wait"
+)]
+pub fn pump(mut tap: Tap, mut output: Output) -> impl Future<Output = ()> {
+    async move {
+        // What is needed while something is taken is not part of every pump that waits.
+        while let Some(bytes) = tap.read().await {
+            Box::pin(output.take(bytes)).await;
+        }
+        Box::pin(output.finish()).await;
+    }
 }
