@@ -66,12 +66,12 @@ impl Alarm {
     }
 }
 
-/// For tests: a task that panics as soon as it begins.
+/// For tests: a task, or a pump in one, that panics as soon as it begins.
 #[cfg(test)]
 pub(crate) mod faults {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    /// How many tasks are still to begin until one panics, itself included; 0: none does.
+    /// How many are still to begin until one panics, itself included; 0: none does.
     static TASKS: AtomicUsize = AtomicUsize::new(0);
 
     /// From now on the N-th task that begins, counted from 1, panics.
@@ -84,7 +84,8 @@ pub(crate) mod faults {
         TASKS.load(Ordering::Relaxed) == 0
     }
 
-    pub(super) fn strike() {
+    /// A task begins, or a pump.
+    pub(crate) fn strike() {
         let count = |left: usize| left.checked_sub(1);
         let left = TASKS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
         assert!(left != Ok(1), "a fault on purpose");

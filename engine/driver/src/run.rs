@@ -23,6 +23,7 @@ mod lives;
 mod lookout;
 mod looks;
 mod pools;
+mod pumps;
 mod queues;
 mod spawn;
 mod turn;

@@ -39,7 +39,7 @@ pub enum Leader {
     /// The engine has started it.
     Child(Child),
     /// An earlier one has.
-    Stranger(Stranger),
+    Stranger(Box<Stranger>),
 }
 
 /// One that an earlier engine has started, and this one has taken over.
@@ -70,7 +70,9 @@ impl Leader {
     pub(super) fn tree(&self, token: &str) -> Tree {
         match self {
             Self::Child(child) => Tree::new(child.pid, token),
-            Self::Stranger(Stranger { identity, token, .. }) => Tree::of_stranger(identity.pid, identity.start, token),
+            Self::Stranger(stranger) => {
+                Tree::of_stranger(stranger.identity.pid, stranger.identity.start, &stranger.token)
+            }
         }
     }
 
@@ -174,7 +176,7 @@ impl Run {
             .into_iter()
             .collect();
         self.words.insert(process, words.into());
-        self.watch(process, attempt, None, Leader::Stranger(stranger), streams);
+        self.watch(process, attempt, None, Leader::Stranger(Box::new(stranger)), streams);
         if note.ready
             && let Some(life) = self.lives.get_mut(process)
         {

@@ -10,12 +10,12 @@ use std::time::Duration;
 use forkyard_core::id::{ProcessId, TaskId};
 use forkyard_core::machine::{Exit, Why};
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::Happening;
 use super::kept::Leader;
 use super::looks::Sight;
+use super::pumps::Pumps;
 use super::wiring::Streams;
 use crate::deadlock::{self, Conduit};
 use crate::exit::Usage;
@@ -270,8 +270,6 @@ pub struct Watch {
     pub body: Rc<Body>,
     /// Told to the pumps once nobody of the tree is left.
     pub ending: Ending,
-    /// The pumps that must come to their end.
-    pub pumps: Vec<JoinHandle<()>>,
     /// Notified when a child has ended, direct or adopted.
     pub child_ended: Rc<Notify>,
     pub commons: Commons,
@@ -280,29 +278,39 @@ pub struct Watch {
 
 impl Watch {
     /// Tells of the end of the first process, and, when nobody of its tree is left and its output has been taken
-    /// in, of that.
+    /// in, of that. The pumps work all the while.
     #[expect(
         clippy::manual_async_fn,
         reason = "an async function has room for its arguments twice, and thousands of watches may wait"
     )]
-    pub(super) fn over(mut self, leader: Leader) -> impl Future<Output = ()> {
+    pub(super) fn over(self, leader: Leader, mut pumps: Pumps) -> impl Future<Output = ()> {
         async move {
-            let pid = leader.pid();
-            let (exit, usage) = match leader.ended().await {
-                Ok(ended) => ended,
-                Err(error) => {
-                    let reason = format!("the exit of pid {pid} cannot be seen: {error}");
-                    self.fault(reason.into()).await;
-                    (Exit::Unknown, None)
-                }
-            };
+            let mut empty = Box::pin(self.until_empty(leader));
+            pumps.beside(empty.as_mut()).await;
             // What the end needs is not part of every watch that waits for it.
-            Box::pin(self.conclude(exit, usage)).await;
+            Box::pin(self.drain(&mut pumps)).await;
+            let Self { process, attempt, .. } = self;
+            // Nobody listens when the run is over.
+            let _ = Box::pin(self.inbox.send(Happening::Gone { process, attempt })).await;
         }
     }
 
-    /// The first process has ended.
-    async fn conclude(&mut self, exit: Exit, usage: Option<Usage>) {
+    /// Resolves when nobody of the tree is left.
+    async fn until_empty(&self, leader: Leader) {
+        let pid = leader.pid();
+        let (exit, usage) = match leader.ended().await {
+            Ok(ended) => ended,
+            Err(error) => {
+                let reason = format!("the exit of pid {pid} cannot be seen: {error}");
+                self.fault(reason.into()).await;
+                (Exit::Unknown, None)
+            }
+        };
+        Box::pin(self.leader_ended(exit, usage)).await;
+        self.ending.tell();
+    }
+
+    async fn leader_ended(&self, exit: Exit, usage: Option<Usage>) {
         let Self { process, attempt, .. } = *self;
         self.body.tree.leader_is_reaped();
         // Others may wait for what it had: they get it before anything is looked at that takes longer.
@@ -320,16 +328,10 @@ impl Watch {
             usage,
             left,
         };
-        if self.inbox.send(ended).await.is_err() {
-            return;
-        }
-        if !is_empty {
+        // Nobody listens when the run is over.
+        if self.inbox.send(ended).await.is_ok() && !is_empty {
             self.wait_until_empty().await;
         }
-        self.ending.tell();
-        self.drain().await;
-        // Nobody listens when the run is over.
-        let _ = self.inbox.send(Happening::Gone { process, attempt }).await;
     }
 
     async fn fault(&self, reason: Arc<str>) {
@@ -386,22 +388,13 @@ impl Watch {
 
     /// Waits for the pumps. In a ring of full queues whose processes are all being stopped, nobody would make room
     /// again: what is parked in the yard stays there, and is counted.
-    async fn drain(&mut self) {
+    async fn drain(&self, pumps: &mut Pumps) {
         let began = Instant::now();
-        for mut pump in std::mem::take(&mut self.pumps) {
-            // A pump that panics has rung the alarm already.
-            while tokio::time::timeout(DRAIN_LOOK, &mut pump).await.is_err() {
-                if self
-                    .body
-                    .patience
-                    .get()
-                    .is_some_and(|patience| began.elapsed() > patience)
-                {
-                    pump.abort();
-                    // What it had read and not put is counted when it is gone.
-                    let _ = pump.await;
-                    break;
-                }
+        while tokio::time::timeout(DRAIN_LOOK, pumps.finish()).await.is_err() {
+            let patience = self.body.patience.get();
+            if patience.is_some_and(|patience| began.elapsed() > patience) {
+                // What they had read and not put is counted now.
+                pumps.stop();
             }
         }
     }

@@ -19,6 +19,7 @@ use super::environment::Environment;
 use super::kept::Leader;
 use super::lives::{Body, Fate, Life, Start, State, Tries, Watch};
 use super::looks::{Porter, Watchword, newline};
+use super::pumps::Pump;
 use super::turn::Run;
 use super::wiring::{Connected, Streams, Wirer, Wiring};
 use super::{Happening, is_transient};
@@ -331,23 +332,16 @@ impl Run {
             attempt,
             body,
             ending,
-            pumps,
             child_ended: Rc::clone(&self.child_ended),
             commons: self.yard.clone(),
             inbox: self.inbox.clone(),
         };
         self.lives.insert(process, life);
-        self.alarm.start(watch.over(leader));
+        self.alarm.start(watch.over(leader, pumps));
     }
 
-    /// Starts a pump; `None` for one whose end need not be waited for.
-    fn connect(
-        &mut self,
-        life: &mut Life,
-        process: ProcessId,
-        stream: Connected,
-        over: &Over,
-    ) -> Option<tokio::task::JoinHandle<()>> {
+    /// The pump behind a stream; `None` where there is none, or none whose end need be waited for.
+    fn connect(&mut self, life: &mut Life, process: ProcessId, stream: Connected, over: &Over) -> Option<Pump> {
         match self.try_connect(life, process, stream, over) {
             Ok(pump) => pump,
             Err(error) => {
@@ -364,18 +358,18 @@ impl Run {
         process: ProcessId,
         stream: Connected,
         over: &Over,
-    ) -> io::Result<Option<tokio::task::JoinHandle<()>>> {
+    ) -> io::Result<Option<Pump>> {
         let inbox = self.inbox.clone();
         let faults = inbox.clone();
         let tap = |pipe| Tap::new(pipe, over.clone(), faults.clone());
-        let pump = match stream {
+        let pump: Pump = match stream {
             Connected::Output { pipe, log, stream } => {
                 let output = self.output(life, process, Some(log), stream);
-                self.alarm.start(output::pump(tap(pipe)?, output))
+                Box::pin(output::pump(tap(pipe)?, output))
             }
             Connected::Tail { tail, stream } => {
                 let output = self.output(life, process, None, stream);
-                self.alarm.start(tail::follow(tail, output, over.clone()))
+                Box::pin(tail::follow(tail, output, over.clone()))
             }
             Connected::ToQueue(pipe, queue) => {
                 let limits = &self.plan.queues[queue.index()];
@@ -389,24 +383,29 @@ impl Run {
                     commons: self.yard.clone(),
                     inbox,
                 };
-                self.alarm.start(sender.pump(tap(pipe)?, cutter))
+                Box::pin(sender.pump(tap(pipe)?, cutter))
             }
             Connected::FromQueue(pipe, queue) => {
                 let limits = &self.plan.queues[queue.index()];
                 let share = Share::among(limits.receivers.len());
                 let receiver = Receiver::new(process, queue, limits.framing, share, self.yard.clone(), inbox);
-                self.alarm.start(receiver.pump(pipe, over.clone()))
+                Box::pin(receiver.pump(pipe, over.clone()))
             }
             Connected::Result(pipe) => {
                 let item_bytes_max = self.result_bytes_max(process);
-                self.alarm
-                    .start(worker::collect(tap(pipe)?, process, item_bytes_max, inbox))
+                Box::pin(worker::collect(tap(pipe)?, process, item_bytes_max, inbox))
             }
             Connected::Answers { pipe, log } => {
                 let cutter = Cutter::new(Framing::Lines, self.result_bytes_max(process));
                 let output = log.map(|log| self.output(life, process, Some(log), Stream::Stdout));
-                let answers = worker::answers(tap(pipe)?, cutter, output, process, life.attempt, inbox);
-                self.alarm.start(answers)
+                Box::pin(worker::answers(
+                    tap(pipe)?,
+                    cutter,
+                    output,
+                    process,
+                    life.attempt,
+                    inbox,
+                ))
             }
             Connected::Newline(pipe) => {
                 self.alarm.start(newline(pipe, Rc::clone(&life.sight), over.clone()));

@@ -70,7 +70,7 @@ pub struct Output {
     /// come to its end.
     writable: bool,
     /// A line that is looked for, until it has come.
-    watchword: Option<Watchword>,
+    watchword: Option<Box<Watchword>>,
 }
 
 impl Output {
@@ -98,7 +98,7 @@ impl Output {
     /// A line that is like this is told.
     #[must_use]
     pub fn watching_for(mut self, watchword: Option<Watchword>) -> Self {
-        self.watchword = watchword;
+        self.watchword = watchword.map(Box::new);
         self
     }
 

@@ -40,7 +40,7 @@ pub struct Tap {
     /// The process's tree is empty.
     over: Over,
     /// Set once the tree is known to be gone.
-    last: Option<Last>,
+    last: Option<Box<Last>>,
     buffer: Vec<u8>,
     /// The turn loop.
     inbox: mpsc::Sender<Happening>,
@@ -119,19 +119,20 @@ impl Tap {
     /// Whether all that the tree wrote has been read, and strangers have had their time.
     fn is_over(&mut self) -> bool {
         if self.last.is_none() && self.over.is_so() {
-            self.last = Some(Last {
+            self.last = Some(Box::new(Last {
                 bytes: unread_bytes(&self.pipe),
                 deadline: Instant::now() + LEAK_PATIENCE,
-            });
+            }));
         }
         self.last
+            .as_ref()
             .is_some_and(|last| last.bytes == 0 && Instant::now() >= last.deadline)
     }
 
     /// Waits until there is more to read, or something else to know.
     async fn wait(&mut self) {
         // Whatever comes first, the next try to read tells what there is.
-        if let Some(last) = self.last {
+        if let Some(last) = &self.last {
             // It is rare: what it needs is not part of every stream that waits.
             let _ = Box::pin(tokio::time::timeout_at(last.deadline, self.pipe.readable())).await;
             return;
