@@ -144,13 +144,21 @@ impl Queue {
     }
 
     fn line_up(&mut self, slot: Slot, ticket: Ticket, load: Load) -> Result<(), Reply> {
-        match self.ending.wanted {
-            None => {}
-            Some(Ended::Closed) => return Err(Reply::Closed),
-            Some(Ended::Broken) => return Err(Reply::Broken),
-        }
+        self.check_takes()?;
         self.putters.push_back(Putter { ticket, slot, load });
         Ok(())
+    }
+
+    /// Whether anything can be put at all. That it is damaged is why its readers have ended, if they have.
+    fn check_takes(&self) -> Result<(), Reply> {
+        if self.post.is_damaged() {
+            return Err(Reply::Failed(Trouble::Damaged));
+        }
+        match self.ending.wanted {
+            None => Ok(()),
+            Some(Ended::Closed) => Err(Reply::Closed),
+            Some(Ended::Broken) => Err(Reply::Broken),
+        }
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "others refuse some at once")]
@@ -182,11 +190,7 @@ impl Queue {
 
     /// As many as there is room for now, unless others wait for room.
     pub(super) fn put_many(&mut self, slot: Slot, items: &[&[u8]]) -> Result<usize, Reply> {
-        match self.ending.wanted {
-            None => {}
-            Some(Ended::Closed) => return Err(Reply::Closed),
-            Some(Ended::Broken) => return Err(Reply::Broken),
-        }
+        self.check_takes()?;
         if !self.putters.is_empty() {
             return Ok(0);
         }
