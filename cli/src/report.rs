@@ -1,5 +1,6 @@
 //! Reporters. Each takes in news and nothing else, on a thread of its own, so that none can slow the engine.
 
+mod batches;
 mod deadlock;
 mod json;
 mod labels;

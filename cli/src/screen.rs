@@ -52,6 +52,16 @@ pub fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// Whether what is written to a stream is seen by nobody: it is `/dev/null`, which has the same number on every Linux, 1 and 3.
+pub fn is_null(stream: &impl AsFd) -> bool {
+    let null = nix::sys::stat::makedev(1, 3);
+    nix::sys::stat::fstat(stream).is_ok_and(|stream| stream.st_rdev == null && is_device(stream.st_mode))
+}
+
+fn is_device(mode: nix::libc::mode_t) -> bool {
+    mode & nix::libc::S_IFMT == nix::libc::S_IFCHR
+}
+
 /// stdout as a plain file, which tells of every error and holds nothing back.
 pub fn unbuffered_stdout() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))

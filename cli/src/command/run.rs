@@ -365,6 +365,7 @@ impl Start {
         let options = engine::Options {
             folder: self.loaded.folder(),
             directory,
+            shows_output: !screen::is_null(&io::stdout()),
             cpus: load::cpus(),
             sockets,
             teller: self.teller.take(),

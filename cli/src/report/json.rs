@@ -6,11 +6,13 @@ use forkyard_core::plan::Plan;
 use forkyard_driver::news::{News, Receiver};
 use forkyard_driver::records;
 
+use super::batches::Batches;
+
 /// Writes every record to `out` until the run has ended. As with the other reporters, an `out` that cannot be
 /// written does not harm the run: the error comes back at the end.
-pub fn report(mut news: Receiver, plan: &Plan, run: &str, out: &mut impl Write) -> io::Result<()> {
+pub fn report(news: Receiver, plan: &Plan, run: &str, out: &mut impl Write) -> io::Result<()> {
     let mut written = Ok(());
-    while let Some(batch) = news.blocking_recv() {
+    for batch in Batches::new(news) {
         if written.is_ok() {
             written = write_batch(&batch, plan, run, out);
         }

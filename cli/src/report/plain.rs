@@ -4,16 +4,17 @@ use std::io::{self, Write};
 
 use forkyard_driver::news::{News, Receiver};
 
+use super::batches::Batches;
 use super::text::{Text, Voice};
 
 /// Writes everything to `out` until the run has ended; a quiet summary goes to `bad` instead.
 ///
 /// When `out` cannot be written any more the run goes on unharmed: its news is taken and dropped, and the
 /// error comes back at the end.
-pub fn report(mut news: Receiver, mut text: Text, out: &mut impl Write, bad: &mut impl Write) -> io::Result<()> {
+pub fn report(news: Receiver, mut text: Text, out: &mut impl Write, bad: &mut impl Write) -> io::Result<()> {
     let mut written = write_lines(out, text.opening());
     let mut lines = String::new();
-    while let Some(batch) = news.blocking_recv() {
+    for batch in Batches::new(news) {
         if written.is_ok() {
             written = write_batch(&batch, &mut text, &mut lines, out);
         } else {

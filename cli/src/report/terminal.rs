@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use forkyard_driver::news::{News, Receiver};
 use tokio::sync::mpsc::error::TryRecvError;
 
+use super::batches::Pace;
 use super::summary;
 use super::text::{Text, Voice};
 use crate::duration;
@@ -67,13 +68,18 @@ fn write_lines(out: &mut impl Write, lines: &[String]) -> io::Result<()> {
 /// The receiver, with a wait that ends after a while even without news.
 struct Waiting {
     news: Receiver,
+    pace: Pace,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Waiting {
     fn new(news: Receiver) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        Ok(Self { news, runtime })
+        Ok(Self {
+            news,
+            pace: Pace::new(),
+            runtime,
+        })
     }
 
     /// The next batch, or an empty one after `tick`; `None` once the run has ended.
@@ -82,6 +88,7 @@ impl Waiting {
             Ok(batch) => Some(batch),
             Err(TryRecvError::Disconnected) => None,
             Err(TryRecvError::Empty) => {
+                self.pace.rest();
                 let wait = self
                     .runtime
                     .block_on(async { tokio::time::timeout(tick, self.news.recv()).await });

@@ -44,6 +44,8 @@ impl Alarm {
     /// Starts a task. Within a local set.
     pub fn start(&self, task: impl Future<Output = ()> + 'static) -> JoinHandle<()> {
         let cord = self.cord();
+        // A future that awaits another has room for it twice; this has room for a pointer.
+        let task = Box::pin(task);
         tokio::task::spawn_local(async move {
             cord.begin();
             task.await;

@@ -66,7 +66,13 @@ pub fn guard(isolation: Isolation, kept: Option<&Place>, engine: impl FnOnce() -
     let spared = kept
         .zip(farewell.as_ref())
         .map(|(place, farewell)| Spared { place, farewell });
-    let code = ward::watch_over(Ward::Deputy, None, spared, |above| {
+    let code = ward::watch_over(Ward::Deputy, None, spared, group.as_ref(), |above, entered| {
+        if let Err(error) = entered
+            && isolation == Isolation::Cgroup
+        {
+            tell(&format!("cannot enter the cgroup of the run: {error}"));
+            return FAULT;
+        }
         deputy(isolation, group.as_ref(), &above, spared, engine)
     });
     if let Some(group) = group {
@@ -114,19 +120,13 @@ fn deputy(
     spared: Option<Spared<'_>>,
     engine: impl FnOnce() -> i32,
 ) -> i32 {
-    if let Some(Err(error)) = group.map(Group::enter)
-        && isolation == Isolation::Cgroup
-    {
-        tell(&format!("cannot enter the cgroup of the run: {error}"));
-        return FAULT;
-    }
     if isolation == Isolation::Pidns
         && let Err(errno) = namespace::settle()
     {
         tell(&format!("cannot mount /proc for `isolation: pidns`: {}", errno.desc()));
         return FAULT;
     }
-    let code = ward::watch_over(Ward::Engine, Some(above), spared, |_deputy| engine());
+    let code = ward::watch_over(Ward::Engine, Some(above), spared, None, |_deputy, _no_group| engine());
     if let Some(spared) = spared {
         keeper::stay(spared, group, above, code);
     }

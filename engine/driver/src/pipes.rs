@@ -142,6 +142,16 @@ impl Pipe {
     }
 }
 
+/// A pipe that the engine reads and a process writes: the reading end, which does not wait, and the writing end, which does.
+///
+/// # Errors
+/// When there is no descriptor or no memory for it.
+pub fn to_read() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty()))?;
+    Ok((reader, writer))
+}
+
 /// Asks for a capacity in bytes. The kernel may refuse more than /proc/sys/fs/pipe-max-size, or than the
 /// user's share; the pipe works all the same, so that is told and no failure.
 pub fn resize(pipe: &OwnedFd, bytes: u64) {

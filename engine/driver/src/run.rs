@@ -58,6 +58,8 @@ pub struct Options {
     pub folder: PathBuf,
     /// Where the run keeps what it writes.
     pub directory: RunDirectory,
+    /// Whether anybody sees what the processes write; if not, it goes to the logs alone.
+    pub shows_output: bool,
     /// What the processes find in `FORKYARD_CPUS`.
     pub cpus: u32,
     /// The sockets of the processes.

@@ -19,8 +19,10 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::sync::mpsc;
 use std::thread;
 
+use forkyard_core::id::ProcessId;
 use nix::errno::Errno;
 use nix::sys::signal::SigSet;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use crate::alarm::Alarm;
@@ -28,7 +30,7 @@ pub use confinement::{Confinement, Rlimit};
 pub(crate) use error::interpreter;
 pub use error::{SpawnError, Step};
 pub use identity::{Identity, UnknownUser};
-pub(crate) use launch::probe;
+pub(crate) use launch::{discard, probe};
 pub use slots::{TARGET_MAX, reserve_low_descriptors};
 
 /// A process to be started. It finds exactly the descriptors of `fds`, default signals, and an empty signal mask;
@@ -74,42 +76,72 @@ pub struct Child {
     pub pidfd: OwnedFd,
 }
 
+/// A process of the workflow has been started, or could not be.
+#[derive(Debug)]
+pub struct Launched {
+    /// Which.
+    pub process: ProcessId,
+    /// Which life of it.
+    pub attempt: u32,
+    /// How it went.
+    pub result: Result<Child, SpawnError>,
+}
+
 /// The way to the spawner's thread.
 #[derive(Clone, Debug)]
 pub struct Spawner {
     orders: mpsc::Sender<Order>,
 }
 
-/// A job and the way back.
+/// A job and who hears how it went.
 struct Order {
     job: Job,
-    reply: oneshot::Sender<Result<Child, SpawnError>>,
+    listener: Listener,
+}
+
+/// Who hears how a start went.
+enum Listener {
+    /// Whoever has asked, and nobody else.
+    Asker(oneshot::Sender<Result<Child, SpawnError>>),
+    /// The engine's turn loop: a process of the workflow is its affair.
+    Engine { process: ProcessId, attempt: u32 },
 }
 
 impl Spawner {
-    /// Starts the thread. It never ends, since the processes it has started would be killed; should it panic, `alarm` rings.
+    /// Starts the thread; what becomes of those started with [`Spawner::launch`] comes out of the receiver. The thread never
+    /// ends, since the processes it has started would be killed; should it panic, `alarm` rings.
     ///
     /// # Errors
     /// When the kernel lacks what is needed (Linux 5.9), when no low descriptors are free (see
     /// [`reserve_low_descriptors`]), or when no thread can be started.
-    pub fn start(alarm: &Alarm) -> io::Result<Self> {
+    pub fn start(alarm: &Alarm) -> io::Result<(Self, UnboundedReceiver<Launched>)> {
         launch::probe()?;
         reserve_low_descriptors()?;
         let stack = launch::Stack::new()?;
         let (orders, inbox) = mpsc::channel();
+        // It has no more in it than processes of the workflow that are being started.
+        let (engine, launches) = unbounded_channel();
         let cord = alarm.cord();
         thread::Builder::new().name("spawner".into()).spawn(move || {
             cord.begin();
-            serve(&inbox, &stack);
+            serve(&inbox, &engine, &stack);
         })?;
-        Ok(Self { orders })
+        Ok((Self { orders }, launches))
     }
 
-    /// Starts a process; the future resolves once its program has been executed, or could not be. A child whose
+    /// Starts a process of the workflow; the receiver tells how it went.
+    pub fn launch(&self, process: ProcessId, attempt: u32, job: Job) {
+        let listener = Listener::Engine { process, attempt };
+        // The thread ends by a panic alone, and that has rung the alarm.
+        let _ = self.orders.send(Order { job, listener });
+    }
+
+    /// Starts another process; the future resolves once its program has been executed, or could not be. A child whose
     /// future has been dropped meanwhile is killed.
     pub fn spawn(&self, job: Job) -> impl Future<Output = Result<Child, SpawnError>> + use<> {
-        let (reply, answer) = oneshot::channel();
-        let sent = self.orders.send(Order { job, reply });
+        let (asker, answer) = oneshot::channel();
+        let listener = Listener::Asker(asker);
+        let sent = self.orders.send(Order { job, listener });
         async move {
             let gone = || SpawnError {
                 step: Step::Clone,
@@ -123,16 +155,27 @@ impl Spawner {
 }
 
 /// What the thread does all its life.
-fn serve(inbox: &mpsc::Receiver<Order>, stack: &launch::Stack) {
+fn serve(inbox: &mpsc::Receiver<Order>, engine: &UnboundedSender<Launched>, stack: &launch::Stack) {
     // A new process begins with this thread's mask, in the engine's memory: no handler of the engine may run there.
     // Blocking can only fail for an invalid argument.
     let _ = SigSet::all().thread_block();
-    for Order { job, reply } in inbox {
+    for Order { job, listener } in inbox {
         let result = launch::launch(&job, stack);
         // Its descriptors are closed here before anybody hears of the start.
         drop(job);
-        if let Err(Ok(unwanted)) = reply.send(result) {
-            launch::discard(&unwanted);
+        let unheard = match listener {
+            Listener::Asker(asker) => asker.send(result).err(),
+            Listener::Engine { process, attempt } => {
+                let launched = Launched {
+                    process,
+                    attempt,
+                    result,
+                };
+                engine.send(launched).err().map(|unheard| unheard.0.result)
+            }
+        };
+        if let Some(Ok(unwanted)) = unheard {
+            discard(&unwanted);
         }
     }
     loop {

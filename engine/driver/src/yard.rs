@@ -497,6 +497,10 @@ impl Yard {
 
     /// Looks what programs have done by themselves, and which of them have ended.
     pub fn look(&mut self) {
+        // Where there is no channel nobody has done anything, and most processes end in such a run.
+        if self.stations().next().is_none() {
+            return;
+        }
         self.bell.hush();
         for station in self.stations() {
             if self.channel(station).was_rung() || self.post(station).is_busy() {

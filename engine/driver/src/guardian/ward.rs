@@ -11,6 +11,7 @@ use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, SigSet, Signal, kill, raise, signal};
 use nix::unistd::{ForkResult, Pid, fork, getpid, setpgid};
 
+use super::group::Group;
 use super::keeper::Farewell;
 use super::{FAULT, tell};
 use crate::exit::{open_pidfd, reap, signal_by_pidfd};
@@ -84,13 +85,15 @@ enum Done {
 
 /// Runs `work` in a child process, watches it, and clears up after it. Returns the exit code of the child, or 3 when
 /// it panicked or was killed. `above` watches this process in its turn; when it is gone, the child has to end at once.
+/// The work is told whether it is in the `group`, if there is one.
 pub(super) fn watch_over(
     ward: Ward,
     above: Option<&Above>,
     spared: Option<Spared<'_>>,
-    work: impl FnOnce(Above) -> i32,
+    group: Option<&Group>,
+    work: impl FnOnce(Above, io::Result<()>) -> i32,
 ) -> i32 {
-    match start(ward, above, spared, work) {
+    match start(ward, above, spared, group, work) {
         Ok(guard) => match guard.watch() {
             Ok(Done::Ended(exit)) => guard.finish(exit),
             Ok(Done::Stays(code)) => code,
@@ -117,13 +120,14 @@ fn start<'a>(
     ward: Ward,
     above: Option<&'a Above>,
     spared: Option<Spared<'a>>,
-    work: impl FnOnce(Above) -> i32,
+    group: Option<&Group>,
+    work: impl FnOnce(Above, io::Result<()>) -> i32,
 ) -> io::Result<Guard<'a>> {
     adopt_orphans()?;
     let signals = block_signals()?;
     let own = Above::own()?;
-    // SAFETY: this process has one thread, so the child may do what it likes.
-    match unsafe { fork() }? {
+    let (born, entered) = bear(group)?;
+    match born {
         ForkResult::Parent { child } => Ok(Guard {
             ward,
             pid: child,
@@ -131,8 +135,23 @@ fn start<'a>(
             above,
             spared,
         }),
-        ForkResult::Child => run(ward, own, work),
+        ForkResult::Child => run(ward, own, |above| work(above, entered)),
     }
+}
+
+/// Forks, and puts the child into the group.
+fn bear(group: Option<&Group>) -> io::Result<(ForkResult, io::Result<()>)> {
+    // SAFETY: this process has one thread, and who has a group is the deputy, which starts none.
+    if let Some(Ok(born)) = group.map(|group| unsafe { group.bear() }) {
+        return Ok((born, Ok(())));
+    }
+    // SAFETY: this process has one thread, so the child may do what it likes.
+    let born = unsafe { fork() }?;
+    let entered = match (born, group) {
+        (ForkResult::Child, Some(group)) => group.enter(),
+        (ForkResult::Child, None) | (ForkResult::Parent { .. }, _) => Ok(()),
+    };
+    Ok((born, entered))
 }
 
 /// Blocks what a guardian waits for. A signal that is ignored (`nohup`) is left out: it stays ignored.

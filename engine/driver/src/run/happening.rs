@@ -10,9 +10,7 @@ use tokio::sync::oneshot;
 
 use super::lives::Tries;
 use super::looks::Seen;
-use super::wiring::Streams;
 use crate::exit::Usage;
-use crate::spawner::{Child, SpawnError};
 
 /// How much a process has read of a queue by its stdin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,21 +26,6 @@ pub struct Read {
 /// One thing that happened.
 #[derive(Debug)]
 pub enum Happening {
-    /// The spawner has done its work.
-    Launched {
-        /// Of whom.
-        process: ProcessId,
-        /// Which life.
-        attempt: u32,
-        /// With which task.
-        task: Option<TaskId>,
-        /// Which try it was.
-        tries: Tries,
-        /// How it went.
-        result: Result<Child, SpawnError>,
-        /// The engine's ends of its streams.
-        streams: Streams,
-    },
     /// The pause before another try to start it is over.
     TryAgain {
         /// Whom.

@@ -81,7 +81,8 @@ impl Leader {
                 let (exit, usage) = exit::ended(child.pidfd).await?;
                 Ok((exit, Some(usage)))
             }
-            Self::Stranger(stranger) => stranger.ended().await,
+            // It is rare: what it needs is not part of every watch that waits.
+            Self::Stranger(stranger) => Box::pin(stranger.ended()).await,
         }
     }
 }

@@ -16,7 +16,9 @@ use tokio::time::Instant;
 use super::Happening;
 use super::kept::Leader;
 use super::looks::Sight;
+use super::wiring::Streams;
 use crate::deadlock::{self, Conduit};
+use crate::exit::Usage;
 use crate::limits::Groups;
 use crate::notify::Ear;
 use crate::terminal::Screen;
@@ -73,9 +75,20 @@ pub struct Life {
 #[derive(Debug)]
 pub enum State {
     /// It is being started.
-    Starting,
+    Starting(Start),
     /// It runs, or its tree does.
     Running(Rc<Body>),
+}
+
+/// What the start of a life is to go on with, once the spawner has done its work.
+#[derive(Debug, Default)]
+pub struct Start {
+    /// Its task, of a worker.
+    pub task: Option<TaskId>,
+    /// Which try it is.
+    pub tries: Tries,
+    /// The engine's ends of its streams.
+    pub streams: Streams,
 }
 
 /// What is known of a running process.
@@ -156,7 +169,6 @@ impl Lives {
         self.present.remove(&process)
     }
 
-    /// A life has come to its end.
     /// The engine's own terminal has another size: so have those of the processes.
     pub(super) fn resize(&self) {
         self.present
@@ -170,6 +182,7 @@ impl Lives {
         self.present.get(&process)?.groups.as_ref()
     }
 
+    /// A life has come to its end.
     pub(super) fn end(&mut self, process: ProcessId) {
         self.gone += 1;
         self.remove(process);
@@ -182,6 +195,15 @@ impl Lives {
 
     pub(super) fn get_mut(&mut self, process: ProcessId) -> Option<&mut Life> {
         self.present.get_mut(&process)
+    }
+
+    /// What the start of a life goes on with; `None` when no such life is being started.
+    pub(super) fn take_start(&mut self, process: ProcessId, attempt: u32) -> Option<Start> {
+        let life = self.get_mut(process).filter(|life| life.attempt == attempt)?;
+        match &mut life.state {
+            State::Starting(start) => Some(std::mem::take(start)),
+            State::Running(_) => None,
+        }
     }
 
     pub(super) fn task(&self, process: ProcessId) -> Option<TaskId> {
@@ -222,7 +244,7 @@ impl Lives {
                 ..
             }) if *living == attempt => Some(body),
             Some(Life {
-                state: State::Starting | State::Running(_),
+                state: State::Starting(_) | State::Running(_),
                 ..
             })
             | None => None,
@@ -234,7 +256,7 @@ impl deadlock::Lives for Lives {
     fn life(&self, process: ProcessId) -> Option<(&Tree, &[Conduit])> {
         let life = self.present.get(&process)?;
         match &life.state {
-            State::Starting => None,
+            State::Starting(_) => None,
             State::Running(body) => Some((&body.tree, &life.streams)),
         }
     }
@@ -258,18 +280,29 @@ pub struct Watch {
 impl Watch {
     /// Tells of the end of the first process, and, when nobody of its tree is left and its output has been taken
     /// in, of that.
-    pub(super) async fn over(mut self, leader: Leader) {
-        let Self { process, attempt, .. } = self;
-        let pid = leader.pid();
-        let (exit, usage) = match leader.ended().await {
-            Ok(ended) => ended,
-            Err(error) => {
-                let reason = Arc::from(format!("the exit of pid {pid} cannot be seen: {error}"));
-                // Nobody listens when the run is over.
-                let _ = self.inbox.send(Happening::Fault { reason }).await;
-                (Exit::Unknown, None)
-            }
-        };
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async function has room for its arguments twice, and thousands of watches may wait"
+    )]
+    pub(super) fn over(mut self, leader: Leader) -> impl Future<Output = ()> {
+        async move {
+            let pid = leader.pid();
+            let (exit, usage) = match leader.ended().await {
+                Ok(ended) => ended,
+                Err(error) => {
+                    let reason = format!("the exit of pid {pid} cannot be seen: {error}");
+                    self.fault(reason.into()).await;
+                    (Exit::Unknown, None)
+                }
+            };
+            // What the end needs is not part of every watch that waits for it.
+            Box::pin(self.conclude(exit, usage)).await;
+        }
+    }
+
+    /// The first process has ended.
+    async fn conclude(&mut self, exit: Exit, usage: Option<Usage>) {
+        let Self { process, attempt, .. } = *self;
         self.body.tree.leader_is_reaped();
         // Others may wait for what it had: they get it before anything is looked at that takes longer.
         self.commons.look();
@@ -296,6 +329,11 @@ impl Watch {
         self.drain().await;
         // Nobody listens when the run is over.
         let _ = self.inbox.send(Happening::Gone { process, attempt }).await;
+    }
+
+    async fn fault(&self, reason: Arc<str>) {
+        // Nobody listens when the run is over.
+        let _ = Box::pin(self.inbox.send(Happening::Fault { reason })).await;
     }
 
     async fn wait_until_empty(&self) {
@@ -341,9 +379,8 @@ impl Watch {
 
     /// Without a descriptor to look with nobody would ever be known to be gone; what is left is killed at the end.
     async fn stop_looking(&self, error: &std::io::Error) {
-        let reason = Arc::from(format!("it cannot be seen who is left of a process: {error}"));
-        // Nobody listens when the run is over.
-        let _ = self.inbox.send(Happening::Fault { reason }).await;
+        let reason = format!("it cannot be seen who is left of a process: {error}");
+        self.fault(reason.into()).await;
     }
 
     /// Waits for the pumps. In a ring of full queues whose processes are all being stopped, nobody would make room

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::environment::Environment;
 use super::kept::Leader;
-use super::lives::{Body, Fate, Life, State, Tries, Watch};
+use super::lives::{Body, Fate, Life, Start, State, Tries, Watch};
 use super::looks::{Porter, Watchword, newline};
 use super::turn::Run;
 use super::wiring::{Connected, Streams, Wirer, Wiring};
@@ -25,7 +25,7 @@ use super::{Happening, is_transient};
 use crate::guardian;
 use crate::news::Stream;
 use crate::preflight;
-use crate::spawner::{Child, Confinement, Identity, Job, Rlimit, SpawnError};
+use crate::spawner::{Confinement, Identity, Job, Launched, Rlimit, SpawnError, discard};
 use crate::stdio::framing::Cutter;
 use crate::stdio::log::Log;
 use crate::stdio::output::{Origin, Output};
@@ -84,7 +84,7 @@ impl Run {
             Life {
                 attempt,
                 tasks: task.into_iter().collect(),
-                state: State::Starting,
+                state: State::Starting(Start::default()),
                 sight: Rc::default(),
                 ear: None,
                 feed: None,
@@ -98,36 +98,26 @@ impl Run {
         }
         match self.prepare(process, attempt, task) {
             Ok((job, streams)) => {
-                let spawned = self.spawner.spawn(job);
-                let inbox = self.inbox.clone();
-                self.alarm.start(async move {
-                    let result = spawned.await;
-                    let launched = Happening::Launched {
-                        process,
-                        attempt,
-                        task,
-                        tries,
-                        result,
-                        streams,
-                    };
-                    // Nobody listens when the run is over.
-                    let _ = inbox.send(launched).await;
-                });
+                if let Some(life) = self.lives.get_mut(process) {
+                    life.state = State::Starting(Start { task, tries, streams });
+                }
+                self.spawner.launch(process, attempt, job);
             }
             Err(failure) => self.not_launched(process, attempt, task, tries, failure),
         }
     }
 
     /// The spawner has done its work.
-    pub(super) fn launched(
-        &mut self,
-        process: ProcessId,
-        attempt: u32,
-        task: Option<TaskId>,
-        tries: Tries,
-        result: Result<Child, SpawnError>,
-        streams: Streams,
-    ) {
+    pub(super) fn launched(&mut self, launched: Launched) {
+        let Launched {
+            process,
+            attempt,
+            result,
+        } = launched;
+        let Some(Start { task, tries, streams }) = self.lives.take_start(process, attempt) else {
+            tracing::error!("a process was started that nobody waits for");
+            return result.iter().for_each(discard);
+        };
         match result {
             Ok(child) => {
                 self.let_go_after_start(process);
@@ -456,10 +446,9 @@ impl Run {
         };
         let secrets = self.facts.secrets.clone();
         let watchword = Watchword::of(self.plan.launches[process.index()].ready.as_ref(), &life.sight);
-        let outlet = self
-            .herald
-            .outlet()
-            .of_process(self.plan.launches[process.index()].when_full);
+        let when_full = self.plan.launches[process.index()].when_full;
+        let outlet = || self.herald.outlet().of_process(when_full);
+        let outlet = self.options.shows_output.then(outlet);
         Output::new(log, origin, outlet, self.inbox.clone(), secrets).watching_for(watchword)
     }
 

@@ -36,7 +36,7 @@ use crate::news::{self, News};
 use crate::pipes::Pipes;
 use crate::signals::{self, Heard};
 use crate::sockets::Sockets;
-use crate::spawner::Spawner;
+use crate::spawner::{Launched, Spawner};
 use crate::stdio::output::time_since;
 use crate::table::Table;
 use crate::tasks::Pools;
@@ -108,6 +108,7 @@ pub struct Run {
 /// What the run listens to.
 struct Ears {
     inbox: mpsc::Receiver<Happening>,
+    launches: mpsc::UnboundedReceiver<Launched>,
     clients: mpsc::Receiver<FromClient>,
     signals: mpsc::Receiver<Heard>,
     bell: AsyncFd<OwnedFd>,
@@ -140,6 +141,7 @@ impl Run {
         let alarm = Alarm::default();
         let (inbox, happenings) = mpsc::channel(INBOX_MAX);
         let (clients, from_clients) = mpsc::channel(INBOX_MAX);
+        let (spawner, launches) = Spawner::start(&alarm).map_err(RunError::begin("start its spawner"))?;
         Ok(Self {
             start: Instant::now(),
             machine: Machine::new(Arc::clone(&plan)),
@@ -162,12 +164,13 @@ impl Run {
                 .open("/dev/null")
                 .map_err(RunError::begin("open /dev/null"))?,
             facts,
-            spawner: Spawner::start(&alarm).map_err(RunError::begin("start its spawner"))?,
+            spawner,
             lookout: Lookout::begin(teller, &inbox, &alarm).map_err(RunError::begin("listen to who has started it"))?,
             child_ended: Rc::default(),
             inbox,
             ears: Some(Ears {
                 inbox: happenings,
+                launches,
                 clients: from_clients,
                 signals: signals::listen(&alarm).map_err(RunError::begin("listen to signals"))?,
                 bell: bell.map_err(RunError::begin("listen to its yard"))?,
@@ -278,6 +281,7 @@ impl Run {
         let look = self.next_look();
         tokio::select! {
             Some(happening) = ears.inbox.recv() => self.happened(happening),
+            Some(launched) = ears.launches.recv() => self.launched(launched),
             Some(from) = ears.clients.recv() => self.serve(from),
             Some(heard) = ears.signals.recv() => {
                 self.heard(heard);
@@ -300,6 +304,9 @@ impl Run {
             () = tokio::time::sleep(BUSY_PAUSE), if is_busy => self.yard.with(Yard::look),
             () = tokio::time::sleep_until(look.unwrap_or(wake)), if look.is_some() => self.look_for_deadlocks(),
             () = self.alarm.rung() => return Err(RunError::Panicked),
+        }
+        while let Ok(launched) = ears.launches.try_recv() {
+            self.launched(launched);
         }
         for _ in 0..TURN_MAX {
             let Ok(happening) = ears.inbox.try_recv() else { break };
@@ -353,14 +360,6 @@ impl Run {
 
     fn happened(&mut self, happening: Happening) {
         match happening {
-            Happening::Launched {
-                process,
-                attempt,
-                task,
-                tries,
-                result,
-                streams,
-            } => self.launched(process, attempt, task, tries, result, streams),
             Happening::TryAgain {
                 process,
                 attempt,

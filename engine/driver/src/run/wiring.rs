@@ -14,7 +14,7 @@ use crate::deadlock::{Conduit, End};
 use crate::directory::RunDirectory;
 use crate::news::Stream;
 use crate::notify::Ear;
-use crate::pipes::{Pipes, resize};
+use crate::pipes::{self, Pipes, resize};
 use crate::sockets::Sockets;
 use crate::spawner::TARGET_MAX;
 use crate::stdio::log::{Log, Rotating};
@@ -265,9 +265,9 @@ impl Wirer<'_> {
 
 /// A pipe whose reading end stays here.
 fn output(wiring: &mut Wiring, connected: impl FnOnce(OwnedFd) -> Connected) -> io::Result<OwnedFd> {
-    let (reader, writer) = io::pipe()?;
-    wiring.streams.push(connected(reader.into()));
-    Ok(writer.into())
+    let (reader, writer) = pipes::to_read()?;
+    wiring.streams.push(connected(reader));
+    Ok(writer)
 }
 
 /// The engine's own standard stream.

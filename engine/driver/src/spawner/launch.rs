@@ -122,7 +122,7 @@ fn errno_of(error: &io::Error) -> Errno {
 }
 
 /// Kills a process that nobody waits for any more, with its group, and reaps it.
-pub(super) fn discard(child: &Child) {
+pub(crate) fn discard(child: &Child) {
     // SAFETY: kill takes two numbers. The group is the child's own, since the child has not been reaped.
     unsafe { libc::kill(-child.pid, libc::SIGKILL) };
     // A killed child of ours can be reaped; there is nobody to whom a failure could be told.

@@ -53,6 +53,7 @@ fn run(script: &str, change: impl FnOnce(&mut Job)) -> Result<(Exit, String), Sp
     block_on(async {
         let child = Spawner::start(&Alarm::default())
             .expect("the spawner starts")
+            .0
             .spawn(job)
             .await?;
         let mut output = String::new();
@@ -165,7 +166,7 @@ fn exits_are_told_apart() {
 #[test]
 fn two_hundred_at_once_all_exit() {
     let exits = block_on(async {
-        let spawner = Spawner::start(&Alarm::default()).expect("the spawner starts");
+        let (spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
         let starts: Vec<_> = (0..200).map(|_| spawner.spawn(job(&["/bin/true"], null()))).collect();
         let mut exits = Vec::new();
         for start in starts {
@@ -180,7 +181,7 @@ fn two_hundred_at_once_all_exit() {
 #[test]
 fn a_process_nobody_waits_for_any_more_is_killed() {
     let (mut reader, writer) = io::pipe().expect("a pipe can be made");
-    let spawner = Spawner::start(&Alarm::default()).expect("the spawner starts");
+    let (spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
     drop(spawner.spawn(job(&["/bin/sleep", "1000"], writer.into())));
     // The end of the pipe comes when its only writer is dead.
     assert_eq!(reader.read(&mut [0]).expect("readable"), 0);
@@ -226,7 +227,7 @@ fn failures_are_told_in_words() {
         ),
     ];
     for (program, words) in cases {
-        let spawner = Spawner::start(&Alarm::default()).expect("the spawner starts");
+        let (spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
         let error = block_on(spawner.spawn(job(&[&program], null()))).expect_err(words);
         assert_eq!(error.step, Step::Exec, "{error}");
         assert!(
@@ -253,7 +254,7 @@ fn die_with_a_child(identity: Option<Identity>) -> i32 {
     let mut order = job(&["/bin/sleep", "1000"], null());
     order.fds[2].0 = io::stderr().as_fd().try_clone_to_owned().expect("stderr is open");
     order.identity = identity;
-    let spawner = Spawner::start(&Alarm::default()).expect("the spawner starts");
+    let (spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
     block_on(spawner.spawn(order)).expect("sleep starts");
     eprintln!("started");
     nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL).expect("this is the end");
@@ -285,7 +286,7 @@ fn a_process_of_another_user_dies_with_the_engine() {
 #[test]
 fn a_lack_of_descriptors_is_transient() {
     passes_alone("spawner::tests::a_lack_of_descriptors_is_transient", || {
-        let spawner = Spawner::start(&Alarm::default()).expect("the spawner starts");
+        let (spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .expect("a runtime");

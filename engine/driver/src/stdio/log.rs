@@ -90,15 +90,14 @@ impl Rotating {
 
     /// The file, which is made if it is not there yet.
     fn open(&mut self) -> io::Result<&mut File> {
-        let file = match self.file.take() {
-            Some(file) => file,
-            None => {
-                let file = crate::directory::RunDirectory::append(&self.path)?;
-                // Who asks for no size needs none: thousands of logs may be opened.
-                self.bytes = self.rotate.map_or(Ok(0), |_| file.metadata().map(|file| file.len()))?;
-                self.began = Instant::now();
-                file
-            }
+        let file = if let Some(file) = self.file.take() {
+            file
+        } else {
+            let file = crate::directory::RunDirectory::append(&self.path)?;
+            // Who asks for no size needs none: thousands of logs may be opened.
+            self.bytes = self.rotate.map_or(Ok(0), |_| file.metadata().map(|file| file.len()))?;
+            self.began = Instant::now();
+            file
         };
         Ok(self.file.insert(file))
     }

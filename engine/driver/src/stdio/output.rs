@@ -61,7 +61,8 @@ pub struct Output {
     /// `None`: the process itself writes to its log.
     log: Option<Rc<Log>>,
     origin: Origin,
-    outlet: Outlet,
+    /// `None`: nobody sees its lines.
+    outlet: Option<Outlet>,
     inbox: mpsc::Sender<Happening>,
     lines: Lines,
     mask: Option<Mask>,
@@ -78,7 +79,7 @@ impl Output {
     pub fn new(
         log: Option<Rc<Log>>,
         origin: Origin,
-        outlet: Outlet,
+        outlet: Option<Outlet>,
         inbox: mpsc::Sender<Happening>,
         secrets: Option<Secrets>,
     ) -> Self {
@@ -124,6 +125,9 @@ impl Output {
             // The engine has ended when it does not listen any more.
             let _ = Box::pin(self.inbox.send(Happening::Fault { reason })).await;
         }
+        if self.outlet.is_none() && self.watchword.is_none() {
+            return;
+        }
         let mut cut = Vec::new();
         self.lines.feed(bytes, &mut cut);
         if let Some(watchword) = &self.watchword
@@ -131,22 +135,24 @@ impl Output {
         {
             self.watchword = None;
         }
-        self.outlet
-            .send(cut.into_iter().map(|line| self.origin.news(at, line)).collect())
-            .await;
+        self.tell(at, cut).await;
+    }
+
+    async fn tell(&self, at: Time, lines: impl IntoIterator<Item = Line>) {
+        if let Some(outlet) = &self.outlet {
+            let news = lines.into_iter().map(|line| self.origin.news(at, line));
+            outlet.send(news.collect()).await;
+        }
     }
 
     /// The stream has ended.
-    pub async fn finish(mut self) {
+    pub async fn finish(&mut self) {
         if let Some(mask) = &mut self.mask {
             let held = mask.finish();
             self.show(&held).await;
         }
         let last = self.lines.finish();
-        let at = time_since(self.origin.start);
-        self.outlet
-            .send(last.into_iter().map(|line| self.origin.news(at, line)).collect())
-            .await;
+        self.tell(time_since(self.origin.start), last).await;
     }
 }
 
@@ -162,9 +168,16 @@ async fn append(log: &Log, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Pumps until the end of the stream.
-pub async fn pump(mut tap: Tap, mut output: Output) {
-    while let Some(bytes) = tap.read().await {
-        output.take(bytes).await;
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async function has room for its arguments twice, and thousands of pumps may wait"
+)]
+pub fn pump(mut tap: Tap, mut output: Output) -> impl Future<Output = ()> {
+    async move {
+        // What is needed while something is taken is not part of every pump that waits.
+        while let Some(bytes) = tap.read().await {
+            Box::pin(output.take(bytes)).await;
+        }
+        Box::pin(output.finish()).await;
     }
-    output.finish().await;
 }

@@ -1,6 +1,7 @@
 //! The engine's end of a pipe that a process writes to.
 
-use std::io::{self, IsTerminal};
+use std::cell::Cell;
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -19,6 +20,17 @@ const READ_BYTES_MAX: usize = 64 * 1024;
 /// How long the end of a stream is waited for when the whole process tree is gone and somebody outside of it
 /// still holds the other end.
 const LEAK_PATIENCE: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// A small buffer that nobody uses just now: one is enough for all who find nothing to read.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+fn borrow() -> Vec<u8> {
+    let mut buffer = SPARE.take();
+    buffer.resize(READ_BYTES_MIN, 0);
+    buffer
+}
 
 /// Reads until the end of the stream, or until nobody of the process's tree can write any more.
 #[derive(Debug)]
@@ -43,10 +55,11 @@ struct Last {
 }
 
 impl Tap {
-    /// Reads from `pipe`; a fault goes to `inbox`. Within a runtime.
+    /// Reads from `pipe`, or the engine's side of a terminal, which must not wait ([`pipes::to_read`](crate::pipes::to_read));
+    /// a fault goes to `inbox`. Within a runtime.
     pub fn new(pipe: OwnedFd, tree_gone: watch::Receiver<bool>, inbox: mpsc::Sender<Happening>) -> io::Result<Self> {
         Ok(Self {
-            pipe: receiver(pipe)?,
+            pipe: Receiver::from_owned_fd_unchecked(pipe)?,
             tree_gone,
             last: None,
             buffer: Vec::new(),
@@ -62,10 +75,13 @@ impl Tap {
                 return None;
             }
             if self.buffer.is_empty() {
-                self.buffer.resize(READ_BYTES_MIN, 0);
+                self.buffer = borrow();
             }
             match self.pipe.try_read(&mut self.buffer) {
-                Ok(0) => return None,
+                Ok(0) => {
+                    self.give_back();
+                    return None;
+                }
                 Ok(count) => {
                     let is_full = count == self.buffer.len() && count < READ_BYTES_MAX;
                     if let Some(last) = &mut self.last {
@@ -87,11 +103,15 @@ impl Tap {
                     return None;
                 }
             }
-            // Most processes are silent most of the time, and thousands may be: waiting takes no memory for what may come.
-            if self.buffer.len() == READ_BYTES_MIN {
-                self.buffer = Vec::new();
-            }
+            self.give_back();
             self.wait().await;
+        }
+    }
+
+    /// Most processes are silent most of the time, and thousands may be: waiting takes no memory for what may come.
+    fn give_back(&mut self) {
+        if self.buffer.len() == READ_BYTES_MIN {
+            SPARE.set(std::mem::take(&mut self.buffer));
         }
     }
 
@@ -123,15 +143,6 @@ impl Tap {
     }
 }
 
-/// A terminal is read as a pipe is; it has been set not to wait when it was opened.
-fn receiver(pipe: OwnedFd) -> io::Result<Receiver> {
-    if pipe.is_terminal() {
-        Receiver::from_owned_fd_unchecked(pipe)
-    } else {
-        Receiver::from_owned_fd(pipe)
-    }
-}
-
 fn is_terminal(pipe: &impl AsRawFd) -> bool {
     // SAFETY: isatty takes a number, of a descriptor that is open.
     unsafe { libc::isatty(pipe.as_raw_fd()) == 1 }
@@ -151,16 +162,22 @@ pub(super) fn unread_bytes(pipe: &impl AsRawFd) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::Write as _;
 
     use super::*;
 
+    fn pipe() -> (OwnedFd, File) {
+        let (reader, writer) = crate::pipes::to_read().expect("a pipe");
+        (reader, writer.into())
+    }
+
     #[tokio::test]
     async fn all_is_read_up_to_the_end() {
-        let (reader, mut writer) = io::pipe().expect("a pipe");
+        let (reader, mut writer) = pipe();
         let (_keep, gone) = watch::channel(false);
         let (inbox, _happenings) = mpsc::channel(1);
-        let mut tap = Tap::new(reader.into(), gone, inbox).expect("a tap");
+        let mut tap = Tap::new(reader, gone, inbox).expect("a tap");
         writer.write_all(b"one").expect("written");
         assert_eq!(tap.read().await, Some(&b"one"[..]));
         writer.write_all(b"two").expect("written");
@@ -171,10 +188,10 @@ mod tests {
 
     #[tokio::test]
     async fn strangers_that_go_on_writing_do_not_hold_up_the_end() {
-        let (reader, mut writer) = io::pipe().expect("a pipe");
+        let (reader, mut writer) = pipe();
         let (gone, watching) = watch::channel(false);
         let (inbox, _happenings) = mpsc::channel(1);
-        let mut tap = Tap::new(reader.into(), watching, inbox).expect("a tap");
+        let mut tap = Tap::new(reader, watching, inbox).expect("a tap");
         let stranger = std::thread::spawn(move || while writer.write_all(b"noise").is_ok() {});
         gone.send(true).expect("watched");
         while tap.read().await.is_some() {}
@@ -184,10 +201,10 @@ mod tests {
 
     #[tokio::test]
     async fn strangers_that_hold_the_pipe_do_not_hold_up_the_end() {
-        let (reader, mut writer) = io::pipe().expect("a pipe");
+        let (reader, mut writer) = pipe();
         let (gone, watching) = watch::channel(false);
         let (inbox, _happenings) = mpsc::channel(1);
-        let mut tap = Tap::new(reader.into(), watching, inbox).expect("a tap");
+        let mut tap = Tap::new(reader, watching, inbox).expect("a tap");
         writer.write_all(b"last").expect("written");
         gone.send(true).expect("watched");
         assert_eq!(tap.read().await, Some(&b"last"[..]));

@@ -60,7 +60,7 @@ pub async fn answers(
             return;
         }
     }
-    if let Some(output) = output {
+    if let Some(output) = &mut output {
         output.finish().await;
     }
 }

@@ -43,6 +43,7 @@ impl Shell {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let started = Spawner::start(&Alarm::default())
             .expect("the spawner starts")
+            .0
             .spawn(job);
         let child = runtime.expect("a runtime").block_on(started).expect("the shell starts");
         let tree = Tree::new(child.pid, token);

@@ -169,6 +169,7 @@ impl World {
         let directory = RunDirectory::create(&state, &self.plan.name, None).expect("a directory");
         let id = directory.id().to_owned();
         let options = Options {
+            shows_output: true,
             folder: self.folder.path().to_owned(),
             directory,
             cpus: 4,
@@ -188,6 +189,7 @@ impl World {
         let directory = RunDirectory::create(&state, &self.plan.name, None).expect("a directory");
         let id = directory.id().to_owned();
         let options = Options {
+            shows_output: true,
             folder: self.folder.path().to_owned(),
             directory,
             cpus: 4,
