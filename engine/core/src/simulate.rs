@@ -98,7 +98,9 @@ impl Play<'_> {
     /// Who stops a run that has nothing but services has let it succeed.
     fn ending(&self, verdict: Verdict) -> Ending {
         match verdict {
-            Verdict::Signal(_) if self.services.is_some() && !self.world.has_failed() => Ending::Ended(Verdict::Succeeded),
+            Verdict::Signal(_) if self.services.is_some() && !self.world.has_failed() => {
+                Ending::Ended(Verdict::Succeeded)
+            }
             Verdict::Signal(_) if self.services.is_some() => Ending::Ended(Verdict::Failed),
             verdict => Ending::Ended(verdict),
         }

@@ -77,7 +77,8 @@ impl Chronicle {
     /// Someone waited so long for a slot of his pool, or for what he holds.
     pub(super) fn waited(&mut self, waited: Duration, process: ProcessId, on: Option<Resource>) {
         // Of equal waits the first stay.
-        if self.longest.len() == WAITS_KEPT && self.longest.peek().is_some_and(|Reverse((least, ..))| waited <= *least) {
+        if self.longest.len() == WAITS_KEPT && self.longest.peek().is_some_and(|Reverse((least, ..))| waited <= *least)
+        {
             return;
         }
         self.longest.push(Reverse((waited, process, on)));

@@ -72,4 +72,3 @@ const fn is_end(how: How) -> bool {
         How::Began | How::Started | How::Ready | How::Set(_) | How::Item(_) | How::Clock => false,
     }
 }
-

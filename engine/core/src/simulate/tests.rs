@@ -150,7 +150,11 @@ fn permits_go_to_who_has_waited_longest() {
     assert_eq!(played.semaphores[0].peak, 3);
     assert_eq!(played.semaphores[0].waits.count, 2);
     let how = How::Held(Resource::Semaphore(SemaphoreId(0)));
-    assert!(played.path[1].how == how && path(&plan, &played)[0] == "a", "{:?}", played.path);
+    assert!(
+        played.path[1].how == how && path(&plan, &played)[0] == "a",
+        "{:?}",
+        played.path
+    );
 }
 
 #[test]

@@ -63,7 +63,11 @@ impl<'a> World<'a> {
             lives: vec![Life::NONE; plan.processes.len()],
             moments: vec![Moments::default(); plan.processes.len()],
             pool_moments: vec![Moments::default(); plan.pools.len()],
-            set: plan.events.iter().map(|event| event.set.then_some(Time::START)).collect(),
+            set: plan
+                .events
+                .iter()
+                .map(|event| event.set.then_some(Time::START))
+                .collect(),
             drained: vec![None; plan.queues.len()],
             benches: BTreeMap::new(),
             readers: Readers::new(plan),
@@ -398,4 +402,3 @@ impl<'a> World<'a> {
 
 /// SIGKILL.
 const KILL: i32 = 9;
-

@@ -50,7 +50,11 @@ impl Yard {
         };
         Self {
             locks: plan.locks.iter().map(|_| held(1)).collect(),
-            semaphores: plan.semaphores.iter().map(|semaphore| held(semaphore.permits)).collect(),
+            semaphores: plan
+                .semaphores
+                .iter()
+                .map(|semaphore| held(semaphore.permits))
+                .collect(),
         }
     }
 

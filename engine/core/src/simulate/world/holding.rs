@@ -79,7 +79,10 @@ impl World<'_> {
             (How::Clock, None) => Cause::of(How::Clock, before),
             (How::Ended, Some(span)) => {
                 let other = self.chronicle.spans[span.index()].process;
-                let (own, its) = (&self.plan.processes[process.index()], &self.plan.processes[other.index()]);
+                let (own, its) = (
+                    &self.plan.processes[process.index()],
+                    &self.plan.processes[other.index()],
+                );
                 let is_awaited = own.after.iter().any(|wait| wait.on == Dependency::Process(other));
                 match own.slot_in {
                     Some(pool) if its.slot_in == Some(pool) && !is_awaited => Cause::of(How::Slot(pool), by),
@@ -161,8 +164,11 @@ impl World<'_> {
                 self.chronicle.waited(waited, granted.process, Some(hold.resource));
             }
             let (process, attempt) = (granted.process, granted.attempt);
-            self.tell_after(self.scenario.latencies.answer, Input::Acquired { process, attempt }, granted.cause);
+            self.tell_after(
+                self.scenario.latencies.answer,
+                Input::Acquired { process, attempt },
+                granted.cause,
+            );
         }
     }
 }
-

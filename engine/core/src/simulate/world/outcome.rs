@@ -51,7 +51,11 @@ impl World<'_> {
     /// All that is told.
     pub(in super::super) fn tell(self, ending: Ending, stopped: Option<Time>) -> Played {
         // Timers after the last event are nobody's time.
-        let end = if self.verdict.is_some() { self.now } else { self.busy_until };
+        let end = if self.verdict.is_some() {
+            self.now
+        } else {
+            self.busy_until
+        };
         let size = |pool: &crate::plan::Pool| u64::from(pool.size);
         let pools = self.chronicle.pools.iter().zip(&self.plan.pools);
         let locks = (0..).map(LockId).take(self.plan.locks.len());

@@ -26,7 +26,8 @@ impl World<'_> {
                 left: share - 1,
                 every: nanos / share,
             };
-            self.agenda.add(self.now.after(Duration::from_nanos(nanos / share)), event);
+            self.agenda
+                .add(self.now.after(Duration::from_nanos(nanos / share)), event);
         }
     }
 
@@ -151,7 +152,10 @@ impl World<'_> {
 
     /// The result goes on its way, as an item if there is a queue for it.
     pub(super) fn deliver(&mut self, pool: PoolId, task: TaskId) {
-        let results = self.plan.pools[pool.index()].work.as_ref().and_then(|work| work.results);
+        let results = self.plan.pools[pool.index()]
+            .work
+            .as_ref()
+            .and_then(|work| work.results);
         if let Some(queue) = results {
             let before = self.cause;
             self.cause = Cause::of(How::Item(queue), before.by);
@@ -166,7 +170,9 @@ impl World<'_> {
         if !self.lives[process.index()].runs(attempt) {
             return;
         }
-        let Some(bench) = self.benches.get_mut(&process) else { return };
+        let Some(bench) = self.benches.get_mut(&process) else {
+            return;
+        };
         bench.tasks.push_back(task);
         if bench.tasks.len() == 1 {
             if let Some(pool) = self.plan.processes[process.index()].worker_of {
@@ -182,7 +188,8 @@ impl World<'_> {
             bench.span = Some(span);
         }
         let lasts = self.scenario.lasts[process.index()].unwrap_or_default();
-        self.agenda.add(self.now.after(lasts), Event::Answer { process, attempt });
+        self.agenda
+            .add(self.now.after(lasts), Event::Answer { process, attempt });
     }
 
     /// A persistent worker answers the first of its tasks, or dies of it.
@@ -216,7 +223,9 @@ impl World<'_> {
 
     /// The worker has no task any more.
     pub(super) fn bench_cleared(&mut self, process: ProcessId) {
-        let Some(bench) = self.benches.get_mut(&process) else { return };
+        let Some(bench) = self.benches.get_mut(&process) else {
+            return;
+        };
         let had_task = bench.span.take().is_some();
         bench.tasks.clear();
         if let Some(pool) = self.plan.processes[process.index()].worker_of.filter(|_| had_task) {
@@ -228,7 +237,9 @@ impl World<'_> {
         if !self.lives[process.index()].runs(attempt) {
             return;
         }
-        let Some(bench) = self.benches.get_mut(&process) else { return };
+        let Some(bench) = self.benches.get_mut(&process) else {
+            return;
+        };
         bench.stdin_closed = true;
         if bench.tasks.is_empty() {
             self.leave_at_end_of_file(process);
