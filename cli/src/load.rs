@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -207,9 +208,11 @@ pub fn tally(errors: usize, warnings: usize) -> String {
     parts.join(", ")
 }
 
-/// How many CPUs the processes of a run may use.
+/// How many CPUs the processes of a run may use; asked for once, since that reads several files.
 pub fn cpus() -> u32 {
-    thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX))
+    static CPUS: OnceLock<u32> = OnceLock::new();
+    let count = || thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX));
+    *CPUS.get_or_init(count)
 }
 
 /// Files of the disk, and standard input when it is named.

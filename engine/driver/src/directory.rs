@@ -172,7 +172,11 @@ impl RunDirectory {
     /// Notes the engine's pid; the directory may have been made by the process that started it.
     pub fn started(&self) -> io::Result<()> {
         let mut about = self.about()?;
-        about.pid = guardian::own_pid_outside();
+        let own = guardian::own_pid_outside();
+        if about.pid == own {
+            return Ok(());
+        }
+        about.pid = own;
         self.write_about(&about)
     }
 

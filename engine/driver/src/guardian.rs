@@ -30,6 +30,7 @@ use std::io::{self, Write};
 use forkyard_core::spec::Isolation;
 use nix::errno::Errno;
 
+use crate::cgroup::{self, Hierarchy};
 use crate::kept::Place;
 use group::Group;
 use keeper::Farewell;
@@ -46,8 +47,9 @@ const INVALID: i32 = 2;
 /// was killed; 2 when this machine does not allow the isolation. When this returns, no process of the run is left but
 /// those that are noted in `kept`. To be called while this process has one thread.
 pub fn guard(isolation: Isolation, kept: Option<&Place>, engine: impl FnOnce() -> i32) -> i32 {
-    group::bury_dead();
-    let group = match shelter(isolation) {
+    let hierarchies = cgroup::hierarchies();
+    group::bury_dead(&hierarchies);
+    let group = match shelter(isolation, &hierarchies) {
         Ok(group) => group,
         Err(words) => {
             tell(&format!(
@@ -86,7 +88,7 @@ pub fn guard(isolation: Isolation, kept: Option<&Place>, engine: impl FnOnce() -
 /// # Errors
 /// Why not.
 pub fn try_cgroup() -> io::Result<()> {
-    Group::make().map(|group| group.end())
+    Group::make(&cgroup::hierarchies()).map(|group| group.end())
 }
 
 /// Whether a run could have a namespace of its own. To be called while this process has one thread.
@@ -98,11 +100,11 @@ pub fn try_namespace() -> Result<(), Errno> {
 }
 
 /// What an isolation needs before the deputy is forked.
-fn shelter(isolation: Isolation) -> Result<Option<Group>, String> {
+fn shelter(isolation: Isolation, hierarchies: &[Hierarchy]) -> Result<Option<Group>, String> {
     match isolation {
         Isolation::Guardian => Ok(None),
-        Isolation::Auto => Ok(Group::make().ok()),
-        Isolation::Cgroup => Group::make().map(Some).map_err(|error| {
+        Isolation::Auto => Ok(Group::make(hierarchies).ok()),
+        Isolation::Cgroup => Group::make(hierarchies).map(Some).map_err(|error| {
             format!("`isolation: cgroup` is not possible: no group of processes can be made: {error}")
         }),
         Isolation::Pidns => namespace::part().map(|()| None).map_err(|errno| {

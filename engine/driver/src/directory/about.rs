@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::guardian;
 use crate::stdio::mask::Secrets;
 
 /// What `run.json` says.
@@ -52,7 +53,7 @@ impl About {
             ended_ms: None,
             stopping: false,
             exit_code: None,
-            pid: std::process::id(),
+            pid: guardian::own_pid_outside(),
             cwd: std::env::current_dir().unwrap_or_default(),
             argv: std::env::args_os().map(shown).collect(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

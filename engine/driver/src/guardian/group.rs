@@ -29,8 +29,9 @@ pub(super) struct Group {
 
 impl Group {
     /// Makes an empty one below the group of this process.
-    pub(super) fn make() -> io::Result<Self> {
-        let own = unified()
+    pub(super) fn make(hierarchies: &[Hierarchy]) -> io::Result<Self> {
+        let unified = hierarchies.iter().find(|it| it.version == Version::Two);
+        let own = &unified
             .ok_or_else(|| io::Error::other("there is no cgroup hierarchy of version 2"))?
             .own;
         // Who moves a process needs to write here, too, as the nearest common ancestor: cgroups(7).
@@ -91,10 +92,10 @@ impl Group {
 }
 
 /// Kills what is left of runs that have no guardian any more, and removes the groups of engines that are no more.
-pub(super) fn bury_dead() {
-    for Hierarchy { own, top, .. } in cgroup::hierarchies() {
+pub(super) fn bury_dead(hierarchies: &[Hierarchy]) {
+    for Hierarchy { own, top, .. } in hierarchies {
         for folder in if own == top { vec![own] } else { vec![own, top] } {
-            for group in cgroup::dead(&folder).iter().filter(|group| is_let_go(group)) {
+            for group in cgroup::dead(folder).iter().filter(|group| is_let_go(group)) {
                 bury(group);
             }
         }
@@ -111,10 +112,4 @@ fn bury(group: &Path) {
     // A group of version 1 cannot be killed; those in it were its engine's, and the guardians have killed them.
     let _ = cgroup::write(&group.join("cgroup.kill"), "1");
     cgroup::remove(group);
-}
-
-fn unified() -> Option<Hierarchy> {
-    cgroup::hierarchies()
-        .into_iter()
-        .find(|hierarchy| hierarchy.version == Version::Two)
 }
