@@ -54,16 +54,16 @@ const STOP: i32 = 15;
 /// Plays the run of `plan` to its end.
 #[must_use]
 pub fn simulate(plan: &Arc<Plan>, scenario: &Scenario) -> Played {
-    let mut play = Play {
+    let mut game = Play {
         machine: Machine::new(Arc::clone(plan)),
         world: World::new(plan, scenario),
         out: Outbox::default(),
         services: None,
     };
-    play.step(Input::Seed { seed: scenario.seed });
-    play.step(Input::Start);
-    let ending = play.to_the_end();
-    play.world.tell(ending, play.services)
+    game.step(Input::Seed { seed: scenario.seed });
+    game.step(Input::Start);
+    let ending = game.end();
+    game.world.tell(ending, game.services)
 }
 
 struct Play<'a> {
@@ -75,7 +75,8 @@ struct Play<'a> {
 }
 
 impl Play<'_> {
-    fn to_the_end(&mut self) -> Ending {
+    /// Lets everything happen until nothing does any more.
+    fn end(&mut self) -> Ending {
         loop {
             if let Some(verdict) = self.world.verdict() {
                 return self.ending(verdict);
@@ -97,12 +98,18 @@ impl Play<'_> {
 
     /// Who stops a run that has nothing but services has let it succeed.
     fn ending(&self, verdict: Verdict) -> Ending {
-        match verdict {
-            Verdict::Signal(_) if self.services.is_some() && !self.world.has_failed() => {
-                Ending::Ended(Verdict::Succeeded)
-            }
-            Verdict::Signal(_) if self.services.is_some() => Ending::Ended(Verdict::Failed),
-            verdict => Ending::Ended(verdict),
+        match (verdict, self.services) {
+            (Verdict::Signal(_), Some(_)) if self.world.has_failed() => Ending::Ended(Verdict::Failed),
+            (Verdict::Signal(_), Some(_)) => Ending::Ended(Verdict::Succeeded),
+            (
+                Verdict::Succeeded
+                | Verdict::Failed
+                | Verdict::TimedOut
+                | Verdict::Signal(_)
+                | Verdict::Fault
+                | Verdict::Deadlock,
+                _,
+            ) => Ending::Ended(verdict),
         }
     }
 

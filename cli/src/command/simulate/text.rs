@@ -230,7 +230,7 @@ fn uses(plan: &Plan, played: &Played) -> String {
     let mut text = "\nin use, on the average of the whole time:\n".to_owned();
     text.push_str(&table::align(head, &rows));
     if all.len() > USES_SHOWN {
-        text.push_str(&format!("and {} more\n", all.len() - USES_SHOWN));
+        text.extend([format!("and {} more\n", all.len() - USES_SHOWN)]);
     }
     text
 }

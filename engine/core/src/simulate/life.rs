@@ -82,7 +82,7 @@ pub(super) struct Moments {
 pub(super) fn exit(process: &Process, fails: bool) -> Exit {
     let codes = &process.success.codes;
     if fails {
-        return Exit::Code((1..).find(|code| !codes.contains(code)).unwrap_or(i32::MAX));
+        return Exit::Code((1..=255).find(|code| !codes.contains(code)).unwrap_or(i32::MAX));
     }
     let signal = || process.success.signals.first().copied();
     match codes.first() {

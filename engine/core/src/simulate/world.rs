@@ -16,7 +16,7 @@ use super::scenario::Scenario;
 use super::tasks::{Items, Source, items, shares, sources};
 use super::yard::Yard;
 use crate::id::{PoolId, ProcessId, QueueId};
-use crate::machine::{Action, Exit, Input, Record, Verdict};
+use crate::machine::{Action, Because, Exit, Input, PoolOutcome, Record, Verdict};
 use crate::plan::{Grant, Plan, WorkerKind};
 use crate::time::Time;
 
@@ -224,11 +224,12 @@ impl<'a> World<'a> {
 
     /// Keeps what is asked for afterwards.
     pub(super) fn note(&mut self, record: Record) {
-        let who = match record {
-            Record::Exited { process, .. } | Record::NotStarted { process, .. } => Some(process),
-            Record::PoolEnded { pool, .. } | Record::PoolSkipped { pool, .. } => {
-                self.pool_moments[pool.index()].ended.get_or_insert(self.now);
-                None
+        if let Record::PoolEnded { pool, .. } | Record::PoolSkipped { pool, .. } = record {
+            self.pool_moments[pool.index()].ended.get_or_insert(self.now);
+        }
+        let worker = match record {
+            Record::Exited { process, .. } | Record::NotStarted { process, .. } => {
+                self.plan.processes[process.index()].worker_of
             }
             Record::RunStarted
             | Record::Started { .. }
@@ -243,14 +244,15 @@ impl<'a> World<'a> {
             | Record::TaskDone { .. }
             | Record::TaskRetried { .. }
             | Record::TaskFailed { .. }
+            | Record::PoolSkipped { .. }
+            | Record::PoolEnded { .. }
             | Record::QueueClosed { .. }
             | Record::QueueBroken { .. }
             | Record::RunStopping { .. }
             | Record::RunEnded { .. } => None,
         };
-        let is_worker = who.is_some_and(|process| self.plan.processes[process.index()].worker_of.is_some());
-        self.has_failed |= matches!(record, Record::Exited { outcome, .. } if outcome.is_failure());
-        self.chronicle.count(&record, is_worker);
+        self.has_failed |= worker.is_none() && is_failure(&record);
+        self.chronicle.count(&record, worker.is_some());
     }
 
     fn spawn(&mut self, process: ProcessId, attempt: u32) {
@@ -402,3 +404,31 @@ impl<'a> World<'a> {
 
 /// SIGKILL.
 const KILL: i32 = 9;
+
+/// Whether somebody, no worker, has failed, and nobody says that this does not count.
+fn is_failure(record: &Record) -> bool {
+    match record {
+        Record::Exited { outcome, .. } => outcome.is_failure(),
+        Record::PoolEnded { outcome, .. } => *outcome == PoolOutcome::Failed,
+        Record::Skipped { because, .. } | Record::PoolSkipped { because, .. } => {
+            matches!(because, Because::WaitedTooLong { failed: true, .. })
+        }
+        Record::NotStarted { .. }
+        | Record::RunStarted
+        | Record::Started { .. }
+        | Record::Ready { .. }
+        | Record::Restarting { .. }
+        | Record::NotRestarted { .. }
+        | Record::GaveUp { .. }
+        | Record::Stopping { .. }
+        | Record::Killing { .. }
+        | Record::LeftBehind { .. }
+        | Record::TaskDone { .. }
+        | Record::TaskRetried { .. }
+        | Record::TaskFailed { .. }
+        | Record::QueueClosed { .. }
+        | Record::QueueBroken { .. }
+        | Record::RunStopping { .. }
+        | Record::RunEnded { .. } => false,
+    }
+}

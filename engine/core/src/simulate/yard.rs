@@ -74,13 +74,13 @@ impl Yard {
 
     /// Whether it is granted at once; else the process stands in line.
     pub(super) fn ask(&mut self, now: Time, process: ProcessId, attempt: u32, hold: Hold) -> bool {
-        let held = self.of_mut(hold.resource);
-        if held.line.is_empty() && held.free >= hold.permits {
-            held.free -= hold.permits;
-            held.gauge.take(now, u64::from(hold.permits));
+        let wanted = self.of_mut(hold.resource);
+        if wanted.line.is_empty() && wanted.free >= hold.permits {
+            wanted.free -= hold.permits;
+            wanted.gauge.take(now, u64::from(hold.permits));
             return true;
         }
-        held.line.push_back(Waiter {
+        wanted.line.push_back(Waiter {
             process,
             attempt,
             permits: hold.permits,
@@ -91,9 +91,9 @@ impl Yard {
 
     /// So much is free again.
     pub(super) fn give(&mut self, now: Time, hold: Hold) {
-        let held = self.of_mut(hold.resource);
-        held.free += hold.permits;
-        held.gauge.give(now, u64::from(hold.permits));
+        let given = self.of_mut(hold.resource);
+        given.free += hold.permits;
+        given.gauge.give(now, u64::from(hold.permits));
     }
 
     /// The next one in line whose turn it is, of those who still stand there.

@@ -209,14 +209,14 @@ impl World<'_> {
         self.set_events(process);
         let bench = self.benches.get_mut(&process)?;
         bench.tasks.pop_front();
-        if !bench.tasks.is_empty() {
-            self.begin_task(process, attempt, self.cause);
-        } else {
+        if bench.tasks.is_empty() {
             let is_closed = bench.stdin_closed;
             self.bench_cleared(process);
             if is_closed {
                 self.leave_at_end_of_file(process);
             }
+        } else {
+            self.begin_task(process, attempt, self.cause);
         }
         Some(Input::Answered { process, attempt })
     }
