@@ -140,6 +140,32 @@ processes:
 }
 
 #[test]
+fn more_items_than_a_queue_gives_out_at_once_reach_a_reader_that_begins_late() {
+    // Empty lines: more of them fit into a pipe than may be taken from a queue and not acknowledged. However late the reader begins, it
+    // gets all of them; as late as here the pipe has become full.
+    let run = Forkyard::run_of(
+        "
+forkyard: 1
+queues:
+  q: {}
+processes:
+  writes:
+    stdout: q
+    run: |
+      yes '' | head -n 100000; touch there; yes '' | head -n 200000
+  reads:
+    stdin: q
+    run: |
+      until test -e there; do sleep 0.01; done; sleep 0.5; wc -l
+",
+    )
+    .quiet()
+    .run();
+    run.exit(0);
+    assert_eq!(run.said("reads"), ["300000"]);
+}
+
+#[test]
 fn i7_a_channel_that_a_client_has_spoilt_is_of_no_use_and_others_are_unharmed() {
     for act in ["overwrite", "shorten"] {
         let run = run_of(&format!(

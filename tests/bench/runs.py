@@ -216,6 +216,8 @@ when_there("waiter")
 time.sleep(0.02)
 killed = time.monotonic_ns()
 os.kill(holder, signal.SIGKILL)
+# Whoever kills goes to sleep, as with the other subjects: the cores are for those who are measured.
+time.sleep(0.05)
 publish("killed", killed)
 """,
 }

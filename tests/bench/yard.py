@@ -111,7 +111,9 @@ def found(name):
 def built(kind, option, package, name):
     """Builds a program for speed and says where it is."""
     command = ["cargo", "build", "--release", option, package, kind, "--message-format", "json-render-diagnostics"]
-    output = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True).stdout
+    # What is built in pieces, to be built again sooner, is slower by a fifth.
+    environment = dict(os.environ, CARGO_INCREMENTAL="0")
+    output = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True, text=True).stdout
     messages = (json.loads(line) for line in output.splitlines())
     paths = [
         message["executable"]

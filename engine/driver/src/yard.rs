@@ -265,9 +265,14 @@ impl Yard {
         queue: u32,
         sheaf: &Sheaf<'_>,
     ) -> Result<Reply, (Ticket, oneshot::Receiver<Reply>)> {
+        let rest = self.queues[queue as usize].put_at_once(slot, sheaf);
+        if rest.is_empty() {
+            self.settle(Station::Queue(queue));
+            return Ok(Reply::Done);
+        }
         self.listened += 1;
         let ticket = Ticket(self.listened);
-        if let Err(reply) = self.queues[queue as usize].line_up_sheaf(slot, ticket, sheaf) {
+        if let Err(reply) = self.queues[queue as usize].line_up_sheaf(slot, ticket, &rest) {
             return Ok(reply);
         }
         self.waiting.park(ticket, slot, Place::Put(queue));

@@ -171,6 +171,10 @@ impl Channel {
             });
         }
         let memory = Memory::map(file, shape.fixed_bytes(), manner == Manner::Host)?;
+        if manner == Manner::Host {
+            // It is asked for at the first death, when somebody waits.
+            Life::own();
+        }
         Ok(Arc::new(Self {
             memory,
             shape,
@@ -227,12 +231,15 @@ impl Channel {
     /// The slot of this process, claimed at its first use.
     #[inline]
     pub fn me(&self) -> Result<Slot, Error> {
+        self.me_at_once().map_or_else(|| self.claim(), Ok)
+    }
+
+    /// The slot of this process, if it has claimed one.
+    #[inline]
+    pub(crate) fn me_at_once(&self) -> Option<Slot> {
         let me = self.me.load(Ordering::Relaxed);
-        if me >> 32 == u64::from(life::stamp()) {
-            Ok(Slot::from_word((me & 0xffff_ffff) as u32))
-        } else {
-            self.claim()
-        }
+        let is_ours = me >> 32 == u64::from(life::stamp());
+        is_ours.then(|| Slot::from_word((me & 0xffff_ffff) as u32))
     }
 
     /// A new process, or a forked child of the one that had the handle before.

@@ -108,6 +108,7 @@ impl Lock {
     }
 
     /// Whether its owner may acquire it again.
+    #[inline]
     #[must_use]
     pub fn is_reentrant(&self) -> bool {
         !self.channel.shape().strict
@@ -140,6 +141,7 @@ impl Lock {
         self.word().load(Ordering::Acquire) & ORPHANED != 0
     }
 
+    #[inline]
     fn word(&self) -> Word32<'_> {
         self.channel.u32(WORD)
     }
@@ -200,6 +202,27 @@ impl Lock {
         if self.is_reentrant() {
             self.channel.u32(THREAD).store(self.thread(), Ordering::Relaxed);
         }
+    }
+
+    /// Acquires it if that takes one exchange; false when another way must be gone.
+    #[inline]
+    #[must_use]
+    pub fn acquire_at_once(&self) -> bool {
+        match self.channel.me_at_once() {
+            Some(me) if self.word().exchange(0, me.word()).is_ok() => {
+                self.note_thread();
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// Releases it if that takes one exchange; false when another way must be gone.
+    #[inline]
+    #[must_use]
+    pub fn release_at_once(&self) -> bool {
+        let exchange = |me: Slot| self.word().exchange(me.word(), 0).is_ok();
+        self.channel.shape().strict && self.channel.me_at_once().is_some_and(exchange)
     }
 
     /// How this thread is named in the word. A host holds for others as a whole.

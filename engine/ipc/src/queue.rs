@@ -8,6 +8,7 @@ mod audit;
 mod layout;
 mod line;
 mod mend;
+mod pace;
 mod put;
 mod sheaf;
 mod take;
@@ -17,6 +18,7 @@ mod tests;
 use std::sync::Arc;
 
 use layout::{ENDING, Ending, GETTERS, JOINERS, PUTTERS, READY, RESERVED, TAKEN, Table, table_bytes};
+use pace::Pace;
 pub use put::Reservation;
 pub use sheaf::{Sheaf, TakenSheaf};
 pub use take::{Got, Taken, TakenItem};
@@ -92,6 +94,7 @@ pub struct Counts {
 #[derive(Clone, Debug)]
 pub struct Queue {
     channel: Arc<Channel>,
+    pace: Arc<Pace>,
 }
 
 face!(Queue);
@@ -121,7 +124,12 @@ impl Queue {
             ..shape
         };
         let channel = Channel::create(place, shape, &RULES)?;
-        Ok(Self { channel })
+        Ok(Self::on(channel))
+    }
+
+    fn on(channel: Arc<Channel>) -> Self {
+        let pace = Arc::default();
+        Self { channel, pace }
     }
 
     fn over(channel: Arc<Channel>) -> Result<Self, Error> {
@@ -129,7 +137,7 @@ impl Queue {
         if shape.body != table_bytes(shape.first) || shape.second > ITEM_BYTES_MAX {
             return Err(channel.damaged());
         }
-        Ok(Self { channel })
+        Ok(Self::on(channel))
     }
 
     #[inline]

@@ -151,12 +151,12 @@ impl Cutter {
 }
 
 /// What was cut off a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Cut<'a> {
     /// One item.
     Item(&'a [u8]),
-    /// Some, each with this byte behind it.
-    Together(&'a [u8], u8),
+    /// Some, each with this byte behind it. Who wants to keep them may leave another buffer in their place.
+    Together(&'a mut Vec<u8>, u8),
 }
 
 fn skip_to(delimiter: u8, bytes: &[u8]) -> (State, &[u8]) {

@@ -4,6 +4,7 @@
 //! ends goes back to where it was in the queue.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -23,12 +24,16 @@ use super::tap::unread_bytes;
 use crate::run::{Happening, Read, is_transient};
 use crate::yard::{Commons, Handful, ItemId, Part, Piece, Reply, Slot};
 
-/// How much is taken at once for the only reader of a queue, and what goes over it: as many bytes as a pipe holds, since what does
-/// not fit there is taken from the queue and serves nobody yet.
+/// How much is taken at once for the only reader of a queue, and what goes over it: as many bytes as a pipe mostly holds, since what does
+/// not fit there is taken from the queue and serves nobody yet. The items are as many as have so many bytes, but for empty ones.
 const BATCH: Handful = Handful {
-    items: 8192,
+    items: 32 * 1024,
     bytes: 64 * 1024,
 };
+
+/// The capacity of the pipe to such a reader, in bytes: it reads one handful while the next one is written whole. With the usual capacity, which
+/// is a handful's, a few bytes were left over mostly, and were waited for once more.
+const PIPE_BYTES: i32 = 128 * 1024;
 
 /// The same for one of several.
 const ONE: Handful = Handful {
@@ -36,7 +41,10 @@ const ONE: Handful = Handful {
     bytes: usize::MAX,
 };
 
-/// How often the engine looks whether the last items have been read: the kernel does not tell.
+/// So many sheets at most are kept: what is in the pipe, and what is about to be written, are rarely on more.
+const SPARE_SHEETS: usize = 3;
+
+/// How often the engine looks whether items have been read that no others follow: the kernel does not tell.
 const LOOK_FIRST: Duration = Duration::from_millis(5);
 const LOOK_LAST: Duration = Duration::from_millis(200);
 
@@ -77,8 +85,8 @@ pub struct Receiver {
     read: Read,
     /// What has been written and is not known to be read, and where in the stream it begins.
     sheets: VecDeque<(u64, Vec<u8>)>,
-    /// What is written next, kept to be used again.
-    buffer: Vec<u8>,
+    /// Sheets that were used, to be used again: the system is not asked for as much memory for each.
+    spare: Vec<Vec<u8>>,
 }
 
 /// An item, or what is left of a sheaf.
@@ -137,13 +145,13 @@ impl Receiver {
             written: 0,
             read: Read::default(),
             sheets: VecDeque::new(),
-            buffer: Vec::new(),
+            spare: Vec::new(),
         }
     }
 
     /// Pumps until the queue or the process has ended; then says what was read and what was not.
     pub async fn pump(mut self, pipe: OwnedFd, tree_gone: watch::Receiver<bool>) {
-        let pipe = match watched(pipe) {
+        let pipe = match watched(pipe, self.share) {
             Ok(pipe) => pipe,
             Err(error) => {
                 let reason = format!("a process's stdin cannot be watched: {error}").into();
@@ -176,7 +184,7 @@ impl Receiver {
             return Flow::Over;
         }
         self.acknowledge(pipe.get_ref());
-        let mut bytes = std::mem::take(&mut self.buffer);
+        let mut bytes = self.spare.pop().unwrap_or_default();
         bytes.clear();
         let start = self.written;
         let flow = match self.take(pipe, over, &mut bytes).await {
@@ -195,7 +203,7 @@ impl Receiver {
             Share::Alone => BATCH,
             Share::OneByOne => ONE,
         };
-        let (slot, written, framing, given) = (self.slot(), self.written, self.framing, &mut self.given);
+        let (written, framing, mut fresh) = (self.written, self.framing, VecDeque::new());
         let each = |piece: Piece<'_>| {
             let start = written + bytes.len() as u64;
             let (item, sheaf) = match piece {
@@ -210,19 +218,22 @@ impl Receiver {
                 }
             };
             let end = written + bytes.len() as u64;
-            given.push_back(Given {
+            fresh.push_back(Given {
                 item,
                 start,
                 end,
                 sheaf,
             });
         };
+        let commons = self.commons.clone();
         let taken = tokio::select! {
             biased;
             _ = pipe.ready(Interest::ERROR) => return Flow::Over,
             _ = over.wait_for(|over| *over) => return Flow::Over,
-            taken = self.commons.take_some(slot, self.queue.0, handful, each) => taken,
+            taken = commons.take_some(self.slot(), self.queue.0, handful, each) => taken,
+            never = self.acknowledge_now_and_then(pipe.get_ref()) => match never {},
         };
+        self.given.append(&mut fresh);
         match taken {
             Ok(()) => Flow::On,
             Err(Reply::Failed(_)) => Flow::Cut,
@@ -237,6 +248,19 @@ impl Receiver {
                 | Reply::TooMany { .. },
             ) => Flow::Closed,
         }
+    }
+
+    /// While nothing comes: senders may be waiting until what the process has read is acknowledged, if it has made its pipe so long that more
+    /// items stand there than a queue gives out.
+    async fn acknowledge_now_and_then(&mut self, pipe: &OwnedFd) -> Infallible {
+        let mut pause = LOOK_FIRST;
+        while !self.given.is_empty() {
+            // It is rare: what it needs is not part of every pump that waits.
+            Box::pin(tokio::time::sleep(pause)).await;
+            self.acknowledge(pipe);
+            pause = LOOK_LAST.min(pause * 2);
+        }
+        std::future::pending().await
     }
 
     fn slot(&self) -> Slot {
@@ -317,8 +341,8 @@ impl Receiver {
         {
             let sheet = self.sheets.pop_front().map(|(_, sheet)| sheet).unwrap_or_default();
             // A huge item is no reason to keep as much for ever.
-            if sheet.capacity() <= 4 * BATCH.bytes {
-                self.buffer = sheet;
+            if sheet.capacity() <= 4 * BATCH.bytes && self.spare.len() < SPARE_SHEETS {
+                self.spare.push(sheet);
             }
         }
     }
@@ -439,9 +463,13 @@ async fn emptied(pipe: &AsyncFd<OwnedFd>, over: &mut watch::Receiver<bool>) -> F
     }
 }
 
-fn watched(pipe: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+fn watched(pipe: OwnedFd, share: Share) -> io::Result<AsyncFd<OwnedFd>> {
     use nix::fcntl::{FcntlArg, OFlag, fcntl};
     fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    if share == Share::Alone {
+        // A user may have so many pipes that this one cannot be longer; it is as good as others then.
+        let _ = fcntl(&pipe, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES));
+    }
     // SAFETY: an `OwnedFd` stays open, and the same, until the `AsyncFd` that owns it now is dropped.
     let pipe = unsafe { AsyncFd::register_with_interest(pipe, Interest::WRITABLE | Interest::ERROR) }?;
     Ok(pipe)

@@ -108,8 +108,8 @@ struct Together {
 }
 
 impl Together {
-    fn set(&mut self, bytes: &[u8], delimiter: u8) {
-        self.bytes.extend_from_slice(bytes);
+    fn set(&mut self, bytes: &mut Vec<u8>, delimiter: u8) {
+        std::mem::swap(&mut self.bytes, bytes);
         self.delimiter = delimiter;
     }
 }

@@ -16,6 +16,9 @@ use super::{Change, Handful, ItemId, Part, Piece, QueueLimits, Refusal, Reply, S
 use ending::{Ended, Ending};
 use load::{Load, Put};
 
+/// No more memory than that is kept for the next copy of what is taken.
+const COPY_BYTES_MAX: usize = 256 * 1024;
+
 /// Where the items of a queue are and went. At any time `put == got + taken + left`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueCounts {
@@ -53,6 +56,8 @@ pub(super) struct Queue {
     lost: u64,
     /// Its counts when it was last known to be sound.
     seen: Counts,
+    /// What is taken is copied here, and from here to where it is wanted.
+    copy: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -78,6 +83,7 @@ impl Queue {
             refused: 0,
             lost: 0,
             seen: Counts::default(),
+            copy: Vec::new(),
         })
     }
 
@@ -164,6 +170,16 @@ impl Queue {
         self.lost += items;
     }
 
+    /// Puts as much of a sheaf as there is room for now, unless others wait for room: what is left of it. What stands in the way is told to
+    /// whoever lines up with that.
+    pub(super) fn put_at_once<'s>(&mut self, slot: Slot, sheaf: &Sheaf<'s>) -> Sheaf<'s> {
+        if self.ending.wanted.is_some() || !self.putters.is_empty() {
+            return *sheaf;
+        }
+        let proxy = self.post.work_off().and_then(|()| self.post.proxy(slot));
+        proxy.and_then(|_| self.mapped.put_sheaf(sheaf)).unwrap_or(*sheaf)
+    }
+
     /// As many as there is room for now, unless others wait for room.
     pub(super) fn put_many(&mut self, slot: Slot, items: &[&[u8]]) -> Result<usize, Reply> {
         match self.ending.wanted {
@@ -197,16 +213,23 @@ impl Queue {
         self.post.work_off()?;
         let proxy = self.post.proxy(slot)?;
         let mut taken = Handful::default();
-        while let Some(left) = wanted.less(taken) {
-            match self.take_alike(proxy, wanted.items > 1, left, each) {
-                Ok(Handful { items: 0, .. }) => break,
+        let mut copy = std::mem::take(&mut self.copy);
+        let ended = loop {
+            let Some(left) = wanted.less(taken) else { break Ok(taken) };
+            copy.clear();
+            match self.take_alike(proxy, wanted.items > 1, left, &mut copy, each) {
+                Ok(Handful { items: 0, .. }) => break Ok(taken),
                 Ok(more) => taken = taken.and(more),
                 // It is told by the next call.
-                Err(_) if taken.items > 0 => break,
-                Err(error) => return Err(error),
+                Err(_) if taken.items > 0 => break Ok(taken),
+                Err(error) => break Err(error),
             }
+        };
+        // A huge item is no reason to keep as much for ever.
+        if copy.capacity() <= COPY_BYTES_MAX {
+            self.copy = copy;
         }
-        Ok(taken)
+        ended
     }
 
     /// What stands first in the line, if it may be a sheaf; else items until there is a sheaf.
@@ -215,11 +238,12 @@ impl Queue {
         proxy: Proxy,
         with_sheaves: bool,
         wanted: Handful,
+        bytes: &mut Vec<u8>,
         each: &mut dyn FnMut(Piece<'_>),
     ) -> Result<Handful, Error> {
-        let (mut taken, mut bytes) = (Handful::default(), Vec::new());
-        if with_sheaves && let Some(sheaf) = self.mapped.take_sheaf_as(proxy, &mut bytes)? {
-            each(Piece::Sheaf(sheaf, &bytes));
+        let mut taken = Handful::default();
+        if with_sheaves && let Some(sheaf) = self.mapped.take_sheaf_as(proxy, bytes)? {
+            each(Piece::Sheaf(sheaf, bytes));
             return Ok(Handful {
                 items: sheaf.items as usize,
                 bytes: bytes.len(),
@@ -228,10 +252,10 @@ impl Queue {
         self.mapped
             .take_each_as(proxy, wanted.items, wanted.bytes, Patience::Try, |item| {
                 bytes.clear();
-                item.copy_to(&mut bytes);
+                item.copy_to(bytes);
                 taken.items += 1;
                 taken.bytes += bytes.len();
-                each(Piece::Item(item.item(), &bytes));
+                each(Piece::Item(item.item(), bytes));
             })?;
         Ok(taken)
     }

@@ -73,9 +73,10 @@ fn call_full(full: &Full, this: &Bound<'_, PyAny>, arguments: Arguments) -> PyRe
     Ok(result.into_ptr())
 }
 
-/// A method without arguments in the plainest call, or with one.
+/// A method without arguments in the plainest call, or with one. What can be done `at_once`, without any error or panic, is not guarded
+/// against these.
 macro_rules! fast {
-    ($method:ident, $full:ident, $class:ty, $count:literal, |$this:ident, $arguments:ident| $work:expr) => {
+    ($method:ident, $full:ident, $class:ty, $count:literal, at_once: |$own:ident| $at_once:expr, |$this:ident, $arguments:ident| $work:expr) => {
         static $full: Full = PyOnceLock::new();
 
         unsafe extern "C" fn $method(
@@ -84,14 +85,22 @@ macro_rules! fast {
             count: ffi::Py_ssize_t,
             names: *mut PyObject,
         ) -> *mut PyObject {
-            let $arguments = Arguments { first, count, names };
             // SAFETY: Python calls a method with the interpreter held, and has looked that `this` is of the class.
             let (py, object) = unsafe {
                 let py = Python::assume_attached();
                 (py, Borrowed::from_ptr(py, this))
             };
+            let is_plain = count == $count && names.is_null();
+            if is_plain {
+                // SAFETY: as above.
+                let $own = unsafe { object.cast_unchecked::<$class>() };
+                if let Some(done) = $at_once {
+                    return done;
+                }
+            }
+            let $arguments = Arguments { first, count, names };
             guard(py, || {
-                if count != $count || !names.is_null() {
+                if !is_plain {
                     return call_full(&$full, &object, $arguments);
                 }
                 // SAFETY: as above.
@@ -100,19 +109,8 @@ macro_rules! fast {
             })
         }
     };
-}
-
-/// A method that never has arguments.
-macro_rules! bare {
-    ($method:ident, $class:ty, |$this:ident| $work:expr) => {
-        unsafe extern "C" fn $method(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-            // SAFETY: as for the methods with arguments.
-            let (py, $this) = unsafe {
-                let py = Python::assume_attached();
-                (py, Borrowed::from_ptr(py, this).cast_unchecked::<$class>())
-            };
-            guard(py, || $work)
-        }
+    ($method:ident, $full:ident, $class:ty, $count:literal, |$this:ident, $arguments:ident| $work:expr) => {
+        fast!($method, $full, $class, $count, at_once: |_own| None, |$this, $arguments| $work);
     };
 }
 
@@ -124,13 +122,35 @@ fn truth(py: Python<'_>, truth: bool) -> *mut PyObject {
     pyo3::types::PyBool::new(py, truth).to_owned().into_ptr()
 }
 
-fast!(lock_acquire, LOCK_ACQUIRE, Lock, 0, |this, _arguments| {
-    let acquired = this.get().acquire_with(this.py(), Patience::Block)?;
-    Ok(truth(this.py(), acquired))
-});
+fast!(
+    lock_acquire,
+    LOCK_ACQUIRE,
+    Lock,
+    0,
+    at_once: |this| this.get().acquire_at_once().then(|| truth(this.py(), true)),
+    |this, _arguments| {
+        let acquired = this.get().acquire_with(this.py(), Patience::Block)?;
+        Ok(truth(this.py(), acquired))
+    }
+);
+fast!(
+    lock_release,
+    LOCK_RELEASE,
+    Lock,
+    0,
+    at_once: |this| this.get().inner().release_at_once().then(|| none(this.py())),
+    |this, _arguments| {
+        this.get().release()?;
+        Ok(none(this.py()))
+    }
+);
 fast!(rlock_acquire, RLOCK_ACQUIRE, RLock, 0, |this, _arguments| {
     let acquired = this.get().acquire_with(this.py(), Patience::Block)?;
     Ok(truth(this.py(), acquired))
+});
+fast!(rlock_release, RLOCK_RELEASE, RLock, 0, |this, _arguments| {
+    this.get().release()?;
+    Ok(none(this.py()))
 });
 fast!(
     semaphore_acquire,
@@ -142,6 +162,16 @@ fast!(
         Ok(truth(this.py(), acquired))
     }
 );
+fast!(
+    semaphore_release,
+    SEMAPHORE_RELEASE,
+    Semaphore,
+    0,
+    |this, _arguments| {
+        this.get().release()?;
+        Ok(none(this.py()))
+    }
+);
 fast!(queue_get, QUEUE_GET, Queue, 0, |this, _arguments| {
     Queue::get_with(&this, Patience::Block).map(Bound::into_ptr)
 });
@@ -149,18 +179,6 @@ fast!(queue_put, QUEUE_PUT, Queue, 1, |this, arguments| {
     // SAFETY: one argument was passed.
     let object = unsafe { Borrowed::from_ptr(this.py(), *arguments.first) };
     Queue::put_with(&this, &object, Patience::Block)?;
-    Ok(none(this.py()))
-});
-bare!(lock_release, Lock, |this| {
-    this.get().release()?;
-    Ok(none(this.py()))
-});
-bare!(rlock_release, RLock, |this| {
-    this.get().release()?;
-    Ok(none(this.py()))
-});
-bare!(semaphore_release, Semaphore, |this| {
-    this.get().release()?;
     Ok(none(this.py()))
 });
 
@@ -171,36 +189,27 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
     put::<Semaphore>(py, "acquire", semaphore_acquire, &SEMAPHORE_ACQUIRE)?;
     put::<Queue>(py, "get", queue_get, &QUEUE_GET)?;
     put::<Queue>(py, "put", queue_put, &QUEUE_PUT)?;
-    put_bare::<Lock>(py, "release", lock_release)?;
-    put_bare::<RLock>(py, "release", rlock_release)?;
-    put_bare::<Semaphore>(py, "release", semaphore_release)
+    put::<Lock>(py, "release", lock_release, &LOCK_RELEASE)?;
+    put::<RLock>(py, "release", rlock_release, &RLOCK_RELEASE)?;
+    put::<Semaphore>(py, "release", semaphore_release, &SEMAPHORE_RELEASE)
 }
 
 fn put<T: PyTypeInfo>(py: Python<'_>, name: &str, method: Fast, full: &Full) -> PyResult<()> {
-    let below = py.get_type::<T>().getattr(name)?;
+    let class = py.get_type::<T>();
+    let below = class.getattr(name)?;
     // A module is executed again when it has been removed from `sys.modules`: the first one stays.
-    if full.set(py, below.unbind()).is_err() {
+    if full.set(py, below.clone().unbind()).is_err() {
         return Ok(());
     }
     // SAFETY: by its flags, Python calls it as what it is.
     let call = unsafe { std::mem::transmute::<Fast, ffi::PyCFunction>(method) };
-    put_method::<T>(py, name, call, FASTCALL_KEYWORDS)
-}
-
-fn put_bare<T: PyTypeInfo>(py: Python<'_>, name: &str, method: ffi::PyCFunction) -> PyResult<()> {
-    put_method::<T>(py, name, method, ffi::METH_NOARGS)
-}
-
-fn put_method<T: PyTypeInfo>(py: Python<'_>, name: &str, call: ffi::PyCFunction, flags: c_int) -> PyResult<()> {
-    let class = py.get_type::<T>();
-    let below = class.getattr(name)?;
     let (signature, told) = (below.getattr("__text_signature__")?, below.getattr("__doc__")?);
     let told = format!("{name}{signature}\n--\n\n{told}");
     // Python keeps these for ever, as it does the class.
     let definition = Box::leak(Box::new(ffi::PyMethodDef {
         ml_name: CString::new(name)?.into_raw(),
         ml_meth: ffi::PyMethodDefPointer { PyCFunction: call },
-        ml_flags: flags,
+        ml_flags: FASTCALL_KEYWORDS,
         ml_doc: CString::new(told)?.into_raw(),
     }));
     // SAFETY: the class is one, and the definition is whole and lives for ever.

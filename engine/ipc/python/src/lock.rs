@@ -31,6 +31,16 @@ impl Lock {
         &self.below
     }
 
+    /// Acquires it if nobody has it, and nobody has died with it; false when another way must be gone.
+    #[inline]
+    pub fn acquire_at_once(&self) -> bool {
+        let acquired = self.below.acquire_at_once();
+        if acquired {
+            self.orphaned.store(false, Ordering::Relaxed);
+        }
+        acquired
+    }
+
     #[inline]
     /// Acquires it; false: in vain.
     pub fn acquire_with(&self, py: Python<'_>, patience: Patience) -> PyResult<bool> {

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::memory::{self, PAGE};
 
 /// The version of the layout. A channel of another version is refused.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"FORKYARD");
 

@@ -331,7 +331,12 @@ pub(crate) fn spins(rounds: u32) -> u32 {
 
 /// A pause that doubles from round to round.
 pub(crate) fn pause(round: u32) {
-    for _ in 0..1_u32 << round.min(PAUSE_DOUBLINGS) {
+    rest(round.min(PAUSE_DOUBLINGS));
+}
+
+/// A pause of `2^doublings` of the processor's.
+pub(super) fn rest(doublings: u32) {
+    for _ in 0..1_u32 << doublings {
         hint::spin_loop();
     }
 }

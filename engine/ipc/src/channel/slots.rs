@@ -18,10 +18,12 @@ pub struct Slot(u32);
 
 impl Slot {
     /// As it stands in a word; 0 is nobody.
+    #[inline]
     pub(crate) const fn from_word(word: u32) -> Self {
         Self(word)
     }
 
+    #[inline]
     pub(crate) const fn word(self) -> u32 {
         self.0
     }

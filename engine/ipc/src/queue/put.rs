@@ -272,7 +272,12 @@ impl Reservation<'_> {
             })?;
             latched.open(&reservation.queue.channel, GETTERS);
             Ok(())
-        })
+        })?;
+        let queue = reservation.queue;
+        if queue.pace.is_ahead(queue.table(), reservation.length as u64) {
+            std::thread::yield_now();
+        }
+        Ok(())
     }
 
     /// Does what is to be done with it, under the latch, if it is still ours.

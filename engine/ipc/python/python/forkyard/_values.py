@@ -1,10 +1,12 @@
-"""Values and arrays of ``ctypes`` in shared memory."""
+"""Values and arrays of ``ctypes`` in shared memory. What they need is only imported when there is one, as in ``_pipes``."""
 
-import ctypes
-from multiprocessing import sharedctypes
-from typing import Any
+from __future__ import annotations
 
 from ._native import Cells
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def RawValue(typecode_or_type: Any, *args: Any) -> Any:
@@ -39,10 +41,15 @@ def Array(typecode_or_type: Any, size_or_initializer: Any, *, lock: Any = True, 
 
 
 def _type(typecode_or_type):
+    from multiprocessing import sharedctypes
+
     return sharedctypes.typecode_to_type.get(typecode_or_type, typecode_or_type)
 
 
 def _shared(kind):
+    import ctypes
+    from multiprocessing import sharedctypes
+
     # ``multiprocessing`` knows how to send such an object to a child: by its type and its wrapper, which is ours.
     return sharedctypes.rebuild_ctype(kind, Cells(max(ctypes.sizeof(kind), 1)), None)
 
@@ -54,4 +61,6 @@ def _guarded(obj, lock):
         lock = obj._wrapper.lock()
     elif not hasattr(lock, "acquire"):
         raise AttributeError(f"{lock!r} has no method 'acquire'")
+    from multiprocessing import sharedctypes
+
     return sharedctypes.synchronized(obj, lock)
