@@ -208,7 +208,7 @@ fn tasks_are_the_lines_of_a_file() {
 
 #[test]
 fn what_cannot_be_simulated_is_refused() {
-    let refused: [(&[&str], &str); 15] = [
+    let refused: [(&[&str], &str); 17] = [
         (&["--duration", "nobody=1s"], "there is no process or pool `nobody`"),
         (&["--duration", "fetch"], "write it as name=value"),
         (&["--duration", "fetch=5"], "a duration is written as"),
@@ -216,7 +216,8 @@ fn what_cannot_be_simulated_is_refused() {
         (&["--duration", "x*=5s"], "there is no process or pool `x*`"),
         (&["--default-duration", "-1s"], "cannot be negative"),
         (&["--start-latency", "soon"], "a duration is written as"),
-        (&["--slots", "0"], "a number from 1 on"),
+        (&["--slots", "0"], "a number from 1 to"),
+        (&["--slots", "slots=4000000000"], "a number from 1 to"),
         (&["--slots", "nobody=4"], "there is no pool or semaphore `nobody`"),
         (&["--fail", "nobody"], "there is no process or pool `nobody`"),
         (&["--fail", "fetch=often"], "a whole number"),
@@ -224,6 +225,7 @@ fn what_cannot_be_simulated_is_refused() {
             &["--items", "nobody=4"],
             "there is no queue, or pool with tasks of its own, `nobody`",
         ),
+        (&["--items", "nobody=4000000000"], "a whole number up to"),
         (&["--from", "latest"], "there is no run `latest`"),
         (&["--from", "20200101-000000-abcd"], "there is no run"),
         (&["--seed", "x"], "invalid value"),
@@ -231,6 +233,10 @@ fn what_cannot_be_simulated_is_refused() {
     for (arguments, words) in refused {
         simulated(BUILD, arguments).exit(2).stderr(words);
     }
+    let workers = "forkyard: 1\npools: {w: {size: 1, tasks: [a], run: touch started}}\n";
+    simulated(workers, &["--slots", "w=900000"])
+        .exit(2)
+        .stderr("may have 100000 workers at most");
     simulated("forkyard: 1\nprocesses: {a: {run: touch started, after: b}}\n", &[])
         .exit(2)
         .stderr("error[FY201]");

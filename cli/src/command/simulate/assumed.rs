@@ -17,6 +17,9 @@ use crate::failure::{Failure, reason};
 /// How the pool of those is called that share the slots of `--slots N`: no name of a workflow begins so.
 pub(super) const SHARED: &str = "--slots";
 
+/// The language lets a pool have no more workers.
+const WORKERS_MAX: u32 = 100_000;
+
 /// What is assumed, and what is to be said about it.
 pub(super) struct Assumed {
     pub scenario: Scenario,
@@ -117,6 +120,10 @@ impl Args {
             let mut semaphores = workflow.semaphores.iter_mut();
             let semaphore = semaphores.find(|semaphore| semaphore.declared.name == *name);
             match (pool, semaphore) {
+                (Some(pool), _) if pool.body.run.is_some() && *size > WORKERS_MAX => {
+                    let message = format!("--slots: the pool `{name}` may have {WORKERS_MAX} workers at most");
+                    return Err(Failure::invalid(message));
+                }
                 (Some(pool), _) => pool.size = *size,
                 (None, Some(semaphore)) => semaphore.permits = *size,
                 (None, None) => refuse_unused("--slots", "pool or semaphore", Some(name))?,

@@ -3,8 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use forkyard_core::simulate::SPANS_MAX;
 use forkyard_core::spec;
 use glob::Pattern;
+
+/// More slots than there may be processes are of no use.
+const SIZE_MAX: u32 = 1_000_000;
+
+/// More items are more tasks than a simulated run may have.
+const COUNT_MAX: u64 = SPANS_MAX as u64;
 
 /// `--duration build=2m`
 pub(super) fn duration(text: &str) -> Result<(String, Duration), String> {
@@ -21,8 +28,8 @@ pub(super) fn size(text: &str) -> Result<(Option<String>, u32), String> {
         None => (None, text),
     };
     match value.parse() {
-        Ok(0) | Err(_) => Err("a number from 1 on is wanted, as in workers=8 or 8".to_owned()),
-        Ok(size) => Ok((name, size)),
+        Ok(size @ 1..=SIZE_MAX) => Ok((name, size)),
+        Ok(_) | Err(_) => Err(format!("a number from 1 to {SIZE_MAX} is wanted, as in workers=8 or 8")),
     }
 }
 
@@ -41,10 +48,10 @@ pub(super) fn failures(text: &str) -> Result<(String, u32), String> {
 /// `--items jobs=500`
 pub(super) fn count(text: &str) -> Result<(String, u64), String> {
     let (name, value) = pair(text, "jobs=500")?;
-    let count = value
-        .parse()
-        .map_err(|_| "how many is a whole number, as in jobs=500")?;
-    Ok((name, count))
+    match value.parse() {
+        Ok(count @ 0..=COUNT_MAX) => Ok((name, count)),
+        Ok(_) | Err(_) => Err(format!("how many is a whole number up to {COUNT_MAX}, as in jobs=500")),
+    }
 }
 
 fn pair<'a>(text: &'a str, example: &str) -> Result<(String, &'a str), String> {

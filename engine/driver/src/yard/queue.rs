@@ -215,7 +215,9 @@ impl Queue {
         let mut taken = Handful::default();
         let mut copy = std::mem::take(&mut self.copy);
         let ended = loop {
-            let Some(left) = wanted.less(taken) else { break Ok(taken) };
+            let Some(left) = wanted.less(taken) else {
+                break Ok(taken);
+            };
             copy.clear();
             match self.take_alike(proxy, wanted.items > 1, left, &mut copy, each) {
                 Ok(Handful { items: 0, .. }) => break Ok(taken),
