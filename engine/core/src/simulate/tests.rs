@@ -1,5 +1,7 @@
 //! Makespans worked out by hand.
 
+mod random;
+
 use std::sync::Arc;
 use std::time::Duration;
 
