@@ -149,6 +149,20 @@ processes:
 }
 
 #[test]
+fn a_daemon_that_keeps_the_only_slot_is_told() {
+    let text = "
+forkyard: 1
+pools: {one: {size: 1}}
+processes:
+  server: {run: touch started, pool: one, daemon: true}
+  job: {run: touch started, pool: one}
+";
+    let played = simulated(text, &[]);
+    played.exit(1).says("`job` waits for a slot of `one`");
+    simulated(text, &["--slots", "one=2"]).exit(0);
+}
+
+#[test]
 fn services_are_stopped_at_the_end() {
     let text = "forkyard: 1\nprocesses: {web: {run: touch started, restart: always}, job: {run: touch started}}\n";
     simulated(text, &[])
