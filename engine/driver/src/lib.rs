@@ -15,6 +15,7 @@ pub mod kept;
 mod limits;
 pub mod news;
 mod notify;
+pub mod over;
 pub mod pipes;
 pub mod preflight;
 mod probe;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use forkyard_core::id::{ProcessId, TaskId};
 use forkyard_core::machine::{Exit, Why};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -21,6 +21,7 @@ use crate::deadlock::{self, Conduit};
 use crate::exit::Usage;
 use crate::limits::Groups;
 use crate::notify::Ear;
+use crate::over::Ending;
 use crate::terminal::Screen;
 use crate::tree::Tree;
 use crate::yard::Commons;
@@ -142,7 +143,7 @@ pub struct Tries {
 /// All lives that have begun and not ended.
 #[derive(Debug, Default)]
 pub struct Lives {
-    present: BTreeMap<ProcessId, Life>,
+    present: BTreeMap<ProcessId, Box<Life>>,
     /// So many have come to their end.
     gone: u64,
     /// The run is being stopped: whoever could not be started is not tried again.
@@ -162,11 +163,11 @@ impl Lives {
     }
 
     pub(super) fn insert(&mut self, process: ProcessId, life: Life) {
-        self.present.insert(process, life);
+        self.present.insert(process, Box::new(life));
     }
 
     pub(super) fn remove(&mut self, process: ProcessId) -> Option<Life> {
-        self.present.remove(&process)
+        self.present.remove(&process).map(|life| *life)
     }
 
     /// The engine's own terminal has another size: so have those of the processes.
@@ -194,7 +195,7 @@ impl Lives {
     }
 
     pub(super) fn get_mut(&mut self, process: ProcessId) -> Option<&mut Life> {
-        self.present.get_mut(&process)
+        self.present.get_mut(&process).map(Box::as_mut)
     }
 
     /// What the start of a life goes on with; `None` when no such life is being started.
@@ -237,7 +238,7 @@ impl Lives {
 
     /// What runs, if this life does.
     pub(super) fn body(&self, process: ProcessId, attempt: u32) -> Option<&Rc<Body>> {
-        match self.present.get(&process) {
+        match self.present.get(&process).map(Box::as_ref) {
             Some(Life {
                 attempt: living,
                 state: State::Running(body),
@@ -268,7 +269,7 @@ pub struct Watch {
     pub attempt: u32,
     pub body: Rc<Body>,
     /// Told to the pumps once nobody of the tree is left.
-    pub tree_gone: watch::Sender<bool>,
+    pub ending: Ending,
     /// The pumps that must come to their end.
     pub pumps: Vec<JoinHandle<()>>,
     /// Notified when a child has ended, direct or adopted.
@@ -325,7 +326,7 @@ impl Watch {
         if !is_empty {
             self.wait_until_empty().await;
         }
-        self.tree_gone.send_replace(true);
+        self.ending.tell();
         self.drain().await;
         // Nobody listens when the run is over.
         let _ = self.inbox.send(Happening::Gone { process, attempt }).await;

@@ -12,13 +12,14 @@ use forkyard_core::machine::{Exit, Input};
 use forkyard_core::plan::{PATTERN_BYTES_MAX, Probe, Program, Way};
 use regex::bytes::{Regex, RegexBuilder};
 use tokio::io::AsyncReadExt as _;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::Happening;
 use super::environment::Environment;
 use super::lives::Body;
 use super::turn::Run;
 use crate::notify::{Ear, Word};
+use crate::over::Over;
 use crate::tree::{Tree, started};
 use crate::{exit, probe};
 
@@ -100,7 +101,7 @@ impl Watchword {
 }
 
 /// Waits for a newline on the descriptor of `notify_fd`.
-pub(super) async fn newline(pipe: OwnedFd, sight: Rc<Sight>, mut over: watch::Receiver<bool>) {
+pub(super) async fn newline(pipe: OwnedFd, sight: Rc<Sight>, over: Over) {
     let Ok(mut pipe) = tokio::net::unix::pipe::Receiver::from_owned_fd(pipe) else {
         return;
     };
@@ -108,7 +109,7 @@ pub(super) async fn newline(pipe: OwnedFd, sight: Rc<Sight>, mut over: watch::Re
     loop {
         let count = tokio::select! {
             read = pipe.read(&mut bytes) => read.unwrap_or(0),
-            _ = over.changed() => return,
+            () = over.come() => return,
         };
         if count == 0 {
             return;
@@ -363,7 +364,7 @@ impl Run {
         attempt: u32,
         sight: Rc<Sight>,
         ear: Option<(Ear, Porter)>,
-        mut over: watch::Receiver<bool>,
+        over: Over,
     ) {
         let launch = &self.plan.launches[process.index()];
         let (ready, live) = (launch.ready.clone(), launch.live.clone());
@@ -393,7 +394,7 @@ impl Run {
                 () = heard => {}
                 () = seeing => {}
                 // Its end, or that nobody watches over it any more.
-                _ = over.wait_for(|is_over| *is_over) => {}
+                () = over.come() => {}
             }
         });
     }

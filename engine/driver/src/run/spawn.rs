@@ -13,7 +13,7 @@ use std::time::Duration;
 use forkyard_core::id::{ProcessId, QueueId, TaskId};
 use forkyard_core::machine::{AHEAD_MAX, Input};
 use forkyard_core::plan::{Framing, Launch, Limits, Party, Program, Wire};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::environment::Environment;
 use super::kept::Leader;
@@ -24,6 +24,7 @@ use super::wiring::{Connected, Streams, Wirer, Wiring};
 use super::{Happening, is_transient};
 use crate::guardian;
 use crate::news::Stream;
+use crate::over::{Ending, Over};
 use crate::preflight;
 use crate::spawner::{Confinement, Identity, Job, Launched, Rlimit, SpawnError, discard};
 use crate::stdio::framing::Cutter;
@@ -302,7 +303,7 @@ impl Run {
         // Where it cannot be read for the moment, the number inside is better than none.
         let outside = guardian::pid_outside(leader.pidfd()).ok().flatten();
         self.pids[process.index()] = Some(outside.unwrap_or(leader.pid()));
-        let (tree_gone, over) = watch::channel(false);
+        let (ending, over) = Ending::new();
         let (groups, screen) = self
             .lives
             .remove(process)
@@ -329,7 +330,7 @@ impl Run {
             process,
             attempt,
             body,
-            tree_gone,
+            ending,
             pumps,
             child_ended: Rc::clone(&self.child_ended),
             commons: self.yard.clone(),
@@ -345,7 +346,7 @@ impl Run {
         life: &mut Life,
         process: ProcessId,
         stream: Connected,
-        over: &watch::Receiver<bool>,
+        over: &Over,
     ) -> Option<tokio::task::JoinHandle<()>> {
         match self.try_connect(life, process, stream, over) {
             Ok(pump) => pump,
@@ -362,7 +363,7 @@ impl Run {
         life: &mut Life,
         process: ProcessId,
         stream: Connected,
-        over: &watch::Receiver<bool>,
+        over: &Over,
     ) -> io::Result<Option<tokio::task::JoinHandle<()>>> {
         let inbox = self.inbox.clone();
         let faults = inbox.clone();

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub struct Log {
     file: RefCell<Rotating>,
-    also: Option<RefCell<Rotating>>,
+    also: Option<Box<RefCell<Rotating>>>,
 }
 
 impl Log {
@@ -21,7 +21,7 @@ impl Log {
     pub fn new(file: Rotating, also: Option<Rotating>) -> Self {
         Self {
             file: RefCell::new(file),
-            also: also.map(RefCell::new),
+            also: also.map(|also| Box::new(RefCell::new(also))),
         }
     }
 

@@ -65,7 +65,7 @@ pub struct Output {
     outlet: Option<Outlet>,
     inbox: mpsc::Sender<Happening>,
     lines: Lines,
-    mask: Option<Mask>,
+    mask: Option<Box<Mask>>,
     /// When the log cannot be written, the engine is told once, and the rest is still read, so that the process can
     /// come to its end.
     writable: bool,
@@ -89,7 +89,7 @@ impl Output {
             outlet,
             inbox,
             lines: Lines::default(),
-            mask: secrets.map(Mask::new),
+            mask: secrets.map(|secrets| Box::new(Mask::new(secrets))),
             writable: true,
             watchword: None,
         }

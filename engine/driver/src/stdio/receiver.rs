@@ -16,11 +16,12 @@ use forkyard_core::plan::Framing;
 use memchr::{memchr, memchr_iter, memrchr};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::framing::frame;
 use super::tap::unread_bytes;
+use crate::over::Over;
 use crate::run::{Happening, Read, is_transient};
 use crate::yard::{Commons, Handful, ItemId, Part, Piece, Reply, Slot};
 
@@ -150,7 +151,7 @@ impl Receiver {
     }
 
     /// Pumps until the queue or the process has ended; then says what was read and what was not.
-    pub async fn pump(mut self, pipe: OwnedFd, tree_gone: watch::Receiver<bool>) {
+    pub async fn pump(mut self, pipe: OwnedFd, over: Over) {
         let pipe = match watched(pipe, self.share) {
             Ok(pipe) => pipe,
             Err(error) => {
@@ -160,9 +161,8 @@ impl Receiver {
                 return;
             }
         };
-        let mut over = tree_gone.clone();
         loop {
-            match self.turn(&pipe, &mut over).await {
+            match self.turn(&pipe, &over).await {
                 Flow::On => {}
                 Flow::Closed => return self.wait_until_read(pipe.into_inner(), over).await,
                 Flow::Over => return self.settle(pipe.get_ref()).await,
@@ -170,14 +170,14 @@ impl Receiver {
                     let cut = Happening::Cut { process: self.process };
                     // Nobody listens when the run is over.
                     let _ = self.inbox.send(cut).await;
-                    let _ = over.wait_for(|over| *over).await;
+                    over.come().await;
                     return self.settle(pipe.get_ref()).await;
                 }
             }
         }
     }
 
-    async fn turn(&mut self, pipe: &AsyncFd<OwnedFd>, over: &mut watch::Receiver<bool>) -> Flow {
+    async fn turn(&mut self, pipe: &AsyncFd<OwnedFd>, over: &Over) -> Flow {
         if self.share == Share::OneByOne
             && let Flow::Over = emptied(pipe, over).await
         {
@@ -198,7 +198,7 @@ impl Receiver {
     }
 
     /// Waits for items. A process that closes its stdin meanwhile takes nothing away from the others.
-    async fn take(&mut self, pipe: &AsyncFd<OwnedFd>, over: &mut watch::Receiver<bool>, bytes: &mut Vec<u8>) -> Flow {
+    async fn take(&mut self, pipe: &AsyncFd<OwnedFd>, over: &Over, bytes: &mut Vec<u8>) -> Flow {
         let handful = match self.share {
             Share::Alone => BATCH,
             Share::OneByOne => ONE,
@@ -229,7 +229,7 @@ impl Receiver {
         let taken = tokio::select! {
             biased;
             _ = pipe.ready(Interest::ERROR) => return Flow::Over,
-            _ = over.wait_for(|over| *over) => return Flow::Over,
+            () = over.come() => return Flow::Over,
             taken = commons.take_some(self.slot(), self.queue.0, handful, each) => taken,
             never = self.acknowledge_now_and_then(pipe.get_ref()) => match never {},
         };
@@ -267,12 +267,12 @@ impl Receiver {
         Slot(self.process.0)
     }
 
-    async fn write(&mut self, pipe: &AsyncFd<OwnedFd>, mut bytes: &[u8], over: &mut watch::Receiver<bool>) -> Flow {
+    async fn write(&mut self, pipe: &AsyncFd<OwnedFd>, mut bytes: &[u8], over: &Over) -> Flow {
         while !bytes.is_empty() {
             let write = pipe.async_io(Interest::WRITABLE, |pipe| Ok(nix::unistd::write(pipe, bytes)?));
             let count = tokio::select! {
                 count = write => count,
-                _ = over.wait_for(|over| *over) => return Flow::Over,
+                () = over.come() => return Flow::Over,
             };
             match count {
                 Ok(count) => {
@@ -348,7 +348,7 @@ impl Receiver {
     }
 
     /// The queue has ended, the process may still have some of it to read: its stdin ends behind that.
-    async fn wait_until_read(mut self, pipe: OwnedFd, mut over: watch::Receiver<bool>) {
+    async fn wait_until_read(mut self, pipe: OwnedFd, over: Over) {
         // Opened anew for reading, the pipe can be looked at though its writing end is closed. As long as there is no
         // descriptor for that, it stays open.
         let begun = Instant::now();
@@ -361,14 +361,14 @@ impl Receiver {
                     return self.settle(&pipe).await;
                 }
             }
-            if let Ok(_over) = tokio::time::timeout(LOOK_LAST, over.wait_for(|over| *over)).await {
+            if let Ok(_over) = tokio::time::timeout(LOOK_LAST, over.come()).await {
                 return self.settle(&pipe).await;
             }
         };
         drop(pipe);
         let mut pause = LOOK_FIRST;
         while unread_bytes(&reader) > 0 {
-            let waited = tokio::time::timeout(pause, over.wait_for(|over| *over)).await;
+            let waited = tokio::time::timeout(pause, over.come()).await;
             self.acknowledge(&reader);
             if waited.is_ok() {
                 break;
@@ -449,7 +449,7 @@ fn sheet_of(sheets: &VecDeque<(u64, Vec<u8>)>, start: u64, end: u64) -> &[u8] {
 }
 
 /// Waits until the process has read everything. A pipe of one page becomes writable just then.
-async fn emptied(pipe: &AsyncFd<OwnedFd>, over: &mut watch::Receiver<bool>) -> Flow {
+async fn emptied(pipe: &AsyncFd<OwnedFd>, over: &Over) -> Flow {
     let empty = pipe.async_io(Interest::WRITABLE, |pipe| match unread_bytes(pipe) {
         0 => Ok(()),
         _ => Err(io::ErrorKind::WouldBlock.into()),
@@ -458,7 +458,7 @@ async fn emptied(pipe: &AsyncFd<OwnedFd>, over: &mut watch::Receiver<bool>) -> F
     tokio::select! {
         biased;
         _ = pipe.ready(Interest::ERROR) => Flow::Over,
-        _ = over.wait_for(|over| *over) => Flow::Over,
+        () = over.come() => Flow::Over,
         empty = empty => if empty.is_ok() { Flow::On } else { Flow::Over },
     }
 }

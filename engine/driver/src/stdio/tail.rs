@@ -4,9 +4,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use super::output::Output;
+use crate::over::Over;
 
 /// So many bytes are read at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -40,12 +39,11 @@ impl Tail {
 }
 
 /// Follows the log until the process's tree is gone, and then to its end.
-pub async fn follow(mut tail: Tail, mut output: Output, mut tree_gone: watch::Receiver<bool>) {
+pub async fn follow(mut tail: Tail, mut output: Output, over: Over) {
     let mut buffer = vec![0; READ_BYTES];
     let mut pause = PAUSE_MIN;
     loop {
-        // A closed channel says the same as `true`: whoever watched the tree is gone.
-        let is_last = *tree_gone.borrow() || tree_gone.has_changed().is_err();
+        let is_last = over.is_so();
         let bytes = tail.read(&mut buffer);
         if !bytes.is_empty() {
             output.take(bytes).await;
@@ -57,7 +55,7 @@ pub async fn follow(mut tail: Tail, mut output: Output, mut tree_gone: watch::Re
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            _ = tree_gone.wait_for(|gone| *gone) => {}
+            () = over.come() => {}
         }
         pause = (pause * 2).min(PAUSE_MAX);
     }

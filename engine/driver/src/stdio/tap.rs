@@ -6,9 +6,10 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use tokio::net::unix::pipe::Receiver;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::over::Over;
 use crate::run::Happening;
 
 /// Most processes write little, and there may be many: a tap begins to read in pieces of so many bytes.
@@ -36,8 +37,8 @@ fn borrow() -> Vec<u8> {
 #[derive(Debug)]
 pub struct Tap {
     pipe: Receiver,
-    /// Becomes true when the process's tree is empty.
-    tree_gone: watch::Receiver<bool>,
+    /// The process's tree is empty.
+    over: Over,
     /// Set once the tree is known to be gone.
     last: Option<Last>,
     buffer: Vec<u8>,
@@ -57,10 +58,10 @@ struct Last {
 impl Tap {
     /// Reads from `pipe`, or the engine's side of a terminal, which must not wait ([`pipes::to_read`](crate::pipes::to_read));
     /// a fault goes to `inbox`. Within a runtime.
-    pub fn new(pipe: OwnedFd, tree_gone: watch::Receiver<bool>, inbox: mpsc::Sender<Happening>) -> io::Result<Self> {
+    pub fn new(pipe: OwnedFd, over: Over, inbox: mpsc::Sender<Happening>) -> io::Result<Self> {
         Ok(Self {
             pipe: Receiver::from_owned_fd_unchecked(pipe)?,
-            tree_gone,
+            over,
             last: None,
             buffer: Vec::new(),
             inbox,
@@ -117,8 +118,7 @@ impl Tap {
 
     /// Whether all that the tree wrote has been read, and strangers have had their time.
     fn is_over(&mut self) -> bool {
-        // A closed channel says the same as `true`: whoever watched the tree is gone.
-        if self.last.is_none() && (*self.tree_gone.borrow() || self.tree_gone.has_changed().is_err()) {
+        if self.last.is_none() && self.over.is_so() {
             self.last = Some(Last {
                 bytes: unread_bytes(&self.pipe),
                 deadline: Instant::now() + LEAK_PATIENCE,
@@ -138,7 +138,7 @@ impl Tap {
         }
         tokio::select! {
             _ = self.pipe.readable() => {}
-            _ = self.tree_gone.wait_for(|gone| *gone) => {}
+            () = self.over.come() => {}
         }
     }
 }
@@ -166,6 +166,7 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+    use crate::over::Ending;
 
     fn pipe() -> (OwnedFd, File) {
         let (reader, writer) = crate::pipes::to_read().expect("a pipe");
@@ -175,9 +176,9 @@ mod tests {
     #[tokio::test]
     async fn all_is_read_up_to_the_end() {
         let (reader, mut writer) = pipe();
-        let (_keep, gone) = watch::channel(false);
+        let (_keep, over) = Ending::new();
         let (inbox, _happenings) = mpsc::channel(1);
-        let mut tap = Tap::new(reader, gone, inbox).expect("a tap");
+        let mut tap = Tap::new(reader, over, inbox).expect("a tap");
         writer.write_all(b"one").expect("written");
         assert_eq!(tap.read().await, Some(&b"one"[..]));
         writer.write_all(b"two").expect("written");
@@ -189,11 +190,11 @@ mod tests {
     #[tokio::test]
     async fn strangers_that_go_on_writing_do_not_hold_up_the_end() {
         let (reader, mut writer) = pipe();
-        let (gone, watching) = watch::channel(false);
+        let (ending, over) = Ending::new();
         let (inbox, _happenings) = mpsc::channel(1);
-        let mut tap = Tap::new(reader, watching, inbox).expect("a tap");
+        let mut tap = Tap::new(reader, over, inbox).expect("a tap");
         let stranger = std::thread::spawn(move || while writer.write_all(b"noise").is_ok() {});
-        gone.send(true).expect("watched");
+        ending.tell();
         while tap.read().await.is_some() {}
         drop(tap);
         stranger.join().expect("it saw the broken pipe");
@@ -202,11 +203,11 @@ mod tests {
     #[tokio::test]
     async fn strangers_that_hold_the_pipe_do_not_hold_up_the_end() {
         let (reader, mut writer) = pipe();
-        let (gone, watching) = watch::channel(false);
+        let (ending, over) = Ending::new();
         let (inbox, _happenings) = mpsc::channel(1);
-        let mut tap = Tap::new(reader, watching, inbox).expect("a tap");
+        let mut tap = Tap::new(reader, over, inbox).expect("a tap");
         writer.write_all(b"last").expect("written");
-        gone.send(true).expect("watched");
+        ending.tell();
         assert_eq!(tap.read().await, Some(&b"last"[..]));
         assert_eq!(tap.read().await, None, "though the writer is still open");
         drop(writer);
