@@ -286,8 +286,8 @@ def pueue(shape):
         after = '--after "$last"' if shape == "chain" else ""
         (folder / "begin.sh").write_text(
             f"{here}{daemon} -d && until {client} status >/dev/null 2>&1; do sleep 0.05; done\n"
-            f"{client} parallel {AT_ONCE} && {client} pause && last=$({client} add --print-task-id /bin/true)\n"
-            f"n=1; while [ $n -lt {size} ]; do last=$({client} add --print-task-id {after} /bin/true) || exit 1; n=$((n + 1)); done\n"
+            f"{client} parallel {AT_ONCE} && {client} pause && last=$({client} add --print-task-id -- /bin/true)\n"
+            f"n=1; while [ $n -lt {size} ]; do last=$({client} add --print-task-id {after} -- /bin/true) || exit 1; n=$((n + 1)); done\n"
         )
         (folder / "go.sh").write_text(f"{here}{client} start && {client} wait --quiet\n")
         (folder / "end.sh").write_text(f"{here}{client} status --json >told.json; {client} shutdown\n")
