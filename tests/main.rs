@@ -34,6 +34,7 @@ mod resources;
 mod restart;
 mod schema;
 mod secrets;
+mod simulate;
 mod sockets;
 mod stop;
 mod sweep;

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::command::{
     acquire, check, clear, doctor, explain, get, graph, init, kept, lock, logs, ps, put, release, run, runs, schema,
-    set, stop, wait, wait_for, why,
+    set, simulate, stop, wait, wait_for, why,
 };
 use crate::screen::When;
 
@@ -62,6 +62,8 @@ pub enum Command {
     Explain(explain::Args),
     /// Show a workflow as a graph
     Graph(graph::Args),
+    /// Show how long a run would take, and why, without running it
+    Simulate(simulate::Args),
     /// Write a first workflow
     Init(init::Args),
     /// Print the JSON Schema of the language, for editors
@@ -108,6 +110,7 @@ impl Command {
             Self::Check(_) => "check",
             Self::Explain(_) => "explain",
             Self::Graph(_) => "graph",
+            Self::Simulate(_) => "simulate",
             Self::Init(_) => "init",
             Self::Schema(_) => "schema",
             Self::Logs(_) => "logs",

@@ -18,6 +18,7 @@ pub mod run;
 pub mod runs;
 pub mod schema;
 pub mod set;
+pub mod simulate;
 pub mod stop;
 pub mod wait;
 pub mod wait_for;

@@ -40,6 +40,7 @@ fn carry_out(arguments: Arguments) -> Result<u8, Failure> {
         Command::Check(args) => command::check::run(&args, color),
         Command::Explain(args) => command::explain::run(&args, color),
         Command::Graph(args) => command::graph::run(&args, color),
+        Command::Simulate(args) => command::simulate::run(&args, color),
         Command::Init(args) => command::init::run(&args),
         Command::Schema(args) => command::schema::run(&args),
         Command::Logs(args) => command::logs::run(&args, color),

@@ -6,10 +6,11 @@ import json
 import statistics
 import subprocess
 import sys
+from pathlib import Path
 
 import graphs
 from crew import Missing, must_equal
-from whole import PEERS, Case, Limit, call, forkyard, program, records, run, static_program
+from whole import PEERS, ROOT, Case, Limit, call, forkyard, program, records, run, static_program
 
 AT_ONCE = 2
 
@@ -168,6 +169,51 @@ def memory(gibibytes):
     return measure
 
 
+# For each that is started there live so many at most: when few are, to see that the results are right, it is soon seen.
+OTHERS_MAX = 40
+
+
+def with_living(living):
+    """The time from start to start, by the records, while so many others live, which are stopped at the end."""
+
+    def measure(folder, size):
+        others = min(living, OTHERS_MAX * size)
+        crowd = f"  crowd: {{run: [/bin/sleep, '1000'], replicas: {others}, daemon: true, stdout: null, stderr: null}}\n"
+        gate = "  gate: {run: [/bin/true], after: {crowd: started}}\n"
+        words = json.dumps([static_program(folder)])
+        launches = "".join(f"  p{it}: {{run: {words}, pool: slots, after: gate}}\n" for it in range(size))
+        (folder / "w.yaml").write_text(HEAD + crowd + gate + launches)
+        outcome = call([forkyard(), "run", "--quiet", "--no-color", "w.yaml"], folder)
+        told = records(folder)
+        must_equal("processes started", sum(it["record"] == "started" for it in told), others + 1 + size)
+        good = [it for it in told if it["record"] == "exited" and it["outcome"] == "succeeded"]
+        must_equal("processes that ended well", len(good), 1 + size)
+        return dict(outcome, operations=size, start_seconds=time_of_start(folder, "p"))
+
+    return measure
+
+
+def tokio(living):
+    """By a program of a few lines, in Rust."""
+
+    def measure(folder, size):
+        command = [tokio_program(), str(min(living, OTHERS_MAX * size)), str(size), static_program(folder)]
+        with open(folder / "seconds", "w") as out:
+            outcome = call(["sh", "-c", 'ulimit -n "$(ulimit -Hn)"; exec "$0" "$@"', *command], folder, out)
+        return dict(outcome, operations=size, start_seconds=float((folder / "seconds").read_text()))
+
+    return measure
+
+
+def tokio_program():
+    source, target = ROOT / "tests/bench/tokio", PEERS / "tokio"
+    built = target / "release/tokio-launches"
+    command = [program("cargo"), "build", "--release", "--quiet", "--manifest-path", source / "Cargo.toml", "--target-dir", target]
+    if not built.exists() and subprocess.run(command).returncode != 0:
+        raise Missing("tokio cannot be built")
+    return str(built)
+
+
 FILL = "n=0; while [ $n -lt {items} ]; do head -c {bytes} /dev/zero | tr '\\0' x; echo; n=$((n + 1)); done"
 
 
@@ -187,6 +233,94 @@ def one_over_bare(folder, size):
     own, other = (statistics.median(it["seconds"] for it in outcomes) for outcomes in (runs, bare_ones))
     cpu = statistics.median(it["cpu_seconds"] for it in runs)
     return dict(operations=1, seconds=own, cpu_seconds=cpu, over_seconds=own - other)
+
+
+POOL_OF_PYTHON = """
+import sys
+from subprocess import call
+{executor}
+if __name__ == "__main__":
+    if any(run(call, [["/bin/true"]] * int(sys.argv[1]))):
+        sys.exit(1)
+"""
+
+MULTIPROCESSING = """
+from multiprocessing import Pool
+def run(function, items):
+    with Pool(2) as pool:
+        return pool.map(function, items, chunksize=1)
+"""
+
+LOKY = """
+from loky import get_reusable_executor
+def run(function, items):
+    return list(get_reusable_executor(max_workers=2).map(function, items))
+"""
+
+
+def multiprocessing(folder, size):
+    return pool_of_python(sys.executable, MULTIPROCESSING, folder, size)
+
+
+def loky(folder, size):
+    for python in (sys.executable, str(PEERS / "bin/python")):
+        if Path(python).exists() and subprocess.run([python, "-c", "import loky"], capture_output=True).returncode == 0:
+            return pool_of_python(python, LOKY, folder, size)
+    raise Missing("loky is not installed")
+
+
+def pool_of_python(python, executor, folder, size):
+    """Two workers, each of which starts one after the other; with the start of the workers."""
+    (folder / "pool.py").write_text(POOL_OF_PYTHON.format(executor=executor))
+    return dict(call([python, "pool.py", str(size)], folder), operations=size)
+
+
+def pueue(shape):
+    """Without the start of its daemon: all are added while it is paused, then it is let go."""
+
+    def measure(folder, size):
+        daemon, client = program("pueued"), program("pueue")
+        for name in ("state", "run", "config"):
+            (folder / name).mkdir(exist_ok=True)
+        here = f"export HOME={folder} XDG_RUNTIME_DIR={folder}/run XDG_CONFIG_HOME={folder}/config XDG_DATA_HOME={folder}/state\n"
+        after = '--after "$last"' if shape == "chain" else ""
+        (folder / "begin.sh").write_text(
+            f"{here}{daemon} -d && until {client} status >/dev/null 2>&1; do sleep 0.05; done\n"
+            f"{client} parallel {AT_ONCE} && {client} pause && last=$({client} add --print-task-id -- /bin/true)\n"
+            f"n=1; while [ $n -lt {size} ]; do last=$({client} add --print-task-id {after} -- /bin/true) || exit 1; n=$((n + 1)); done\n"
+        )
+        (folder / "go.sh").write_text(f"{here}{client} start && {client} wait --quiet\n")
+        (folder / "end.sh").write_text(f"{here}{client} status --json >told.json; {client} shutdown\n")
+        call(["sh", "begin.sh"], folder)
+        try:
+            outcome = call(["sh", "go.sh"], folder)
+        finally:
+            call(["sh", "end.sh"], folder)
+        told = json.loads((folder / "told.json").read_text())["tasks"].values()
+        must_equal("tasks that ended well", sum("Success" in json.dumps(it["status"]) for it in told), size)
+        # What its daemon uses is not the client's.
+        del outcome["cpu_seconds"]
+        return dict(outcome, operations=size)
+
+    return measure
+
+
+def simulate(folder, size):
+    """So many processes in simulated time, with the reading of the file."""
+    words = '["/bin/true"], pool: slots'
+    head = f"forkyard: 1\npools:\n  slots: {{size: {SIMULATED_SLOTS}}}\nprocesses:\n"
+    (folder / "w.yaml").write_text(head + "".join(f"  p{it}: {{run: {words}}}\n" for it in range(size)))
+    with open(folder / "told.json", "w") as out:
+        outcome = call([forkyard(), "simulate", "w.yaml", "--format", "json"], folder, out)
+    told = json.loads((folder / "told.json").read_text())
+    must_equal("verdict", told["verdict"], "succeeded")
+    must_equal("processes done", told["processes"]["done"], size)
+    rounds = -(-size // SIMULATED_SLOTS)
+    must_equal("seconds of the run", told["makespan"] // 1_000_000_000, rounds)
+    return dict(outcome, operations=1)
+
+
+SIMULATED_SLOTS = 10_000
 
 
 def version(folder, size):
@@ -217,7 +351,10 @@ CASES = (
             "make -j2": make("/bin/true"),
             "xargs -P2": xargs,
             "posix_spawn loop": bare_true,
+            "multiprocessing": multiprocessing,
+            "loky": loky,
             "hyperqueue": hyperqueue("wide"),
+            "pueue": pueue("wide"),
             "dagu": dagu("wide"),
         },
         (
@@ -241,6 +378,7 @@ CASES = (
             "forkyard": ours_chain,
             "make -j2": make("/bin/true", is_chain=True),
             "hyperqueue": hyperqueue("chain"),
+            "pueue": pueue("chain"),
             "dagu": dagu("chain"),
         },
         (
@@ -263,6 +401,29 @@ CASES = (
         {"with 2 GiB": memory(2), "with 8 MiB": memory(0)},
         (Limit("start_seconds", "with 8 MiB", 1 / 0.9, 1 / 0.97),),
         {"start_seconds": "s", "peak_bytes": "B"},
+        1,
+    ),
+    Case(
+        "starts of a static program while 10,000 others live",
+        300,
+        10,
+        {
+            "forkyard": with_living(10_000),
+            "with 10 living": with_living(10),
+            "tokio::process": tokio(10_000),
+            "tokio::process, 10 living": tokio(10),
+        },
+        (Limit("start_seconds", "with 10 living", 1.3, 1.1), Limit("start_seconds", "tokio::process", 1 / 4, 1 / 6)),
+        {"start_seconds": "s"},
+        1,
+    ),
+    Case(
+        "`simulate`, 1,000,000 processes on 10,000 slots",
+        1_000_000,
+        100,
+        {"forkyard": simulate},
+        (Limit("seconds", None, 10, 10),),
+        {"peak_bytes": "B"},
         1,
     ),
     Case(

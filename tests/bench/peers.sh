@@ -4,8 +4,8 @@
 # With `check` as its argument, what `forkyard check` is measured beside: ninja from PyPI, dagu from npm; make comes with the system.
 # With `orphans`, what is asked whether it leaves processes behind: GNU parallel, s6 and runit from Debian, supervisor and ninja from
 # PyPI, concurrently from npm; make and xargs come with the system.
-# With `bench`, what whole runs are measured beside: make, ninja, GNU parallel, Redis, s6 from Debian; hyperqueue, supervisor and redis
-# from PyPI; dagu from npm.
+# With `bench`, what whole runs are measured beside: make, ninja, GNU parallel, Redis, s6 from Debian; hyperqueue, supervisor, loky and
+# redis from PyPI; dagu and mprocs from npm; pueue from crates.io, which takes minutes to build. process-compose is measured where it is.
 # ray and dask are left out: they share work among machines, by servers of their own.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -43,10 +43,15 @@ if [ "${1:-}" = bench ]; then
         apt-get install -y --no-install-recommends "$package" >/dev/null 2>&1 || skipped "$package (apt-get as root installs it)"
     done
     [ -x "$peers/bin/python" ] || "$python" -m venv "$peers"
-    for package in hyperqueue supervisor redis; do
+    for package in hyperqueue supervisor loky redis; do
         "$peers/bin/python" -m pip install --quiet --disable-pip-version-check "$package" || skipped "$package"
     done
-    npm install --silent --no-fund --no-audit --prefix "$peers" dagu >/dev/null 2>&1 || skipped "dagu (npm has it not, or is not there)"
+    for package in dagu mprocs; do
+        npm install --silent --no-fund --no-audit --prefix "$peers" "$package" >/dev/null 2>&1 ||
+            skipped "$package (npm has it not, or is not there)"
+    done
+    command -v pueued >/dev/null || [ -x "$peers/bin/pueued" ] ||
+        cargo install --quiet --locked --root "$peers" pueue || skipped "pueue (cargo cannot install it)"
     exit 0
 fi
 

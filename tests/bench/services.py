@@ -79,8 +79,6 @@ for kid in kids:
 
 
 def bare_crowd(folder, size):
-
-
     began = time.perf_counter()
     command = [sys.executable, "-S", "-c", BARE, str(size)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -92,6 +90,99 @@ def bare_crowd(folder, size):
         stopped = time.perf_counter() - asked
     must_equal("exit code", code, 0)
     return dict(used, operations=size, seconds=started, stop_seconds=stopped)
+
+
+def sleepers(pid):
+    """Of all below a process, those that are a sleep of the crowd, and the others."""
+    found, others, left = 0, [], [pid]
+    while left:
+        own = left.pop()
+        try:
+            is_sleeper = Path(f"/proc/{own}/cmdline").read_bytes().endswith(b"sleep\0001000\0")
+            children = [it.read_text() for it in Path(f"/proc/{own}/task").glob("*/children")]
+        except OSError:
+            continue
+        if is_sleeper:
+            found += 1
+        else:
+            others.append(own)
+        left += [int(it) for it in " ".join(children).split()]
+    return found, others
+
+
+def crowd_of(command, write, stop=signal.SIGTERM):
+    """A peer that starts all that is in its file, which `write` makes of the folder and the size."""
+
+    def measure(folder, size):
+        words = [program(command[0]), *command[1:]]
+        write(folder, size)
+        began = time.perf_counter()
+        process = begin(words, folder)
+        try:
+            wait_for(lambda: has_ended(process) or sleepers(process.pid)[0] >= size, "all started")
+            started = time.perf_counter() - began
+            found, others = sleepers(process.pid)
+            must_equal("processes started", found, size)
+            own = sum(own_bytes(it) for it in others)
+        finally:
+            asked = time.perf_counter()
+            if process.poll() is None:
+                os.kill(process.pid, stop)
+                used, _ = finish(process)
+        stopped = time.perf_counter() - asked
+        return dict(used, operations=size, seconds=started, stop_seconds=stopped, each_bytes=own / size)
+
+    return measure
+
+
+def has_ended(process):
+    """To look at a thousand processes takes longer than to start one: it is done only now and then."""
+    time.sleep(0.02)
+    return process.poll() is not None
+
+
+def own_bytes(pid):
+    try:
+        return int(re.search(r"Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text())[1]) << 10
+    except OSError:
+        return 0
+
+
+def write_supervisord(folder, size):
+    head = f"[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile={folder}/own.pid\nminfds=8192\n"
+    lines = (f"[program:p{it}]\ncommand=/bin/sleep 1000\nstartsecs=0\n" for it in range(size))
+    (folder / "c.ini").write_text(head + "".join(lines))
+
+
+def write_s6(folder, size):
+    for it in range(size):
+        service = folder / f"services/p{it}"
+        service.mkdir(parents=True)
+        (service / "run").write_text("#!/bin/sh\nexec /bin/sleep 1000\n")
+        (service / "run").chmod(0o755)
+
+
+def write_mprocs(folder, size):
+    lines = "".join(f'  p{it}: {{cmd: ["/bin/sleep", "1000"]}}\n' for it in range(size))
+    (folder / "mprocs.yaml").write_text("procs:\n" + lines)
+
+
+def write_process_compose(folder, size):
+    lines = "".join(f'  p{it}: {{command: "exec /bin/sleep 1000"}}\n' for it in range(size))
+    (folder / "process-compose.yaml").write_text('version: "0.5"\nprocesses:\n' + lines)
+
+
+# It wants a terminal, which `script` makes for it; its end is the end of all.
+MPROCS = 'ulimit -n "$(ulimit -Hn)"; exec script -qfec "exec mprocs --config mprocs.yaml" /dev/null'
+
+
+def mprocs_crowd(folder, size):
+    path = program("mprocs")
+    words = ["sh", "-c", MPROCS.replace("exec mprocs", f"exec {path}")]
+    outcome = crowd_of(words, write_mprocs, signal.SIGKILL)(folder, size)
+    # Nobody has waited for it.
+    del outcome["cpu_seconds"]
+    return outcome
 
 
 # One that is killed again and again: each life writes its pid.
@@ -158,7 +249,14 @@ CASES = (
         "1,000 processes started that live on, and stopped",
         1_000,
         20,
-        {"forkyard": crowd, "posix_spawn loop": bare_crowd},
+        {
+            "forkyard": crowd,
+            "posix_spawn loop": bare_crowd,
+            "supervisord": crowd_of(["supervisord", "-c", "c.ini"], write_supervisord),
+            "s6-svscan": crowd_of(["s6-svscan", "-c", "1100", "services"], write_s6),
+            "mprocs": mprocs_crowd,
+            "process-compose": crowd_of(["process-compose", "up", "--tui=false"], write_process_compose),
+        },
         (
             Limit("seconds", "posix_spawn loop", 1.3, 1.1),
             Limit("each_bytes", None, 8192, 2048),

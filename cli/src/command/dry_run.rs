@@ -25,7 +25,7 @@ pub fn describe(plan: &Plan) -> String {
     if let Some(timeout) = plan.timeout {
         lines.push(format!("  the run is stopped after {}", duration::human(timeout)));
     }
-    for wave in 0..=waves.last() {
+    for (wave, entries) in entries(plan, &waves).into_iter().enumerate() {
         let when = if wave == 0 {
             "at once".to_owned()
         } else {
@@ -33,9 +33,9 @@ pub fn describe(plan: &Plan) -> String {
         };
         lines.push(String::new());
         lines.push(format!("wave {}, {when}", wave + 1));
-        for (names, entry) in entries(plan, &waves, wave) {
-            lines.push(format!("  {}", title(&names)));
-            lines.extend(entry.into_iter().map(|line| format!("      {line}")));
+        for entry in entries {
+            lines.push(format!("  {}", entry.title()));
+            lines.extend(entry.lines.into_iter().map(|line| format!("      {line}")));
         }
     }
     lines.push(String::new());
@@ -123,41 +123,60 @@ fn waits_of(plan: &Plan) -> impl Iterator<Item = (Dependency, &[Wait])> {
     processes.chain(pools.map(|(id, pool)| (Dependency::Pool(id), pool.after.as_slice())))
 }
 
-/// What starts in a wave, with its lines; neighbours that differ in nothing but their index are one entry.
-fn entries(plan: &Plan, waves: &Waves, wave: usize) -> Vec<(Vec<String>, Vec<String>)> {
-    let mut entries: Vec<(Vec<String>, Vec<String>)> = Vec::new();
+/// What starts in a wave and is told together.
+struct Entry<'a> {
+    first: &'a str,
+    /// Of several.
+    last: Option<&'a str>,
+    is_pool: bool,
+    lines: Vec<String>,
+}
+
+impl Entry<'_> {
+    /// `count.0 to count.3`
+    fn title(&self) -> String {
+        match self.last {
+            Some(last) => format!("{} to {last}", self.first),
+            None if self.is_pool => format!("{} (pool)", self.first),
+            None => self.first.to_owned(),
+        }
+    }
+}
+
+/// What starts, wave by wave; neighbours that differ in nothing but their index are one entry.
+fn entries<'a>(plan: &'a Plan, waves: &Waves) -> Vec<Vec<Entry<'a>>> {
+    let mut entries: Vec<Vec<Entry>> = (0..=waves.last()).map(|_| Vec::new()).collect();
     for (index, process) in plan.processes.iter().enumerate() {
-        if process.worker_of.is_some() || waves.processes[index] != wave {
+        if process.worker_of.is_some() {
             continue;
         }
         let lines = process_lines(process, &plan.launches[index], plan);
-        match entries.last_mut() {
-            Some((names, before)) if *before == lines && declared(&names[0]) == declared(&process.name) => {
-                names.push(process.name.clone());
+        let wave = &mut entries[waves.processes[index]];
+        match wave.last_mut() {
+            Some(before) if before.lines == lines && declared(before.first) == declared(&process.name) => {
+                before.last = Some(&process.name);
             }
-            Some(_) | None => entries.push((vec![process.name.clone()], lines)),
+            Some(_) | None => wave.push(Entry {
+                first: &process.name,
+                last: None,
+                is_pool: false,
+                lines,
+            }),
         }
     }
-    let pools = plan
-        .pools
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| waves.pools[*index] == wave);
-    entries.extend(pools.map(|(_, pool)| (vec![format!("{} (pool)", pool.name)], pool_lines(pool, plan))));
+    for (index, pool) in plan.pools.iter().enumerate() {
+        entries[waves.pools[index]].push(Entry {
+            first: &pool.name,
+            last: None,
+            is_pool: true,
+            lines: pool_lines(pool, plan),
+        });
+    }
     entries
 }
 
 fn declared(name: &str) -> &str {
     name.split_once('.').map_or(name, |(declared, _)| declared)
-}
-
-/// `count.0 to count.3`
-fn title(names: &[String]) -> String {
-    match names {
-        [] => String::new(),
-        [name] => name.clone(),
-        [first, .., last] => format!("{first} to {last}"),
-    }
 }
 
 fn process_lines(process: &Process, launch: &Launch, plan: &Plan) -> Vec<String> {

@@ -95,6 +95,8 @@ pub fn run(args: &Args, color: When) -> Result<u8, Failure> {
         let mut out = io::stdout().lock();
         out.write_all(dry_run::describe(&plan).as_bytes())?;
         out.flush()?;
+        // What may be a million processes need not be taken apart one by one: the kernel takes their memory back at once.
+        std::mem::forget((plan, loaded));
         return Ok(exit::DONE);
     }
     let state = runs::state_directory()?;
@@ -189,7 +191,7 @@ fn prepare(loaded: &Loaded, color: When) -> Option<Plan> {
 }
 
 /// Shows what was found, and that nothing was started if it is too bad for that.
-fn show(found: &[Diagnostic], loaded: &Loaded, color: When) {
+pub(super) fn show(found: &[Diagnostic], loaded: &Loaded, color: When) {
     if !found.is_empty() {
         screen::complain(&load::render(found, &loaded.files, &io::stderr(), color));
     }
@@ -205,7 +207,8 @@ fn ready_here(workflow: &Workflow, loaded: &Loaded) -> Vec<Diagnostic> {
     diagnostic::without_allowed(found, &loaded.files)
 }
 
-fn has_errors(found: &[Diagnostic]) -> bool {
+/// Whether a workflow with these cannot be run.
+pub(super) fn has_errors(found: &[Diagnostic]) -> bool {
     found.iter().any(|found| found.severity == Severity::Error)
 }
 

@@ -16,6 +16,7 @@ pub mod machine;
 pub mod plan;
 #[cfg(test)]
 mod sample;
+pub mod simulate;
 pub mod source;
 pub mod spec;
 pub mod time;

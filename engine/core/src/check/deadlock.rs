@@ -7,8 +7,8 @@ use crate::graph::{Touch, condition_word, touches, touches_of_process};
 use crate::id::{EventId, PoolId, ProcessId};
 use crate::plan::{self, Channel, Dependency, Hold, Party, Plan, Resource, Side, Wait};
 use crate::source::Span;
-use crate::spec::Workflow;
 use crate::spec::target::Role;
+use crate::spec::{Body, Wish, Workflow};
 
 /// So many places of a way are shown; of a longer one the middle is left out.
 const STEPS_MAX: usize = 20;
@@ -97,9 +97,18 @@ pub fn deadlocks(workflow: &Workflow, known: &[Diagnostic], budget: &mut dyn FnM
 /// perhaps a million processes needs to be made.
 fn has_meetings(workflow: &Workflow) -> bool {
     let w = workflow;
-    let lends = w.pools.iter().any(|pool| pool.body.run.is_none());
     let meets = w.queues.len() + w.pipes.len() + w.events.len() > 0;
-    lends || meets || w.locks.len() + w.semaphores.len() > 0
+    keeps_slots(workflow) || meets || w.locks.len() + w.semaphores.len() > 0
+}
+
+/// Whether a slot may be kept for ever, or never be lent. Who has one waits for nobody any more, and gives it back when he ends: only
+/// those that have no end of their own keep it, and only a pool that waits itself may lend none.
+fn keeps_slots(workflow: &Workflow) -> bool {
+    let mut pools = workflow.pools.iter();
+    let waits = pools.any(|pool| pool.body.run.is_none() && !pool.body.after.is_empty());
+    let is_endless = |body: &Body| body.daemon || matches!(body.restart, Wish::When(_));
+    let mut processes = workflow.processes.iter();
+    waits || processes.any(|process| process.pool.is_some() && is_endless(&process.body))
 }
 
 /// Rules that find the simplest deadlocks from the graph alone.

@@ -129,7 +129,12 @@ impl Machine {
         if self.process(id).state == State::Queued
             && let Some(slots) = self.slots(pool)
         {
-            slots.line.retain(|waiting| *waiting != id);
+            // When a run stops, the line is mostly left from its front, perhaps by a million.
+            if slots.line.front() == Some(&id) {
+                slots.line.pop_front();
+            } else {
+                slots.line.retain(|waiting| *waiting != id);
+            }
         }
     }
 

@@ -53,6 +53,9 @@ struct Owner {
 
 impl<'a> Builder<'a> {
     fn new(workflow: &'a Workflow) -> Self {
+        // A table that grows is copied again and again, and of a million processes it has a gigabyte.
+        let workers = workflow.pools.iter().filter(|pool| pool.body.run.is_some());
+        let count = workflow.processes.len() + workers.map(|pool| pool.size as usize).sum::<usize>();
         Self {
             workflow,
             names: Names::of(workflow),
@@ -62,8 +65,8 @@ impl<'a> Builder<'a> {
                 timeout: workflow.options.timeout.map(|(timeout, _)| timeout),
                 on_deadlock: workflow.options.on_deadlock,
                 pipefail: workflow.options.pipefail,
-                processes: Vec::new(),
-                launches: Vec::new(),
+                processes: Vec::with_capacity(count),
+                launches: Vec::with_capacity(count),
                 pools: Vec::new(),
                 queues: workflow.queues.iter().map(queue).collect(),
                 pipes: workflow.pipes.iter().map(pipe).collect(),

@@ -64,18 +64,19 @@ impl Resolver<'_> {
         }
     }
 
-    /// One that says no more than what is executed and for which names it waits, as of a million processes most do. The first
-    /// of them goes the long way, and leaves its terms for the others.
+    /// One that says no more than what is executed, for which names it waits and in which pool it runs, as of a million processes
+    /// most do. The first of them goes the long way, and leaves its terms for the others.
     fn simple(&mut self, entry: &Entry) -> Option<Process> {
         if self.defaults.is_some() || entry.value.expressions || self.instances >= INSTANCES_MAX {
             return None;
         }
         let terms = Arc::clone(self.common.as_ref()?);
-        let (mut run, mut after) = (None, Vec::new());
+        let (mut run, mut after, mut pool) = (None, Vec::new(), None);
         for field in entry.value.entries() {
             match field.key.text() {
                 "run" => run = Some(command(&field.value)?),
                 "after" => after = names(&field.value)?,
+                "pool" => pool = Some(Box::new(edge::reference(text_of(&field.value)?, field.value.span))),
                 _ => return None,
             }
         }
@@ -85,7 +86,7 @@ impl Resolver<'_> {
             declared: template::declared(entry, None),
             index: None,
             body: Body { run, after, terms },
-            pool: None,
+            pool,
         })
     }
 
