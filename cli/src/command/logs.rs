@@ -148,20 +148,16 @@ impl Logs {
             width: None,
         };
         logs.find_more(directory, names)?;
-        let has_log = |name: &&String| logs.logs.iter().any(|log| is_meant(name, &log.name));
-        if names.iter().all(|name| has_log(&name)) {
-            return Ok(logs);
-        }
         // Who has said nothing yet has no log, and is known all the same.
-        let started = started(directory)?;
-        let missing = names
-            .iter()
-            .find(|name| !has_log(name) && !started.iter().any(|started| is_meant(name, started)));
-        if let Some(name) = missing {
-            let mut known = known(directory)?;
-            known.extend(started);
-            let known = in_order(known).join(", ");
-            let known = if known.is_empty() { "nobody".to_owned() } else { known };
+        let mut all = known(directory)?;
+        all.extend(started(directory)?);
+        let all = in_order(all);
+        if let Some(name) = names.iter().find(|name| !all.iter().any(|one| is_meant(name, one))) {
+            let known = if all.is_empty() {
+                "nobody".to_owned()
+            } else {
+                all.join(", ")
+            };
             let id = directory.id();
             let message = format!(
                 "the run {id} has no log of `{}`; it has those of: {known}",
@@ -169,14 +165,26 @@ impl Logs {
             );
             return Err(Failure::unable(message));
         }
+        logs.label(
+            all.iter()
+                .filter(|name| is_wanted(names, name))
+                .map(String::len)
+                .collect(),
+        );
         Ok(logs)
+    }
+
+    /// With several logs the names, which are so long, stand before the lines.
+    fn label(&mut self, lengths: Vec<usize>) {
+        if lengths.len() > 1 {
+            self.width = self.width.max(lengths.into_iter().max());
+        }
     }
 
     /// Opens the logs that are there and not open yet.
     fn find_more(&mut self, directory: &RunDirectory, names: &[String]) -> Result<(), Failure> {
         for name in known(directory)? {
-            let is_meant = names.is_empty() || names.iter().any(|wanted| is_meant(wanted, &name));
-            if is_meant && !self.logs.iter().any(|log| log.name == name) {
+            if is_wanted(names, &name) && !self.logs.iter().any(|log| log.name == name) {
                 let path = directory.log(&name);
                 let file = File::open(&path).map_err(|error| unreadable(&path, &error))?;
                 self.logs.push(Log {
@@ -188,8 +196,7 @@ impl Logs {
                 });
             }
         }
-        let widest = self.logs.iter().map(|log| log.name.len()).max();
-        self.width = widest.filter(|_| self.logs.len() > 1);
+        self.label(self.logs.iter().map(|log| log.name.len()).collect());
         Ok(())
     }
 
@@ -304,6 +311,11 @@ fn start_of_tail(file: &mut File, count: usize) -> io::Result<()> {
 fn is_meant(wanted: &str, name: &str) -> bool {
     name.strip_prefix(wanted)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Whether one of these words means the process `name`; no word means all.
+fn is_wanted(words: &[String], name: &str) -> bool {
+    words.is_empty() || words.iter().any(|word| is_meant(word, name))
 }
 
 /// The names of all processes that have a log, replicas in the order of their numbers.

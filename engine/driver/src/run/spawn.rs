@@ -371,20 +371,7 @@ impl Run {
                 let output = self.output(life, process, None, stream);
                 Box::pin(tail::follow(tail, output, over.clone()))
             }
-            Connected::ToQueue(pipe, queue) => {
-                let limits = &self.plan.queues[queue.index()];
-                let cutter = Cutter::new(limits.framing, limits.max_item);
-                let sender = Sender {
-                    process,
-                    queue,
-                    name: limits.name.as_str().into(),
-                    is_stream: self.has_one_reader(queue),
-                    slot: self.engine_slot(),
-                    commons: self.yard.clone(),
-                    inbox,
-                };
-                Box::pin(sender.pump(tap(pipe)?, cutter))
-            }
+            Connected::ToQueue(pipe, queue) => self.queue_pump(process, queue, tap(pipe)?),
             Connected::FromQueue(pipe, queue) => {
                 let limits = &self.plan.queues[queue.index()];
                 let share = Share::among(limits.receivers.len());
@@ -426,6 +413,21 @@ impl Run {
             }
         };
         Ok(Some(pump))
+    }
+
+    fn queue_pump(&self, process: ProcessId, queue: QueueId, tap: Tap) -> Pump {
+        let limits = &self.plan.queues[queue.index()];
+        let cutter = Cutter::new(limits.framing, limits.max_item);
+        let sender = Sender {
+            process,
+            queue,
+            name: limits.name.as_str().into(),
+            is_stream: self.has_one_reader(queue),
+            slot: self.engine_slot(),
+            commons: self.yard.clone(),
+            inbox: self.inbox.clone(),
+        };
+        Box::pin(sender.pump(tap, cutter))
     }
 
     /// Whether all of a queue goes to one process's stdin.
