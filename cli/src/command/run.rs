@@ -13,6 +13,7 @@ use forkyard_core::spec::{Isolation, Workflow};
 use forkyard_driver::background::Teller;
 use forkyard_driver::directory::RunDirectory;
 use forkyard_driver::kept::{Claim, Keeping, Place};
+use forkyard_driver::run::OpenFiles;
 use forkyard_driver::sockets::Sockets;
 use forkyard_driver::stdio::mask::Secrets;
 use forkyard_driver::{guardian, kept, news, preflight, run as engine};
@@ -348,6 +349,7 @@ impl Start {
                 return Ok(exit::INVALID);
             }
         };
+        let open_files = OpenFiles::make_room(&self.plan, &sockets);
         let directory = match self.directory.take() {
             Some(directory) => directory,
             None => self.make_directory(secrets.as_ref())?,
@@ -368,6 +370,7 @@ impl Start {
         let options = engine::Options {
             folder: self.loaded.folder(),
             directory,
+            open_files,
             shows_output: !screen::is_null(&io::stdout()),
             cpus: load::cpus(),
             sockets,

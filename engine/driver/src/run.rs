@@ -38,6 +38,10 @@ use std::sync::Arc;
 
 use forkyard_core::machine::Verdict;
 use forkyard_core::plan::{self, Plan};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::task::LocalSet;
 
 pub use error::RunError;
@@ -59,6 +63,8 @@ pub struct Options {
     pub folder: PathBuf,
     /// Where the run keeps what it writes.
     pub directory: RunDirectory,
+    /// Its room for descriptors.
+    pub open_files: OpenFiles,
     /// Whether anybody sees what the processes write; if not, it goes to the logs alone.
     pub shows_output: bool,
     /// What the processes find in `FORKYARD_CPUS`.
@@ -111,7 +117,6 @@ struct Own {
 }
 
 fn live(plan: Arc<Plan>, options: &Rc<Options>, own: Own, news: news::Sender) -> Result<Verdict, RunError> {
-    let limits = raise_open_files(&plan, &own.sockets);
     spawner::reserve_low_descriptors().map_err(no_descriptors)?;
     tree::adopt_orphans().map_err(|errno| RunError::begin("adopt orphans")(errno.into()))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -121,7 +126,7 @@ fn live(plan: Arc<Plan>, options: &Rc<Options>, own: Own, news: news::Sender) ->
     let local = LocalSet::new();
     let lived = catch_unwind(AssertUnwindSafe(|| {
         local.block_on(&runtime, async {
-            Run::begin(plan, Rc::clone(options), own, news, limits)?.live().await
+            Run::begin(plan, Rc::clone(options), own, news)?.live().await
         })
     }));
     lived.unwrap_or(Err(RunError::Panicked))
@@ -141,24 +146,52 @@ const OWN_DESCRIPTORS: u64 = 256;
 /// How many it needs for a process at most: three streams with both their ends for a moment, a pidfd, its log.
 const PROCESS_DESCRIPTORS: u64 = 8;
 
-/// The soft limit is often 1024, for the sake of programs that use `select`: the engine raises its own, and gives
-/// the processes the limits that are returned, those before. `None`: they are as they were.
-fn raise_open_files(plan: &Plan, sockets: &Sockets) -> Option<(u64, u64)> {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let ends = (plan.processes.len() as u64) * PROCESS_DESCRIPTORS + 2 * plan.pipes.len() as u64;
-    let channels = plan.queues.len() + plan.locks.len() + plan.semaphores.len() + plan.events.len();
-    let needed = OWN_DESCRIPTORS + ends + channels as u64 + 2 * sockets.count() as u64;
-    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
-        if soft >= needed.min(hard) {
-            return Ok(None);
-        }
-        setrlimit(Resource::RLIMIT_NOFILE, needed.min(hard), hard)?;
-        Ok(Some((soft, hard)))
-    });
-    raised.unwrap_or_else(|errno| {
-        tracing::warn!("the limit of open files cannot be raised: {errno}");
-        None
-    })
+/// No table of descriptors is made larger than that in advance; it takes 512 KiB.
+const TABLE_MAX: u64 = 65_536;
+
+/// How many descriptors the engine may have.
+#[derive(Debug, Default)]
+pub struct OpenFiles {
+    /// The limits before the engine raised its own, for its processes; `None`: they are as they were.
+    before: Option<(u64, u64)>,
+}
+
+impl OpenFiles {
+    /// Makes room for all that a run may have open. The soft limit is often 1024, for the sake of programs that use `select`:
+    /// the engine raises its own. To be called while this process has one thread: of a table that several threads share
+    /// the kernel waits, whenever it grows, until no other CPU looks at the old one, which takes it 10 ms and more.
+    #[must_use]
+    pub fn make_room(plan: &Plan, sockets: &Sockets) -> Self {
+        let ends = (plan.processes.len() as u64) * PROCESS_DESCRIPTORS + 2 * plan.pipes.len() as u64;
+        let channels = plan.queues.len() + plan.locks.len() + plan.semaphores.len() + plan.events.len();
+        let needed = OWN_DESCRIPTORS + ends + channels as u64 + 2 * sockets.count() as u64;
+        let failed = |errno| tracing::warn!("there is no room for more open files: {errno}");
+        let before = raise_limit(needed).unwrap_or_else(|errno| {
+            failed(errno);
+            None
+        });
+        widen_table(needed).unwrap_or_else(failed);
+        Self { before }
+    }
+}
+
+fn raise_limit(needed: u64) -> Result<Option<(u64, u64)>, Errno> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft >= needed.min(hard) {
+        return Ok(None);
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, needed.min(hard), hard)?;
+    Ok(Some((soft, hard)))
+}
+
+/// The table grows when it has to have a high number, and stays so large when that is closed.
+fn widen_table(needed: u64) -> Result<(), Errno> {
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let highest = needed.min(soft).min(TABLE_MAX).saturating_sub(1);
+    let event = EventFd::from_flags(EfdFlags::EFD_CLOEXEC)?;
+    let number = i32::try_from(highest).unwrap_or(i32::MAX);
+    let high = fcntl(&event, FcntlArg::F_DUPFD_CLOEXEC(number))?;
+    nix::unistd::close(high)
 }
 
 /// The plan's channels as the yard has them, with the same numbers.

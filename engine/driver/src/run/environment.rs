@@ -183,12 +183,7 @@ fn told_where(endpoint: &Endpoint) -> (String, String) {
 
 impl Facts {
     /// The facts of a run, with fresh tokens.
-    pub(super) fn new(
-        plan: &Plan,
-        options: &Options,
-        sockets: &Sockets,
-        limits: Option<(u64, u64)>,
-    ) -> io::Result<Self> {
+    pub(super) fn new(plan: &Plan, options: &Options, sockets: &Sockets) -> io::Result<Self> {
         let directory = &options.directory;
         let tokens = plan.processes.iter().map(|_| token()).collect::<io::Result<_>>()?;
         Ok(Self {
@@ -197,7 +192,7 @@ impl Facts {
             bin: directory.bin().into_os_string(),
             cpus: options.cpus,
             tokens,
-            open_files: limits,
+            open_files: options.open_files.before,
             listening: sockets.endpoints().map(|endpoint| told_where(&endpoint)).collect(),
             secrets: Secrets::of(plan).map_err(io::Error::other)?,
             handed_on: handed_on(),

@@ -116,22 +116,14 @@ struct Ears {
 
 impl Run {
     /// Everything that a run needs, before anything starts. Within a runtime and a local set.
-    ///
-    /// `limits`: those of open files that the processes get.
-    pub(super) fn begin(
-        plan: Arc<Plan>,
-        options: Rc<Options>,
-        own: Own,
-        news: news::Sender,
-        limits: Option<(u64, u64)>,
-    ) -> Result<Self, RunError> {
+    pub(super) fn begin(plan: Arc<Plan>, options: Rc<Options>, own: Own, news: news::Sender) -> Result<Self, RunError> {
         let directory = &options.directory;
         let Own { sockets, teller } = own;
         // A process changes to its own folder before it executes a path that begins here.
         let folder = std::path::absolute(&options.folder).map_err(RunError::begin("find the workflow's folder"))?;
         directory.started().map_err(RunError::Directory)?;
         let records = RunDirectory::append(&directory.records()).map_err(RunError::Directory)?;
-        let facts = Facts::new(&plan, &options, &sockets, limits).map_err(RunError::begin("draw tokens"))?;
+        let facts = Facts::new(&plan, &options, &sockets).map_err(RunError::begin("draw tokens"))?;
         let yard = Yard::create(&directory.yard(), super::layout(&plan)).map_err(RunError::begin("make its yard"))?;
         let bell = yard.descriptor().try_clone_to_owned();
         let bell = bell.and_then(|bell| {

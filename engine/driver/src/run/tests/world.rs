@@ -14,7 +14,7 @@ use forkyard_core::plan::{
 };
 use forkyard_core::source::Span;
 
-use super::super::{Options, RunError, run};
+use super::super::{OpenFiles, Options, RunError, run};
 use crate::directory::RunDirectory;
 use crate::news::{BATCHES_MAX, News};
 use crate::sockets::Sockets;
@@ -169,6 +169,7 @@ impl World {
         let directory = RunDirectory::create(&state, &self.plan.name, None).expect("a directory");
         let id = directory.id().to_owned();
         let options = Options {
+            open_files: OpenFiles::default(),
             shows_output: true,
             folder: self.folder.path().to_owned(),
             directory,
@@ -189,6 +190,7 @@ impl World {
         let directory = RunDirectory::create(&state, &self.plan.name, None).expect("a directory");
         let id = directory.id().to_owned();
         let options = Options {
+            open_files: OpenFiles::default(),
             shows_output: true,
             folder: self.folder.path().to_owned(),
             directory,
