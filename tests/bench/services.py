@@ -17,7 +17,20 @@ from whole import Case, Limit, begin, finish, forkyard, program, records, record
 INTERRUPTED = 130
 
 
+FEW = 10
+
+
 def crowd(folder, size):
+    """Memory is what more than a few of them take: what a run of any size takes is no process's."""
+    few = folder / "few"
+    few.mkdir()
+    less = up_and_down(few, FEW)
+    outcome = up_and_down(folder, size)
+    each = (outcome["own_bytes"] - less["own_bytes"]) / (size - FEW)
+    return dict(outcome, each_bytes=each)
+
+
+def up_and_down(folder, size):
     """From the start of the command until all sleep, by the records; their memory; from Ctrl-C until it has ended."""
     # With output of its own each needs three descriptors of the engine, which are more than many machines let it have.
     streams = ", stdout: null, stderr: null" if size > 5_000 else ""
@@ -48,7 +61,7 @@ def crowd(folder, size):
         operations=size,
         seconds=started,
         stop_seconds=stopped,
-        each_bytes=own / size,
+        own_bytes=own,
         slowing=(starts[-1] - starts[-1 - size // 10]) / (starts[size // 10] - starts[0]),
     )
 
