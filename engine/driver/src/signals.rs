@@ -36,7 +36,7 @@ pub enum Heard {
 pub(crate) const STOPS: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
 
 /// All that is listened to; what asks for a stop is told first.
-const LISTENED: [Signal; 7] = [
+pub(crate) const LISTENED: [Signal; 7] = [
     Signal::SIGINT,
     Signal::SIGTERM,
     Signal::SIGHUP,

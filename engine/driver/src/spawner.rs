@@ -159,8 +159,9 @@ fn serve(inbox: &mpsc::Receiver<Order>, engine: &UnboundedSender<Launched>, stac
     // A new process begins with this thread's mask, in the engine's memory: no handler of the engine may run there.
     // Blocking can only fail for an invalid argument.
     let _ = SigSet::all().thread_block();
+    let changed = launch::Changed::now();
     for Order { job, listener } in inbox {
-        let result = launch::launch(&job, stack);
+        let result = launch::launch(&job, stack, &changed);
         // Its descriptors are closed here before anybody hears of the start.
         drop(job);
         let unheard = match listener {

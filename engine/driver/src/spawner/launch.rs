@@ -19,6 +19,7 @@ use super::error::{Failure, Step};
 use super::slots::{LOW, TARGET_MAX, slots};
 use super::{Child, Identity, Job, SpawnError};
 use crate::exit::reap_blocking;
+use crate::signals::LISTENED;
 
 /// The highest signal number of Linux.
 const SIGNAL_MAX: c_int = 64;
@@ -88,13 +89,46 @@ impl Drop for Stack {
     }
 }
 
+/// The signals whose dispositions a new process has to reset: those that something else than the default happens at, by
+/// inheritance or by a handler of this process. To reset all 64 would be half of a start's system calls.
+pub(super) struct Changed(Vec<c_int>);
+
+impl Changed {
+    /// Those that are changed now, and those that the engine listens to, perhaps later.
+    pub(super) fn now() -> Self {
+        let listened = LISTENED.map(|signal| signal as c_int);
+        let is_meant = |signal: &c_int| {
+            *signal == libc::SIGPIPE || listened.contains(signal) || disposition(*signal) != libc::SIG_DFL
+        };
+        Self((1..=SIGNAL_MAX).filter(is_meant).collect())
+    }
+}
+
+/// What happens at a signal; the kernel is asked, since the C library does not tell of two that it keeps for itself.
+fn disposition(signal: c_int) -> usize {
+    let mut action = [0_usize; 8];
+    let none = ptr::null::<c_void>();
+    // SAFETY: the kernel's structure for one signal is never larger, and begins with the handler. For SIGKILL and SIGSTOP
+    // as for all others it is only read.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            signal,
+            none,
+            action.as_mut_ptr(),
+            SIGNAL_SET_BYTES,
+        );
+    }
+    action[0]
+}
+
 /// Starts the process; to be called by the spawner's thread only, with all signals blocked.
-pub(super) fn launch(job: &Job, stack: &Stack) -> Result<Child, SpawnError> {
-    let started = start(job, stack);
+pub(super) fn launch(job: &Job, stack: &Stack, changed: &Changed) -> Result<Child, SpawnError> {
+    let started = start(job, stack, changed);
     started.map_err(|failure| SpawnError::explain(failure, job))
 }
 
-fn start(job: &Job, stack: &Stack) -> Result<Child, Failure> {
+fn start(job: &Job, stack: &Stack, changed: &Changed) -> Result<Child, Failure> {
     let failed = |errno| Failure {
         step: Step::Descriptors,
         errno,
@@ -105,7 +139,7 @@ fn start(job: &Job, stack: &Stack) -> Result<Child, Failure> {
     let mut slots = slots().map_err(|error| failed(errno_of(&error)))?;
     let filled = slots.fill(job.fds.iter().map(|(fd, _)| fd.as_fd())).map_err(failed)?;
     let listener = Listener::default();
-    let orders = Orders::new(job, &filled, &listener);
+    let orders = Orders::new(job, &filled, &listener, changed);
     let child = clone(&orders, stack)?;
     match orders.failure.take() {
         None => Ok(child),
@@ -205,6 +239,7 @@ struct Orders<'a> {
     identity: Option<&'a Identity>,
     /// Its variable is in `envp` then.
     listener: Option<&'a Listener>,
+    changed: &'a Changed,
     outlives: bool,
     until_program: Option<RawFd>,
     /// Written by the new process when something fails.
@@ -212,7 +247,7 @@ struct Orders<'a> {
 }
 
 impl<'a> Orders<'a> {
-    fn new(job: &'a Job, slots: &[RawFd], listener: &'a Listener) -> Self {
+    fn new(job: &'a Job, slots: &[RawFd], listener: &'a Listener, changed: &'a Changed) -> Self {
         let listener = job.listens.then_some(listener);
         let targets: Vec<RawFd> = job.fds.iter().map(|&(_, target)| target).collect();
         Self {
@@ -231,6 +266,7 @@ impl<'a> Orders<'a> {
             cpus: (!job.confinement.cpus.is_empty()).then(|| CpuSet::of(&job.confinement.cpus)),
             identity: job.identity.as_ref().filter(|identity| !identity.is_engines_own()),
             listener,
+            changed,
             outlives: job.outlives,
             until_program: job.until_program,
             failure: Cell::new(None),
@@ -293,7 +329,7 @@ unsafe fn carry_out(orders: &Orders<'_>) -> Step {
         if lead(orders) != 0 {
             return Step::Group;
         }
-        reset_signals();
+        reset_signals(orders.changed);
         if let Some(umask) = orders.umask {
             libc::umask(umask);
         }
@@ -379,14 +415,14 @@ unsafe fn wire(orders: &Orders<'_>) -> libc::c_long {
 ///
 /// # Safety
 /// As [`carry_out`].
-unsafe fn reset_signals() {
+unsafe fn reset_signals(changed: &Changed) {
     // The kernel's own structure for one signal is never larger; all zero it is SIG_DFL with no flags.
     let default = [0_u64; 8];
     // SAFETY: this process has its own table of handlers. The raw call is used since the C library refuses two
     // signals it keeps for itself, which may be ignored by inheritance too; it fails for SIGKILL and SIGSTOP,
     // which are always default.
     unsafe {
-        for signal in 1..=SIGNAL_MAX {
+        for &signal in &changed.0 {
             let none = ptr::null_mut::<c_void>();
             libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, SIGNAL_SET_BYTES);
         }
