@@ -275,10 +275,15 @@ def pool_of_python(python, executor, folder, size):
     return dict(call([python, "pool.py", str(size)], folder), operations=size)
 
 
+# Each that is added makes it write down all that are there: a thousand would say more of that than of a start.
+PUEUE_TASKS = 100
+
+
 def pueue(shape):
     """Without the start of its daemon: all are added while it is paused, then it is let go."""
 
     def measure(folder, size):
+        size = min(size, PUEUE_TASKS)
         daemon, client = program("pueued"), program("pueue")
         for name in ("state", "run", "config"):
             (folder / name).mkdir(exist_ok=True)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use forkyard_core::id::{PipeId, ProcessId, QueueId};
 use forkyard_core::plan::{
     Condition, Dependency, EnvValue, Hold, Launch, Listening, OnEngineLoss, Plan, Pool, Process, Program, Resource,
-    Side, Socket, TaskSource, Tasks, Wait, Wire,
+    Side, Socket, TaskSource, Tasks, Wait, Wire, declared,
 };
 
 use crate::duration;
@@ -173,10 +173,6 @@ fn entries<'a>(plan: &'a Plan, waves: &Waves) -> Vec<Vec<Entry<'a>>> {
         });
     }
     entries
-}
-
-fn declared(name: &str) -> &str {
-    name.split_once('.').map_or(name, |(declared, _)| declared)
 }
 
 fn process_lines(process: &Process, launch: &Launch, plan: &Plan) -> Vec<String> {

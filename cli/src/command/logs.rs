@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io::{self, BufRead as _, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -149,9 +149,7 @@ impl Logs {
         };
         logs.find_more(directory, names)?;
         // Who has said nothing yet has no log, and is known all the same.
-        let mut all = known(directory)?;
-        all.extend(started(directory)?);
-        let all = in_order(all);
+        let all = in_order(known(directory)?.into_iter().chain(started(directory)?).collect());
         if let Some(name) = names.iter().find(|name| !all.iter().any(|one| is_meant(name, one))) {
             let known = if all.is_empty() {
                 "nobody".to_owned()
@@ -328,24 +326,19 @@ fn known(directory: &RunDirectory) -> Result<Vec<String>, Failure> {
 
 /// The names of all processes that have been started.
 fn started(directory: &RunDirectory) -> Result<Vec<String>, Failure> {
-    let path = directory.records();
-    let records = match File::open(&path) {
-        // The run has not begun.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        opened => opened.map_err(|error| unreadable(&path, &error))?,
-    };
     let mut names = Vec::new();
-    for line in BufReader::new(records).lines() {
-        let line = line.map_err(|error| unreadable(&path, &error))?;
-        // The last line may not be whole yet.
-        let record: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-        if record["record"] == "started"
-            && let Some(name) = record["process"].as_str()
-        {
-            names.push(name.to_owned());
+    let read = runs::each_record(directory, |record| {
+        if record["record"] == "started" {
+            names.extend(record["process"].as_str().map(str::to_owned));
         }
+    });
+    match read {
+        // The run has not begun.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read
+            .map(|()| names)
+            .map_err(|error| unreadable(&directory.records(), &error)),
     }
-    Ok(names)
 }
 
 /// Each once, replicas in the order of their numbers.

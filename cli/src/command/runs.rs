@@ -1,10 +1,12 @@
 //! `forkyard runs`: what has been run, and how it ended.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Write};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use forkyard_driver::directory::{self, RunState, RunSummary};
+use forkyard_driver::directory::{self, RunDirectory, RunState, RunSummary};
+use serde_json::Value;
 
 use crate::duration;
 use crate::exit;
@@ -55,6 +57,20 @@ pub fn all() -> Result<Vec<RunSummary>, Failure> {
     let state = state_directory()?;
     directory::list(&state)
         .map_err(|error| Failure::unable(format!("cannot read {}: {}", state.display(), reason(&error))))
+}
+
+/// Reads the records of a run, one after the other.
+///
+/// # Errors
+/// When they are not there, or cannot be read.
+pub fn each_record(directory: &RunDirectory, mut each: impl FnMut(&Value)) -> io::Result<()> {
+    for line in BufReader::new(File::open(directory.records())?).lines() {
+        // The last line may not be whole yet; of an engine that was killed it never will be.
+        if let Ok(record) = serde_json::from_str(&line?) {
+            each(&record);
+        }
+    }
+    Ok(())
 }
 
 /// Whether a run still goes on, as a word.

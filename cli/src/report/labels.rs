@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use forkyard_core::id::ProcessId;
-use forkyard_core::plan::Plan;
+use forkyard_core::plan::{Plan, declared};
 
 use super::note::{Note, Speaker, Tone};
 use super::sanitise::{self, Colors};
@@ -177,11 +177,6 @@ impl Palette {
         self.given.insert(declared.to_owned(), style);
         style
     }
-}
-
-/// The declared name of an instance or a worker: names have no dots of their own.
-fn declared(name: &str) -> &str {
-    name.split_once('.').map_or(name, |(declared, _)| declared)
 }
 
 fn widest(labels: &[Label]) -> usize {

@@ -50,6 +50,12 @@ pub struct Plan {
     pub groups: Vec<Group>,
 }
 
+/// The declaration of an instance or a worker, by its name: of `count.2` it is `count`. Names have no dots of their own.
+#[must_use]
+pub fn declared(name: &str) -> &str {
+    name.split_once('.').map_or(name, |(declared, _)| declared)
+}
+
 /// One instance of a process, or one worker of a pool.
 #[derive(Clone, Debug)]
 pub struct Process {

@@ -8,8 +8,8 @@
 //!                 ▲                                                     │
 //!                 └──────────── replies and changes of the yard ◀───────┘
 //! ```
-//! One thread owns it all. What takes time is a task of that thread (a pump, the watch over a life, a spawn), and
-//! tells of it by a [`Happening`]; the loop itself never waits for anything but its inbox.
+//! One thread owns it all. What takes time is a task of that thread (the watch over a life with its pumps, a look), and
+//! tells of it by a [`Happening`], or a start, which the spawner tells of; the loop itself waits for nothing else.
 
 mod actions;
 mod asks;

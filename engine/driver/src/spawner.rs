@@ -96,11 +96,11 @@ pub struct Spawner {
 /// A job and who hears how it went.
 struct Order {
     job: Job,
-    listener: Listener,
+    reply_to: ReplyTo,
 }
 
 /// Who hears how a start went.
-enum Listener {
+enum ReplyTo {
     /// Whoever has asked, and nobody else.
     Asker(oneshot::Sender<Result<Child, SpawnError>>),
     /// The engine's turn loop: a process of the workflow is its affair.
@@ -131,17 +131,17 @@ impl Spawner {
 
     /// Starts a process of the workflow; the receiver tells how it went.
     pub fn launch(&self, process: ProcessId, attempt: u32, job: Job) {
-        let listener = Listener::Engine { process, attempt };
+        let reply_to = ReplyTo::Engine { process, attempt };
         // The thread ends by a panic alone, and that has rung the alarm.
-        let _ = self.orders.send(Order { job, listener });
+        let _ = self.orders.send(Order { job, reply_to });
     }
 
     /// Starts another process; the future resolves once its program has been executed, or could not be. A child whose
     /// future has been dropped meanwhile is killed.
     pub fn spawn(&self, job: Job) -> impl Future<Output = Result<Child, SpawnError>> + use<> {
         let (asker, answer) = oneshot::channel();
-        let listener = Listener::Asker(asker);
-        let sent = self.orders.send(Order { job, listener });
+        let reply_to = ReplyTo::Asker(asker);
+        let sent = self.orders.send(Order { job, reply_to });
         async move {
             let gone = || SpawnError {
                 step: Step::Clone,
@@ -160,13 +160,13 @@ fn serve(inbox: &mpsc::Receiver<Order>, engine: &UnboundedSender<Launched>, stac
     // Blocking can only fail for an invalid argument.
     let _ = SigSet::all().thread_block();
     let changed = launch::Changed::now();
-    for Order { job, listener } in inbox {
+    for Order { job, reply_to } in inbox {
         let result = launch::launch(&job, stack, &changed);
         // Its descriptors are closed here before anybody hears of the start.
         drop(job);
-        let unheard = match listener {
-            Listener::Asker(asker) => asker.send(result).err(),
-            Listener::Engine { process, attempt } => {
+        let unheard = match reply_to {
+            ReplyTo::Asker(asker) => asker.send(result).err(),
+            ReplyTo::Engine { process, attempt } => {
                 let launched = Launched {
                     process,
                     attempt,

@@ -5,12 +5,12 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::time::Duration;
 
-use forkyard_core::plan::{Plan, TaskSource, Tasks};
+use forkyard_core::plan::{Plan, TaskSource, Tasks, declared};
 use forkyard_core::simulate::{Latencies, Scenario, share_slots};
 use forkyard_core::spec::Workflow;
 
 use super::Args;
-use super::past::{Past, declared};
+use super::past::Past;
 use super::rules::Rules;
 use crate::failure::{Failure, reason};
 

@@ -1,11 +1,10 @@
 //! What a run before has taken, from its records.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead as _, BufReader};
 use std::time::Duration;
 
 use forkyard_core::machine::Outcome;
+use forkyard_core::plan::declared;
 use forkyard_driver::directory::RunDirectory;
 use serde_json::Value;
 
@@ -62,15 +61,8 @@ impl Past {
             Failure::invalid(format!("cannot read the records of the run {id}: {}", reason(error)))
         };
         let directory = RunDirectory::open(&runs::state_directory()?, &id).map_err(|error| cannot(&error))?;
-        let file = File::open(directory.records()).map_err(|error| cannot(&error))?;
         let mut past = Self::default();
-        for line in BufReader::new(file).lines() {
-            let line = line.map_err(|error| cannot(&error))?;
-            // The last line of an engine that was killed may be cut off.
-            if let Ok(record) = serde_json::from_str(&line) {
-                past.note(&record);
-            }
-        }
+        runs::each_record(&directory, |record| past.note(record)).map_err(|error| cannot(&error))?;
         Ok(past)
     }
 
@@ -159,11 +151,6 @@ fn chosen(run: &str) -> Result<String, Failure> {
             "there is no run `{shown}` whose records could be taken; see: forkyard runs"
         ))
     })
-}
-
-/// What `count.2` is an instance of.
-pub(super) fn declared(name: &str) -> &str {
-    name.split_once('.').map_or(name, |(declared, _)| declared)
 }
 
 fn by_name<T: Default>(table: &mut BTreeMap<String, T>, name: &str, mut add: impl FnMut(&mut T)) {

@@ -1,8 +1,6 @@
 //! The answer for a run that is over, from its records.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead as _, BufReader};
 
 use forkyard_core::machine::{Exit, Outcome, Why};
 use forkyard_driver::directory::RunDirectory;
@@ -46,15 +44,8 @@ fn read(run: &str) -> Result<BTreeMap<String, Node>, Failure> {
     let cannot =
         |error: &std::io::Error| Failure::unable(format!("cannot read the records of {run}: {}", reason(error)));
     let directory = RunDirectory::open(&runs::state_directory()?, run).map_err(|error| cannot(&error))?;
-    let file = File::open(directory.records()).map_err(|error| cannot(&error))?;
     let mut nodes = BTreeMap::new();
-    for line in BufReader::new(file).lines() {
-        let line = line.map_err(|error| cannot(&error))?;
-        // The last line of an engine that was killed may be cut off.
-        if let Ok(record) = serde_json::from_str(&line) {
-            note(&mut nodes, &record);
-        }
-    }
+    runs::each_record(&directory, |record| note(&mut nodes, record)).map_err(|error| cannot(&error))?;
     Ok(nodes)
 }
 

@@ -40,6 +40,8 @@ pub(super) struct Model {
     pub fails: Vec<bool>,
     /// Whether a failure of this process may count as a success because of a receiver that is not in this model.
     pub breaks: Vec<bool>,
+    /// By actor: whether it is a daemon, or one of a daemon pool, and daemons are taken not to end by themselves.
+    pub daemons: Vec<bool>,
     /// Whether somebody waits for this event.
     pub heard: Vec<bool>,
     /// Processes that are alike, as lists; who is like no other is in none.
@@ -102,7 +104,13 @@ impl Model {
         }
     }
 
-    pub fn new(mut plan: Arc<Plan>, programs: Vec<Program>, breaks: Vec<bool>) -> Self {
+    /// Whether this process never ends by itself: what it was given before its start it keeps.
+    pub fn stays(&self, actor: Actor) -> bool {
+        let process = self.plan.processes.get(actor);
+        self.daemons[actor] && process.is_some_and(|process| process.worker_of.is_none())
+    }
+
+    pub fn new(mut plan: Arc<Plan>, programs: Vec<Program>, breaks: Vec<bool>, daemons: Vec<bool>) -> Self {
         let has_lives = |process: &Process| process.restart.is_some() || process.ready.is_some();
         if plan.processes.iter().any(has_lives) {
             live_once(Arc::make_mut(&mut plan));
@@ -114,6 +122,7 @@ impl Model {
             setters: vec![Vec::new(); plan.events.len()],
             fails: vec![false; plan.processes.len()],
             breaks,
+            daemons,
             heard: vec![false; plan.events.len()],
             alike: Vec::new(),
             class: vec![None; plan.processes.len()],
@@ -261,7 +270,7 @@ impl Model {
             process.after,
             process.holds,
             process.slot_in,
-            process.daemon,
+            self.daemons[actor],
             process.on_failure,
             self.programs[actor],
             self.breaks[actor],

@@ -132,7 +132,7 @@ impl World {
             Step::Jump(_) => {}
             Step::End => return Self::ends(model, actor, moves),
         }
-        if model.fails[actor] && !is_persistent(model, actor) {
+        if model.fails[actor] && !is_persistent(model, actor) && !model.stays(actor) {
             add(What::Fail);
             if model.breaks[actor] {
                 add(What::Break);
@@ -146,6 +146,9 @@ impl World {
                 actor,
                 what: What::Answer,
             });
+        }
+        if model.stays(actor) {
+            return;
         }
         moves.push(Move { actor, what: What::End });
         if model.fails[actor] {
@@ -226,7 +229,8 @@ impl World {
         let helpers = match need {
             Need::Permits { resource, .. } => {
                 let users = model.users[resource].iter().copied();
-                return users.filter(|user| self.holds(model, *user, resource)).collect();
+                let holders = users.filter(|user| self.holds(model, *user, resource));
+                return holders.filter(|user| !self.keeps(model, *user, resource)).collect();
             }
             Need::Room(way) => model.ways[way].receivers.clone(),
             Need::Item(way) => model.ways[way].senders.clone(),
@@ -237,11 +241,9 @@ impl World {
                     Some(pool) => self.machine().has_not_begun(Party::Pool(pool)),
                     None => self.lives[*actor].phase != Phase::Away,
                 };
-                model
-                    .members(Dependency::Pool(pool))
-                    .into_iter()
-                    .filter(has_slot)
-                    .collect()
+                let members = model.members(Dependency::Pool(pool)).into_iter();
+                let holders = members.filter(has_slot);
+                holders.filter(|actor| !model.stays(*actor)).collect()
             }
             Need::Task(pool) => vec![model.pool_actor(pool)],
             Need::Work(pool) => self.helpers_of_pool(model, pool),
@@ -250,6 +252,27 @@ impl World {
             .into_iter()
             .filter(|actor| !self.has_ended(model, *actor))
             .collect()
+    }
+
+    /// Those who have what is needed and will not give it back.
+    pub fn keepers(&self, model: &Model, need: Need) -> Vec<Actor> {
+        let processes = 0..model.plan.processes.len();
+        let keepers = processes.filter(|actor| match need {
+            Need::Permits { resource, .. } => self.keeps(model, *actor, resource),
+            Need::Slot(pool) => {
+                let is_in = model.plan.processes[*actor].slot_in == Some(pool);
+                is_in && model.stays(*actor) && self.lives[*actor].phase != Phase::Away
+            }
+            Need::Room(_) | Need::Item(_) | Need::Event(_) | Need::After(_) | Need::Task(_) | Need::Work(_) => false,
+        });
+        keepers.collect()
+    }
+
+    /// Whether a process that stays was given any of this before its start.
+    fn keeps(&self, model: &Model, actor: Actor, resource: usize) -> bool {
+        let held = model.plan.processes[actor].holds[..self.lives[actor].granted].iter();
+        let mut held = held.map(|hold| resource_index(&model.plan, hold.resource));
+        model.stays(actor) && held.any(|it| it == resource)
     }
 
     fn helpers_of_pool(&self, model: &Model, pool: PoolId) -> Vec<Actor> {

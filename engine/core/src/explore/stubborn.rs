@@ -45,14 +45,20 @@ pub(super) fn stuck(world: &World, model: &Model, choices: &Choices) -> Vec<(Act
     let mut alive: Vec<Actor> = Vec::new();
     let mut can_move = vec![false; actors];
     for actor in 0..actors {
-        if !choices.by(actor).is_empty() {
-            can_move[actor] = true;
-            alive.push(actor);
-        } else if let Some(need) = world.need(model, actor) {
+        let need = if choices.by(actor).is_empty() {
+            world.need(model, actor)
+        } else {
+            None
+        };
+        if let Some(need) = need {
             needs[actor] = Some(need);
             for helper in world.helpers(model, need) {
                 helped_by[helper].push(actor);
             }
+        } else if !choices.by(actor).is_empty() || model.stays(actor) {
+            // Who waits for something else of a daemon that runs than what it keeps is not held against it.
+            can_move[actor] = true;
+            alive.push(actor);
         }
     }
     while let Some(helper) = alive.pop() {
@@ -76,6 +82,9 @@ pub(super) fn stuck(world: &World, model: &Model, choices: &Choices) -> Vec<(Act
 }
 
 fn is_daemon(model: &Model, actor: Actor) -> bool {
+    if model.daemons[actor] {
+        return true;
+    }
     match (model.pool_of_actor(actor), model.plan.processes.get(actor)) {
         (Some(pool), _) => {
             let pool = &model.plan.pools[pool.index()];
