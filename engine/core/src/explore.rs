@@ -16,6 +16,7 @@
 //! sets, Ip and Dill's symmetry ("Better verification through symmetry", 1996), Holzmann's hashing of states.
 
 mod inside;
+mod kept;
 mod model;
 mod moves;
 mod part;
@@ -24,15 +25,17 @@ mod structure;
 mod stubborn;
 #[cfg(test)]
 mod tests;
+mod touched;
 mod trace;
 mod world;
 
 use crate::id::{EventId, PoolId, QueueId};
 use crate::plan::{Channel, Hold, Party, Plan, Wait};
 use inside::Program;
-use part::{Part, Touched};
+use part::Part;
 use search::{Method, Outcome, Search};
-use structure::Structure;
+use structure::{Knot, Structure};
+use touched::Touched;
 
 /// What is known about the deadlocks of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +55,7 @@ pub struct Report {
 pub struct Deadlock {
     /// What happens, in this order.
     pub steps: Vec<Happening>,
-    /// Who waits for ever then, each for another of them.
+    /// Who waits for ever then, each for another of them, or for a daemon.
     pub blocked: Vec<Blocked>,
     /// Whether it follows from what the file says alone; otherwise from what a process may do by itself, too.
     pub is_certain: bool,
@@ -118,6 +121,8 @@ pub struct Blocked {
     pub by: Obstacle,
     /// Who could help, and is blocked as well.
     pub helpers: Vec<Party>,
+    /// Daemons that have what it waits for, and keep it as long as they run.
+    pub keepers: Vec<Party>,
     /// Whether it waits before its start.
     pub has_not_started: bool,
 }
@@ -160,15 +165,11 @@ pub fn explore(plan: &Plan, budget: &mut dyn FnMut() -> bool) -> Report {
     let programs: Vec<Program> = (0..plan.processes.len())
         .map(|actor| Program::of(plan, actor))
         .collect();
-    let structure = Structure::of(plan, &programs);
-    if structure.is_free_of_cycles() {
+    let knots = knots(plan, &programs);
+    if knots.is_empty() {
         return report;
     }
     let touched = Touched::of(plan, &programs);
-    let mut knots = structure.knots();
-    // The smallest first: they are the soonest done.
-    knots.sort_by_key(|knot| knot.actors.len());
-    knots.dedup_by(|knot, other| knot == other);
     report.knots = knots.len();
     for knot in &knots {
         if !budget() {
@@ -179,6 +180,23 @@ pub fn explore(plan: &Plan, budget: &mut dyn FnMut() -> bool) -> Report {
         search_part(&part, budget, &mut report);
     }
     report
+}
+
+/// What has to be searched, the smallest first: they are the soonest done.
+fn knots(plan: &Plan, programs: &[Program]) -> Vec<Knot> {
+    let structure = Structure::of(plan, programs);
+    let mut knots = if structure.is_free_of_cycles() {
+        Vec::new()
+    } else {
+        structure.knots()
+    };
+    let kept = kept::kept(plan, programs);
+    if !kept.is_empty() {
+        knots.extend(Structure::with_kept(plan, programs, &kept).knots_of_daemons(&kept));
+    }
+    knots.sort_by_key(|knot| knot.actors.len());
+    knots.dedup_by(|knot, other| knot == other);
+    knots
 }
 
 /// Whether anything but `after` can keep anybody: that alone cannot, since the rules refuse its cycles.

@@ -134,7 +134,7 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     fn finding(&self, deadlock: &Deadlock) -> Diagnostic {
-        let code = classify(&deadlock.blocked);
+        let code = classify(deadlock);
         let mut places: Vec<Related> = (deadlock.steps.iter().zip(1..))
             .map(|(step, number)| related(self.place_of_step(*step), format!("{number}. {}", self.step(*step))))
             .collect();
@@ -147,6 +147,10 @@ impl Teller<'_> {
         let rest = deadlock.blocked.iter().take(STEPS_MAX);
         let first = deadlock.blocked.first().map(|blocked| self.place_of_obstacle(blocked));
         places.extend(rest.map(|blocked| related(self.place_of_obstacle(blocked), self.obstacle(blocked))));
+        if let Some(kept) = kept(deadlock) {
+            let keepers = kept.keepers.iter().take(STEPS_MAX);
+            places.extend(keepers.map(|keeper| self.keeps(*keeper, kept.by)));
+        }
         Diagnostic {
             code,
             severity: if deadlock.is_certain {
@@ -162,6 +166,10 @@ impl Teller<'_> {
     }
 
     fn message(&self, deadlock: &Deadlock) -> String {
+        if let Some(kept) = kept(deadlock) {
+            let (who, keeper, wanted) = (self.name(kept.who), self.name(kept.keepers[0]), self.wanted(kept.by));
+            return format!("`{who}` might wait for ever for {wanted}: `{keeper}` has it, and is a daemon");
+        }
         let mut names: Vec<String> = Vec::new();
         for blocked in &deadlock.blocked {
             let name = format!("`{}`", self.name(blocked.who));
@@ -195,10 +203,12 @@ impl Teller<'_> {
             "let them run at the same time: wait for `started`; or give the queue room for all: `capacity: 0`"
         } else if code == codes::EVENT_RING {
             "let somebody set the event who does not wait for its waiter"
+        } else if code == codes::KEPT_BY_DAEMON {
+            "let the daemon `acquires` what it needs only now and then, give it a pool of its own or none, or enough for all; allow it where the daemon ends by itself"
         } else {
             "take one of these waits away"
         };
-        if deadlock.is_certain {
+        if deadlock.is_certain || code == codes::KEPT_BY_DAEMON {
             return advice.to_owned();
         }
         match self.assumed(deadlock) {
@@ -246,35 +256,47 @@ impl Teller<'_> {
     fn obstacle(&self, blocked: &Blocked) -> String {
         let who = format!("`{}`", self.name(blocked.who));
         let helpers = self.helpers(blocked);
+        let wanted = self.wanted(blocked.by);
+        let keeper = blocked.keepers.first();
         match blocked.by {
-            Obstacle::Hold { hold, .. } => format!("{who} waits for {}, which {helpers} has", self.hold(hold)),
-            Obstacle::Room(channel) => {
-                format!(
-                    "{who} waits for room in `{}`, from which only {helpers} can get",
-                    self.channel(channel)
-                )
+            Obstacle::Hold { .. } | Obstacle::Slot(_) => {
+                let holder = keeper.map_or(helpers, |keeper| format!("`{}`", self.name(*keeper)));
+                format!("{who} waits for {wanted}, which {holder} has")
             }
-            Obstacle::Item(channel) => {
-                format!(
-                    "{who} waits for an item of `{}`, into which only {helpers} can put",
-                    self.channel(channel)
-                )
-            }
-            Obstacle::Event(event) => match helpers.as_str() {
-                "" => format!("{who} waits for `{}`, and nobody is left to set it", self.event(event)),
-                helpers => format!("{who} waits for `{}`, which only {helpers} can set", self.event(event)),
+            Obstacle::Room(_) => format!("{who} waits for {wanted}, from which only {helpers} can get"),
+            Obstacle::Item(_) => format!("{who} waits for {wanted}, into which only {helpers} can put"),
+            Obstacle::Event(_) => match helpers.as_str() {
+                "" => format!("{who} waits for {wanted}, and nobody is left to set it"),
+                helpers => format!("{who} waits for {wanted}, which only {helpers} can set"),
             },
-            Obstacle::After(wait) => {
-                let on = self.dependency(wait.on);
-                format!("{who} starts only when `{on}` is `{}`", condition_word(wait.is))
-            }
-            Obstacle::Slot(pool) => {
-                format!(
-                    "{who} waits for a slot of `{}`, which {helpers} has",
-                    self.plan.pools[pool.index()].name
-                )
-            }
+            Obstacle::After(wait) => format!("{who} starts only when {wanted} is `{}`", condition_word(wait.is)),
             Obstacle::Work(_) => format!("{who} waits for {helpers}"),
+        }
+    }
+
+    fn keeps(&self, keeper: Party, wanted: Obstacle) -> Related {
+        let place = match wanted {
+            Obstacle::Slot(_) => self.touch(keeper, &|role| role == Role::InPool, ""),
+            Obstacle::Hold { hold, .. } => {
+                self.touch(keeper, &|role| role == Role::Holds, self.resource(hold.resource))
+            }
+            Obstacle::Room(_) | Obstacle::Item(_) | Obstacle::Event(_) | Obstacle::After(_) | Obstacle::Work(_) => {
+                self.declared(keeper)
+            }
+        };
+        let message = format!("`{}`, a daemon, keeps it as long as it runs", self.name(keeper));
+        related(place, message)
+    }
+
+    fn wanted(&self, by: Obstacle) -> String {
+        match by {
+            Obstacle::Hold { hold, .. } => self.hold(hold),
+            Obstacle::Room(channel) => format!("room in `{}`", self.channel(channel)),
+            Obstacle::Item(channel) => format!("an item of `{}`", self.channel(channel)),
+            Obstacle::Event(event) => format!("`{}`", self.event(event)),
+            Obstacle::After(wait) => format!("`{}`", self.dependency(wait.on)),
+            Obstacle::Slot(pool) => format!("a slot of `{}`", self.name(Party::Pool(pool))),
+            Obstacle::Work(pool) => format!("`{}`", self.name(Party::Pool(pool))),
         }
     }
 
@@ -426,6 +448,12 @@ impl Teller<'_> {
     }
 }
 
+/// Who waits for what a daemon keeps.
+fn kept(deadlock: &Deadlock) -> Option<&Blocked> {
+    let mut blocked = deadlock.blocked.iter();
+    blocked.find(|blocked| !blocked.keepers.is_empty())
+}
+
 /// Where a party stands in the workflow.
 enum Spec {
     Process(usize),
@@ -433,7 +461,11 @@ enum Spec {
 }
 
 /// What kind of deadlock it is, by what those wait for who are in it.
-fn classify(blocked: &[Blocked]) -> Code {
+fn classify(deadlock: &Deadlock) -> Code {
+    if kept(deadlock).is_some() {
+        return codes::KEPT_BY_DAEMON;
+    }
+    let blocked = &deadlock.blocked;
     let any = |is: &dyn Fn(&Obstacle) -> bool| blocked.iter().any(|blocked| is(&blocked.by));
     let lends = any(&|by| matches!(by, Obstacle::Hold { .. } | Obstacle::Slot(_)));
     let locks_alone = blocked.iter().all(

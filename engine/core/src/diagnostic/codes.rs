@@ -216,6 +216,8 @@ define_codes! {
     PROTOCOL_NOT_HELD = 288, Error, "a protocol that releases what it does not hold";
     /// Something declared that the `protocol` does not do.
     PROTOCOL_INCOMPLETE = 289, Warning, "a declaration that the protocol leaves out";
+    /// Something that a daemon has as long as it runs is needed by others.
+    KEPT_BY_DAEMON = 290, Warning, "a daemon keeps what others need";
 
     // The machine it is to run on: 300 to 399.
 

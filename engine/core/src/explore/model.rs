@@ -10,6 +10,15 @@ use crate::plan::{Condition, Dependency, Grant, OnFailure, Party, Plan, Process,
 /// Who acts: a process by its number, or a pool by its own behind those of all processes.
 pub(super) type Actor = usize;
 
+/// What is assumed of the end of daemons. Both are looked at: something may hang because one ends, and because one does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Daemons {
+    /// They may end at any time, as everybody else.
+    MayEnd,
+    /// They run until they are stopped, and keep what they were given before their start: slots, and what they hold.
+    Stay,
+}
+
 /// A queue, or one way of a pipe, as far as it matters here.
 #[derive(Clone, Debug)]
 pub(super) struct Way {
@@ -40,8 +49,8 @@ pub(super) struct Model {
     pub fails: Vec<bool>,
     /// Whether a failure of this process may count as a success because of a receiver that is not in this model.
     pub breaks: Vec<bool>,
-    /// By actor: whether it is a daemon, or one of a daemon pool, and daemons are taken not to end by themselves.
-    pub daemons: Vec<bool>,
+    /// By actor: whether it is a daemon that stays, or a part of a pool that is a daemon; empty where daemons may end.
+    daemons: Vec<bool>,
     /// Whether somebody waits for this event.
     pub heard: Vec<bool>,
     /// Processes that are alike, as lists; who is like no other is in none.
@@ -107,7 +116,21 @@ impl Model {
     /// Whether this process never ends by itself: what it was given before its start it keeps.
     pub fn stays(&self, actor: Actor) -> bool {
         let process = self.plan.processes.get(actor);
-        self.daemons[actor] && process.is_some_and(|process| process.worker_of.is_none())
+        self.is_daemon(actor) && process.is_some_and(|process| process.worker_of.is_none())
+    }
+
+    /// Whether this one may wait for ever without harm, since it is stopped when all others have ended.
+    pub fn is_daemon(&self, actor: Actor) -> bool {
+        self.daemons.get(actor).copied().unwrap_or(false)
+    }
+
+    /// What is assumed of the end of daemons.
+    pub fn assumed(&self) -> Daemons {
+        if self.daemons.is_empty() {
+            Daemons::MayEnd
+        } else {
+            Daemons::Stay
+        }
     }
 
     pub fn new(mut plan: Arc<Plan>, programs: Vec<Program>, breaks: Vec<bool>, daemons: Vec<bool>) -> Self {
@@ -270,7 +293,7 @@ impl Model {
             process.after,
             process.holds,
             process.slot_in,
-            self.daemons[actor],
+            self.is_daemon(actor),
             process.on_failure,
             self.programs[actor],
             self.breaks[actor],
@@ -291,6 +314,14 @@ impl Model {
             };
         }
     }
+}
+
+/// By actor: whether it is a daemon, or a part of a pool that is one.
+pub(super) fn daemons(plan: &Plan) -> Vec<bool> {
+    let of_pool = |pool: PoolId| plan.pools[pool.index()].daemon;
+    let processes = plan.processes.iter();
+    let processes = processes.map(|process| process.worker_of.map_or(process.daemon, of_pool));
+    processes.chain(plan.pools.iter().map(|pool| pool.daemon)).collect()
 }
 
 /// More items than this at once are not told apart.

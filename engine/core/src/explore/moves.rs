@@ -1,7 +1,7 @@
 //! What may happen next, what those wait for who can do nothing, and who could help them.
 
 use super::inside::{Act, Program, Step};
-use super::model::{Actor, Model, resource_index};
+use super::model::{Actor, Daemons, Model, resource_index};
 use super::world::{Content, Life, Move, Phase, What, World, is_persistent, source_queue};
 use crate::id::PoolId;
 use crate::machine::Stand;
@@ -199,7 +199,7 @@ impl World {
     /// What an actor who can do nothing waits for; `None` when nothing will ever come of it.
     pub fn need(&self, model: &Model, actor: Actor) -> Option<Need> {
         let party = model.party(actor);
-        if let Some((_, wait)) = self.machine().open_waits(party).next() {
+        if let Some(wait) = self.open_wait(model, party) {
             return Some(Need::After(wait));
         }
         let process = match party {
@@ -222,6 +222,18 @@ impl World {
             (Phase::Inside, _) if is_persistent(model, actor) && life.tasks == 0 => plan.worker_of.map(Need::Task),
             (Phase::Inside, _) => act_at(&model.programs[actor], life).map(Need::of_act),
         }
+    }
+
+    /// One of the waits of `after` that have not come. All of them must, so that any will do where nobody stays; that a daemon which
+    /// runs has not ended is no news, so that another one tells more.
+    fn open_wait(&self, model: &Model, party: Party) -> Option<Wait> {
+        let open = || self.machine().open_waits(party).map(|(_, wait)| wait);
+        if model.assumed() == Daemons::MayEnd {
+            return open().next();
+        }
+        let runs = |actor: &Actor| model.stays(*actor) && self.lives[*actor].phase == Phase::Inside;
+        let is_on_daemon = |wait: &Wait| model.members(wait.on).iter().any(runs);
+        open().find(|wait| !is_on_daemon(wait)).or_else(|| open().next())
     }
 
     /// Those of whom one must do something before this need can be met.

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::inside::{Act, Program, Step};
-use super::model::{Actor, Model, pool_actor, resource_index};
-use super::structure::{Knot, Layout, members_by_pool, queues_awaited};
+use super::model::{self, Actor, Daemons, Model, pool_actor, resource_index};
+use super::structure::{Knot, Layout, queues_awaited};
+use super::touched::Touched;
 use crate::id::{EventId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
 use crate::plan::{
     Channel, Condition, Dependency, Endings, Grant, Hold, Inside, Launch, Otherwise, Party, Plan, Pool, Process,
@@ -18,52 +19,6 @@ use crate::plan::{
 
 /// More tasks than workers and these show nothing new.
 const TASKS_SPARE: u32 = 2;
-
-/// Who touches what in the whole plan.
-pub(super) struct Touched {
-    users: Vec<Vec<Actor>>,
-    setters: Vec<Vec<Actor>>,
-    ends: Vec<Vec<Actor>>,
-    members: Vec<Vec<Actor>>,
-}
-
-impl Touched {
-    pub fn of(plan: &Plan, programs: &[Program]) -> Self {
-        let mut touched = Self {
-            users: vec![Vec::new(); plan.locks.len() + plan.semaphores.len()],
-            setters: vec![Vec::new(); plan.events.len()],
-            ends: vec![Vec::new(); plan.queues.len() + 2 * plan.pipes.len()],
-            members: members_by_pool(plan),
-        };
-        for (actor, program) in programs.iter().enumerate() {
-            for hold in &plan.processes[actor].holds {
-                touched.users[resource_index(plan, hold.resource)].push(actor);
-            }
-            for act in program.acts() {
-                match act {
-                    Act::Acquire { resource, .. } => touched.users[resource].push(actor),
-                    Act::Put(way) | Act::Get(way) => touched.ends[way].push(actor),
-                    Act::Set(event) => touched.setters[event].push(actor),
-                    Act::Release { .. } | Act::Wait(_) => {}
-                }
-            }
-            for grant in &plan.launches[actor].grants {
-                if let Grant::Set(event) = grant {
-                    touched.setters[event.index()].push(actor);
-                }
-            }
-        }
-        for (index, queue) in plan.queues.iter().enumerate() {
-            for party in queue.senders.iter().chain(&queue.receivers) {
-                touched.ends[index].push(match party {
-                    Party::Process(process) => process.index(),
-                    Party::Pool(pool) => pool_actor(plan, *pool),
-                });
-            }
-        }
-        touched
-    }
-}
 
 /// A part with its numbers in the whole plan.
 pub(super) struct Part {
@@ -121,6 +76,7 @@ impl Part {
     pub fn new(plan: &Plan, programs: &[Program], touched: &Touched, knot: &Knot) -> Self {
         let selection = Selection::new(plan, touched, knot);
         let small = selection.plan();
+        let daemons = selection.daemons(knot.daemons);
         let breaks = selection.processes.old();
         let breaks = breaks.map(|actor| selection.may_break(actor, &programs[actor]));
         let breaks = breaks.collect();
@@ -130,7 +86,7 @@ impl Part {
             .map(|actor| selection.program(&programs[actor]));
         let programs = programs.collect();
         Self {
-            model: Model::new(Arc::new(small), programs, breaks),
+            model: Model::new(Arc::new(small), programs, breaks, daemons),
             processes: selection.processes.old().map(ProcessId::at).collect(),
             pools: selection.pools.old().map(PoolId::at).collect(),
             locks: selection.locks.old().collect(),
@@ -143,12 +99,25 @@ impl Part {
 
     /// A whole plan as its own part.
     #[cfg(test)]
-    pub fn whole(plan: &Plan) -> Self {
+    pub fn whole(plan: &Plan, daemons: Daemons) -> Self {
         let programs = (0..plan.processes.len())
             .map(|actor| Program::of(plan, actor))
             .collect();
+        let stay = match daemons {
+            Daemons::MayEnd => Vec::new(),
+            Daemons::Stay => model::daemons(plan),
+        };
+        let mut plan = plan.clone();
+        for process in &mut plan.processes {
+            process.daemon = false;
+        }
         Self {
-            model: Model::new(Arc::new(plan.clone()), programs, vec![false; plan.processes.len()]),
+            model: Model::new(
+                Arc::new(plan.clone()),
+                programs,
+                vec![false; plan.processes.len()],
+                stay,
+            ),
             processes: (0..plan.processes.len()).map(ProcessId::at).collect(),
             pools: (0..plan.pools.len()).map(PoolId::at).collect(),
             locks: (0..plan.locks.len()).collect(),
@@ -243,6 +212,17 @@ impl<'a> Selection<'a> {
             ways,
             events: Table::of(events),
         }
+    }
+
+    /// By number in the part: who is a daemon; nobody is where daemons may end.
+    fn daemons(&self, assumed: Daemons) -> Vec<bool> {
+        if assumed == Daemons::MayEnd {
+            return Vec::new();
+        }
+        let daemons = model::daemons(self.plan);
+        let pools = self.pools.old().map(|pool| pool_actor(self.plan, PoolId::at(pool)));
+        let actors = self.processes.old().chain(pools);
+        actors.map(|actor| daemons[actor]).collect()
     }
 
     fn resource(&self, resource: usize) -> Option<usize> {

@@ -8,118 +8,26 @@
 //! for but items of `q` itself. So no way goes back where it came from, and any tree of queues is free of cycles.
 //! A lock that is held over nothing else that waits has no way out of it.
 
+mod layout;
+
 use std::collections::BTreeSet;
 
+use petgraph::Direction;
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use super::inside::{Act, Program, Step};
-use super::model::{Actor, pool_actor, resource_index};
+use super::model::{Actor, Daemons, pool_actor, resource_index};
 use crate::id::{PoolId, QueueId};
-use crate::plan::{Condition, Dependency, Dispatch, Party, Plan, TaskSource, Wait, WorkerKind};
+use crate::plan::{Dependency, Dispatch, Party, Plan, TaskSource, Wait, WorkerKind};
+pub(super) use layout::Layout;
+use layout::node;
 
 /// A node of the graph.
 pub(super) type Node = u32;
 
 /// No process.
 const NOBODY: u32 = u32::MAX;
-
-/// Where the nodes of each kind begin.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Layout {
-    ways: u32,
-    events: u32,
-    drained: u32,
-    slots: u32,
-    begun: u32,
-    over: u32,
-    end: u32,
-}
-
-impl Layout {
-    pub fn of(plan: &Plan) -> Self {
-        let count = |count: usize| u32::try_from(count).expect("tables hold fewer than 2^32 entries");
-        let ways = count(plan.locks.len() + plan.semaphores.len());
-        let events = ways + 2 * count(plan.queues.len() + 2 * plan.pipes.len());
-        let drained = events + count(plan.events.len());
-        let slots = drained + count(plan.queues.len());
-        let begun = slots + count(plan.pools.len());
-        let parties = count(plan.processes.len() + plan.pools.len());
-        Self {
-            ways,
-            events,
-            drained,
-            slots,
-            begun,
-            over: begun + parties,
-            end: begun + 2 * parties,
-        }
-    }
-
-    pub fn resource(resource: usize) -> Node {
-        node(0, resource)
-    }
-
-    pub fn room(self, way: usize) -> Node {
-        node(self.ways, 2 * way)
-    }
-
-    pub fn item(self, way: usize) -> Node {
-        node(self.ways, 2 * way + 1)
-    }
-
-    pub fn event(self, event: usize) -> Node {
-        node(self.events, event)
-    }
-
-    pub fn slot(self, pool: PoolId) -> Node {
-        node(self.slots, pool.index())
-    }
-
-    pub fn drained(self, queue: QueueId) -> Node {
-        node(self.drained, queue.index())
-    }
-
-    fn begun(self, actor: Actor) -> Node {
-        node(self.begun, actor)
-    }
-
-    fn over(self, actor: Actor) -> Node {
-        node(self.over, actor)
-    }
-
-    /// The node of a wait of `after`.
-    pub fn wait(self, plan: &Plan, wait: Wait) -> Node {
-        let party = |actor| {
-            if matches!(wait.is, Condition::Started | Condition::Ready) {
-                self.begun(actor)
-            } else {
-                self.over(actor)
-            }
-        };
-        match wait.on {
-            Dependency::Process(process) => party(process.index()),
-            Dependency::Pool(pool) => party(pool_actor(plan, pool)),
-            Dependency::Event(event) => self.event(event.index()),
-            Dependency::Queue(queue) => self.drained(queue),
-        }
-    }
-
-    /// The node of an act that may have to wait.
-    pub fn act(self, act: Act) -> Option<Node> {
-        match act {
-            Act::Acquire { resource, .. } => Some(Self::resource(resource)),
-            Act::Put(way) => Some(self.room(way)),
-            Act::Get(way) => Some(self.item(way)),
-            Act::Wait(event) => Some(self.event(event)),
-            Act::Release { .. } | Act::Set(_) => None,
-        }
-    }
-}
-
-fn node(first: u32, place: usize) -> Node {
-    first + u32::try_from(place).expect("tables hold fewer than 2^32 entries")
-}
 
 /// The graph of needs.
 pub(super) struct Structure {
@@ -174,6 +82,19 @@ impl Structure {
         }
         structure.enter_drained(plan);
         structure.enter_unsure(plan, programs);
+        structure.core = structure.find_core();
+        structure
+    }
+
+    /// The graph in which all of `kept`, which daemons may keep for ever, are cycles of their own.
+    pub fn with_kept(plan: &Plan, programs: &[Program], kept: &[Node]) -> Self {
+        let mut structure = Self::of(plan, programs);
+        for need in kept {
+            let step = node(0, structure.owner.len());
+            structure.owner.push(NOBODY);
+            structure.edges.push((*need, step));
+            structure.edges.push((step, *need));
+        }
         structure.core = structure.find_core();
         structure
     }
@@ -426,51 +347,95 @@ impl Structure {
     /// Each strongly connected part of the graph that has a cycle, with all that its processes may wait for and from which a cycle can
     /// be reached.
     pub fn knots(&self) -> Vec<Knot> {
-        let places: Vec<usize> = (0..self.core.len()).filter(|place| self.core[*place]).collect();
-        let mut number = vec![0_u32; self.core.len()];
-        for (at, place) in places.iter().enumerate() {
-            number[*place] = node(0, at);
-        }
-        let inside = |place: Node| self.core[place as usize];
-        let edges: Vec<(u32, u32)> = (self.edges.iter())
-            .filter(|(from, to)| inside(*from) && inside(*to))
-            .map(|(from, to)| (number[*from as usize], number[*to as usize]))
-            .collect();
-        let mut graph: DiGraph<(), (), u32> = DiGraph::with_capacity(places.len(), edges.len());
-        for _ in &places {
-            graph.add_node(());
-        }
-        graph.extend_with_edges(edges);
-        let components = kosaraju_scc(&graph);
-        let cyclic = components.into_iter().filter(|nodes| nodes.len() > 1);
-        cyclic
-            .map(|nodes| self.knot(&graph, &places, &number, &nodes))
-            .collect()
+        let core = Core::of(self);
+        let components = core.components();
+        let knots = components.map(|nodes| self.knot(&core, nodes, Daemons::MayEnd));
+        knots.collect()
     }
 
-    fn knot(
-        &self,
-        graph: &DiGraph<(), (), u32>,
-        places: &[usize],
-        number: &[u32],
-        component: &[NodeIndex<u32>],
-    ) -> Knot {
-        let mut knot = Knot::default();
-        let mut todo: Vec<NodeIndex<u32>> = component.to_vec();
+    /// The same where daemons stay, of the parts that have any of `kept`. All who may wait because of those in such a part belong to
+    /// it: daemons that wait for ever do no harm by themselves.
+    pub fn knots_of_daemons(&self, kept: &[Node]) -> Vec<Knot> {
+        let core = Core::of(self);
+        let kept: BTreeSet<NodeIndex<u32>> = kept.iter().map(|need| core.index(*need)).collect();
+        let components = core.components();
+        let components = components.filter(|nodes| nodes.iter().any(|node| kept.contains(node)));
+        let knots = components.map(|nodes| self.knot(&core, core.upstream(nodes), Daemons::Stay));
+        knots.collect()
+    }
+
+    fn knot(&self, core: &Core, mut todo: Vec<NodeIndex<u32>>, daemons: Daemons) -> Knot {
+        let mut knot = Knot {
+            daemons,
+            actors: BTreeSet::new(),
+            needs: BTreeSet::new(),
+        };
         while let Some(at) = todo.pop() {
-            let place = places[at.index()];
+            let place = core.places[at.index()];
             if !knot.needs.insert(node(0, place)) {
                 continue;
             }
-            todo.extend(graph.neighbors(at));
+            todo.extend(core.graph.neighbors(at));
             let owner = self.owner[place];
             if owner != NOBODY && knot.actors.insert(owner as usize) {
                 // All that it may wait for counts, from its beginning on.
                 let all = self.all[owner as usize].filter(|all| self.core[*all as usize]);
-                todo.extend(all.map(|all| NodeIndex::new(number[all as usize] as usize)));
+                todo.extend(all.map(|all| core.index(all)));
             }
         }
         knot
+    }
+}
+
+/// The nodes from which a cycle can be reached, as a graph of their own.
+struct Core {
+    /// By number here: the node.
+    places: Vec<usize>,
+    /// By node: its number here.
+    number: Vec<u32>,
+    graph: DiGraph<(), (), u32>,
+}
+
+impl Core {
+    fn of(structure: &Structure) -> Self {
+        let is_inside = |place: usize| structure.core[place];
+        let places: Vec<usize> = (0..structure.core.len()).filter(|place| is_inside(*place)).collect();
+        let mut number = vec![0_u32; structure.core.len()];
+        for (at, place) in places.iter().enumerate() {
+            number[*place] = node(0, at);
+        }
+        let edges: Vec<(u32, u32)> = (structure.edges.iter())
+            .filter(|(from, to)| is_inside(*from as usize) && is_inside(*to as usize))
+            .map(|(from, to)| (number[*from as usize], number[*to as usize]))
+            .collect();
+        let mut graph = DiGraph::with_capacity(places.len(), edges.len());
+        for _ in &places {
+            graph.add_node(());
+        }
+        graph.extend_with_edges(edges);
+        Self { places, number, graph }
+    }
+
+    fn index(&self, node: Node) -> NodeIndex<u32> {
+        NodeIndex::new(self.number[node as usize] as usize)
+    }
+
+    /// Those that have a cycle.
+    fn components(&self) -> impl Iterator<Item = Vec<NodeIndex<u32>>> {
+        let components = kosaraju_scc(&self.graph).into_iter();
+        components.filter(|nodes| nodes.len() > 1)
+    }
+
+    /// These, and all from which they can be reached.
+    fn upstream(&self, nodes: Vec<NodeIndex<u32>>) -> Vec<NodeIndex<u32>> {
+        let mut seen: BTreeSet<NodeIndex<u32>> = BTreeSet::new();
+        let mut todo = nodes;
+        while let Some(node) = todo.pop() {
+            if seen.insert(node) {
+                todo.extend(self.graph.neighbors_directed(node, Direction::Incoming));
+            }
+        }
+        seen.into_iter().collect()
     }
 }
 
@@ -481,8 +446,10 @@ fn reserved<T>(mut list: Vec<T>, more: usize) -> Vec<T> {
 }
 
 /// What is explored together.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Knot {
+    /// What is assumed of daemons in it.
+    pub daemons: Daemons,
     /// Those who may be a part of a deadlock, or gate it.
     pub actors: BTreeSet<Actor>,
     /// What they may wait for.

@@ -81,8 +81,9 @@ pub(super) fn stuck(world: &World, model: &Model, choices: &Choices) -> Vec<(Act
     stuck
 }
 
-fn is_daemon(model: &Model, actor: Actor) -> bool {
-    if model.daemons[actor] {
+/// Whether it may wait for ever without harm: it is stopped when all others have ended.
+pub(super) fn is_daemon(model: &Model, actor: Actor) -> bool {
+    if model.is_daemon(actor) {
         return true;
     }
     match (model.pool_of_actor(actor), model.plan.processes.get(actor)) {
@@ -102,7 +103,13 @@ fn is_daemon(model: &Model, actor: Actor) -> bool {
 pub(super) fn smallest(world: &World, model: &Model, choices: &Choices, stands_for: &[Actor]) -> Vec<Move> {
     let mut best: Option<Vec<Move>> = None;
     let movers = (0..model.actors()).filter(|actor| !choices.by(*actor).is_empty() && stands_for[*actor] == *actor);
-    for seed in movers {
+    // Daemons that stay may go round for ever in a set of their own, and nobody else would get his turn. Everybody else may end, so
+    // that all get theirs where one of them leads; where there are only daemons, all of their moves are tried.
+    let (daemons, leaders): (Vec<Actor>, Vec<Actor>) = movers.partition(|actor| model.stays(*actor));
+    if leaders.is_empty() {
+        return daemons.iter().flat_map(|actor| choices.by(*actor)).copied().collect();
+    }
+    for seed in leaders {
         let limit = best.as_ref().map_or(usize::MAX, Vec::len);
         let Some(set) = closed(world, model, choices, stands_for, seed, limit) else {
             continue;

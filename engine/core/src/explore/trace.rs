@@ -1,10 +1,10 @@
 //! A way to a deadlock: made again on a fresh machine, and shortened by what it does not need.
 
 use super::inside::{Act, Program};
-use super::model::{Actor, Model, resource_index};
+use super::model::{Actor, Daemons, Model, resource_index};
 use super::moves::{Need, numbered};
 use super::part::{Part, is_arrival};
-use super::stubborn::{Choices, stuck};
+use super::stubborn::{Choices, is_daemon, stuck};
 use super::world::{Move, Phase, What, World, source_queue};
 use super::{Blocked, Deadlock, Does, Happening, Obstacle};
 use crate::id::{PoolId, QueueId};
@@ -86,12 +86,14 @@ pub(super) fn told(part: &Part, moves: &[Move], is_shortest: bool) -> Option<Dea
     let blocked = core
         .iter()
         .filter_map(|(actor, need)| blocked(part, &world, &core, *actor, *need));
+    let blocked: Vec<Blocked> = blocked.collect();
+    // That a daemon does not end by itself is taken for granted.
+    let ends = blocked.iter().all(|blocked| blocked.keepers.is_empty());
+    let mut waits = core.iter();
     Some(Deadlock {
         steps,
-        blocked: blocked.collect(),
-        is_certain: core
-            .iter()
-            .all(|(actor, need)| is_certain(model, &world, &core, *actor, *need)),
+        is_certain: ends && waits.all(|(actor, need)| is_certain(model, &world, &core, *actor, *need)),
+        blocked,
         is_shortest,
     })
 }
@@ -114,7 +116,11 @@ fn smallest_ring(model: &Model, world: &World, all: &[(Actor, Need)]) -> Vec<(Ac
                 }
             }
         }
-        if best.as_ref().is_none_or(|best| ring.len() < best.len()) {
+        // Where daemons stay, what does not come of that is found without them, and those who need no end of the run are not told of alone.
+        let is_kept = |actor: &Actor| need_of(*actor).is_some_and(|need| !world.keepers(model, need).is_empty());
+        let is_needed = |actor: &Actor| !is_daemon(model, *actor);
+        let counts = model.assumed() == Daemons::MayEnd || ring.iter().any(is_kept) && ring.iter().any(is_needed);
+        if counts && best.as_ref().is_none_or(|best| ring.len() < best.len()) {
             best = Some(ring);
         }
     }
@@ -223,6 +229,11 @@ fn blocked(part: &Part, world: &World, ring: &[(Actor, Need)], actor: Actor, nee
         who: part.actor(actor),
         by,
         helpers: helpers.map(|helper| part.actor(helper)).collect(),
+        keepers: world
+            .keepers(model, need)
+            .into_iter()
+            .map(|keeper| part.actor(keeper))
+            .collect(),
         has_not_started: model.pool_of_actor(actor).is_none() && world.lives[actor].phase != Phase::Inside,
     })
 }

@@ -207,3 +207,52 @@ fn what_people_write_is_proved() {
         is_proved(text);
     }
 }
+
+/// What a daemon has from its start on, nobody else gets as long as it runs.
+#[test]
+fn a_daemon_keeps_its_slot_and_what_it_holds() {
+    let slots = |size: u32, serve: &str, test: &str| {
+        format!(
+            "{{pools: {{slots: {{size: {size}}}}}, processes: {{
+                serve: {{run: x, daemon: true, pool: slots{serve}}}, test: {{run: x, pool: slots{test}}}}}}}"
+        )
+    };
+    let deadlock = is_deadlock(&slots(1, "", ""), false);
+    let [blocked] = deadlock.blocked.as_slice() else {
+        panic!("{deadlock:#?}");
+    };
+    assert_eq!((blocked.helpers.len(), blocked.keepers.len()), (0, 1), "{deadlock:#?}");
+    is_proved(&slots(2, "", ""));
+    is_proved(&slots(1, ", after: {test: finished}", ""));
+    is_deadlock(&slots(2, ", replicas: 2", ""), false);
+    is_deadlock(&slots(1, "", ", after: {serve: started}"), false);
+
+    let permits = |permits: u32, held: u32, wanted: u32| {
+        format!(
+            "{{semaphores: {{s: {{permits: {permits}}}}}, processes: {{
+                serve: {{run: x, daemon: true, holds: {{s: {held}}}}}, test: {{run: x, acquires: {{s: {wanted}}}}}}}}}"
+        )
+    };
+    is_deadlock(&permits(3, 2, 2), false);
+    is_proved(&permits(3, 1, 2));
+    // It acquires now and then, and lets go.
+    is_proved("{locks: {l: {}}, processes: {serve: {run: x, daemon: true, acquires: l}, test: {run: x, holds: l}}}");
+}
+
+/// Daemons that wait for another are stopped with it; who waits for them is not.
+#[test]
+fn a_daemon_that_stands_by_is_no_harm_unless_somebody_needs_it() {
+    let text = |more: &str| {
+        format!(
+            "{{locks: {{l: {{}}}}, queues: {{q: {{}}}}, events: {{e: {{}}}}, processes: {{
+                serve: {{run: x, daemon: true, holds: l}},
+                other: {{run: x, daemon: true, holds: l, receives: q, sets: e, after: {{serve: started}}}},
+                feed: {{run: x, daemon: true, sends: q}}, {more}}}}}"
+        )
+    };
+    is_proved(&text("test: {run: x}"));
+    is_proved(&text("test: {run: x, after: {serve: started}}"));
+    is_deadlock(&text("test: {run: x, after: {other: started}}"), false);
+    is_deadlock(&text("test: {run: x, after: {e: set}}"), false);
+    is_deadlock(&text("test: {run: x, sends: q}"), false);
+}

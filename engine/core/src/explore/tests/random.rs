@@ -118,6 +118,20 @@ pub fn workflow(random: &mut Random) -> String {
     text
 }
 
+/// The same with every other process that has something from its start on as a daemon.
+pub fn with_daemons(text: &str) -> String {
+    let mut is_daemon = false;
+    let line = |line: &str| {
+        if !(line.contains("holds: ") || line.contains("pool: ")) || line.contains("size: ") {
+            return format!("{line}\n");
+        }
+        is_daemon = !is_daemon;
+        let marked = line.replacen("run: x", "run: x, daemon: true", 1);
+        format!("{}\n", if is_daemon { &marked } else { line })
+    };
+    text.lines().map(line).collect()
+}
+
 fn process(random: &mut Random, place: usize, has_slots: bool, all: &mut Sides) -> String {
     let mut acquires = random.some(&LOCKS, 2);
     if random.one_in(3) {
