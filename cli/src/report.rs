@@ -18,6 +18,7 @@ use std::thread::{self, JoinHandle};
 
 use forkyard_core::plan::Plan;
 use forkyard_driver::news::Receiver;
+use nix::sys::signal::{SigSet, Signal};
 
 use crate::screen;
 
@@ -58,7 +59,20 @@ pub struct Setup {
 pub fn start(setup: Setup, news: Receiver) -> io::Result<JoinHandle<io::Result<()>>> {
     thread::Builder::new()
         .name("reporter".to_owned())
-        .spawn(move || report(setup, news))
+        .spawn(move || {
+            leave_signals();
+            report(setup, news)
+        })
+}
+
+/// Signals are the engine's affair, and would wake this thread for nothing. Those that tell of a fault of its own it keeps.
+fn leave_signals() {
+    let mut left = SigSet::all();
+    for fault in [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGFPE, Signal::SIGILL, Signal::SIGABRT] {
+        left.remove(fault);
+    }
+    // It is refused for an invalid argument alone.
+    let _ = left.thread_block();
 }
 
 fn report(setup: Setup, news: Receiver) -> io::Result<()> {

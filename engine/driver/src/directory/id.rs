@@ -1,8 +1,9 @@
 //! Ids of runs: when they started, and four random letters.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::libc;
 
 const BASE36: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
@@ -25,11 +26,16 @@ pub fn is_valid(id: &str) -> bool {
     digits(date, 8) && digits(time, 6) && letters.len() == 4 && letters.bytes().all(|byte| BASE36.contains(&byte))
 }
 
-/// 16 random bytes from the kernel.
+/// 16 random bytes from the kernel, which has them from its start on and needs no descriptor for it.
 pub fn random() -> io::Result<[u8; 16]> {
     let mut bytes = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes)
+    // SAFETY: as many bytes are written as there are. So few are never cut short by a signal (`getrandom(2)`).
+    let count = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    match usize::try_from(count) {
+        Ok(count) if count == bytes.len() => Ok(bytes),
+        Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Err(_) => Err(io::Error::last_os_error()),
+    }
 }
 
 fn letters(random: [u8; 16]) -> String {

@@ -72,7 +72,7 @@ impl Tap {
     /// too, and a fault of the run: what was still to come is lost.
     pub async fn read(&mut self) -> Option<&[u8]> {
         loop {
-            if self.is_over() {
+            if self.is_given_up() {
                 return None;
             }
             if self.buffer.is_empty() {
@@ -85,15 +85,16 @@ impl Tap {
                 }
                 Ok(count) => {
                     let is_full = count == self.buffer.len() && count < READ_BYTES_MAX;
-                    if let Some(last) = &mut self.last {
-                        last.bytes = last.bytes.saturating_sub(count as u64);
+                    match &mut self.last {
+                        Some(last) => last.bytes = last.bytes.saturating_sub(count as u64),
+                        None => self.note_end(),
                     }
                     if is_full {
                         self.buffer.resize(READ_BYTES_MAX, 0);
                     }
                     return Some(&self.buffer[..count]);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.note_end(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 // A terminal ends like that.
                 Err(error) if error.raw_os_error() == Some(libc::EIO) && is_terminal(&self.pipe) => return None,
@@ -116,17 +117,20 @@ impl Tap {
         }
     }
 
-    /// Whether all that the tree wrote has been read, and strangers have had their time.
-    fn is_over(&mut self) -> bool {
+    /// Once the tree is gone and the stream has not ended with it: how much of what is still to come may be the tree's.
+    fn note_end(&mut self) {
         if self.last.is_none() && self.over.is_so() {
             self.last = Some(Box::new(Last {
                 bytes: unread_bytes(&self.pipe),
                 deadline: Instant::now() + LEAK_PATIENCE,
             }));
         }
-        self.last
-            .as_ref()
-            .is_some_and(|last| last.bytes == 0 && Instant::now() >= last.deadline)
+    }
+
+    /// Whether all that the tree wrote has been read, and strangers have had their time.
+    fn is_given_up(&self) -> bool {
+        let last = self.last.as_ref();
+        last.is_some_and(|last| last.bytes == 0 && Instant::now() >= last.deadline)
     }
 
     /// Waits until there is more to read, or something else to know.
