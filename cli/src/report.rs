@@ -57,18 +57,22 @@ pub struct Setup {
 /// Starts the reporter. Its thread ends once the engine has let go of the other end of `news`, and says then
 /// whether all could be written to stdout.
 pub fn start(setup: Setup, news: Receiver) -> io::Result<JoinHandle<io::Result<()>>> {
-    thread::Builder::new()
-        .name("reporter".to_owned())
-        .spawn(move || {
-            leave_signals();
-            report(setup, news)
-        })
+    thread::Builder::new().name("reporter".to_owned()).spawn(move || {
+        leave_signals();
+        report(setup, news)
+    })
 }
 
 /// Signals are the engine's affair, and would wake this thread for nothing. Those that tell of a fault of its own it keeps.
 fn leave_signals() {
     let mut left = SigSet::all();
-    for fault in [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGFPE, Signal::SIGILL, Signal::SIGABRT] {
+    for fault in [
+        Signal::SIGSEGV,
+        Signal::SIGBUS,
+        Signal::SIGFPE,
+        Signal::SIGILL,
+        Signal::SIGABRT,
+    ] {
         left.remove(fault);
     }
     // It is refused for an invalid argument alone.

@@ -237,10 +237,7 @@ fn launch_lines(process: &Process, launch: &Launch, plan: &Plan) -> Vec<String> 
     let mut lines = Vec::new();
     lines.extend(list(
         "wired",
-        launch
-            .fds
-            .iter()
-            .filter_map(|(fd, wire)| wire_in_words(*fd, wire, plan)),
+        launch.fds.iter().filter_map(|(fd, wire)| wire_in_words(fd, wire, plan)),
     ));
     let ends = launch
         .connects

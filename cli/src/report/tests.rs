@@ -105,7 +105,7 @@ pub fn launch(name: &str) -> Launch {
         index: 0,
         stop_signal: 15,
         stop_command: None,
-        fds: BTreeMap::new(),
+        fds: forkyard_core::plan::Wires::default(),
         connects: Vec::new(),
         grants: Vec::new(),
         inside: Inside::default(),

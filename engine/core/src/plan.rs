@@ -4,6 +4,7 @@
 //! [`Launch`], are for the driver and the reporters.
 
 mod build;
+mod wires;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -18,6 +19,7 @@ pub use crate::spec::{
 };
 
 pub use build::build;
+pub use wires::Wires;
 
 /// Everything a run needs to know.
 #[derive(Clone, Debug)]
@@ -302,7 +304,7 @@ pub struct Launch {
     /// Run instead of sending that signal.
     pub stop_command: Option<Program>,
     /// Descriptors 0, 1, 2 and those of `fds`.
-    pub fds: BTreeMap<i32, Wire>,
+    pub fds: Wires,
     /// Ends of duplex pipes whose number the process finds in `FORKYARD_FD_<PIPE>`.
     pub connects: Vec<(PipeId, Side)>,
     /// What its clients may touch.

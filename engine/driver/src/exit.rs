@@ -1,6 +1,7 @@
 //! How processes end, as the kernel tells it by their pidfds. `waitpid(-1)` is never used: it would take
 //! exits that somebody else waits for, and is slow with many children.
 
+use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -60,7 +61,8 @@ pub async fn ended(pidfd: OwnedFd) -> io::Result<(Exit, Usage)> {
     // SAFETY: an owned descriptor is open, the same for ever, and closed only when `pidfd` is dropped.
     let pidfd = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }?;
     loop {
-        let mut ready = pidfd.readable().await?;
+        // The future of `readable` would be larger than all the rest of this one.
+        let mut ready = poll_fn(|context| pidfd.poll_read_ready(context)).await?;
         if let Some(ended) = reap_with_usage(pidfd.get_ref().as_fd())? {
             return Ok(ended);
         }

@@ -1,15 +1,16 @@
 //! That nobody of a process's tree is left: told once, to all who wait for it. A thousand processes that live have a thousand
 //! of these, so it is small.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::rc::Rc;
-
-use tokio::sync::Notify;
+use std::task::{Context, Poll, Waker};
 
 #[derive(Debug, Default)]
 struct State {
     is_over: Cell<bool>,
-    told: Notify,
+    /// Of the tasks that wait, each once: of one process there are one or two.
+    waiting: RefCell<Vec<Waker>>,
 }
 
 /// In the hand of the one who knows: it is over when that is told, and when nobody watches any more who could tell.
@@ -31,7 +32,8 @@ impl Ending {
     /// It is over.
     pub fn tell(&self) {
         self.0.is_over.set(true);
-        self.0.told.notify_waiters();
+        let waiting = self.0.waiting.take();
+        waiting.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -50,11 +52,19 @@ impl Over {
 
     /// Resolves when it is.
     pub async fn come(&self) {
-        // From before the look: what is told in between is not missed.
-        let told = self.0.told.notified();
-        if !self.is_so() {
-            told.await;
+        poll_fn(|context| self.poll_come(context)).await;
+    }
+
+    /// The same for those who wait for something else at the same time and have no room for a future of this.
+    pub fn poll_come(&self, context: &Context<'_>) -> Poll<()> {
+        if self.is_so() {
+            return Poll::Ready(());
         }
+        let mut waiting = self.0.waiting.borrow_mut();
+        if !waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+            waiting.push(context.waker().clone());
+        }
+        Poll::Pending
     }
 }
 

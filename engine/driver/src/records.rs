@@ -127,7 +127,7 @@ pub fn write(news: &News, plan: &Plan, run: &str, lines: &mut Vec<u8>) {
             pid: None,
             reason: None,
             usage: None,
-            taken_over: _,
+            taken_over: false,
         } => serde_json::to_writer(
             &mut *lines,
             &TaskDone {

@@ -13,10 +13,10 @@ mod slots;
 #[cfg(test)]
 mod tests;
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use forkyard_core::id::ProcessId;
@@ -41,8 +41,8 @@ pub struct Job {
     pub program: CString,
     /// The arguments; the first is the name by which error messages call the program.
     pub argv: Vec<CString>,
-    /// The whole environment, as `NAME=value`, but for `LISTEN_PID`.
-    pub envp: Vec<CString>,
+    /// The whole environment, as `NAME=value`, but for `LISTEN_PID`. What many jobs have they share.
+    pub envp: Vec<Arc<CStr>>,
     /// Whether it is told in `LISTEN_PID` that it is the one who is to find sockets: `sd_listen_fds(3)`.
     pub listens: bool,
     /// The working directory; `None` keeps the engine's.

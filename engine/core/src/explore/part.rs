@@ -14,7 +14,7 @@ use super::touched::Touched;
 use crate::id::{EventId, LockId, PipeId, PoolId, ProcessId, QueueId, SemaphoreId};
 use crate::plan::{
     Channel, Condition, Dependency, Endings, Grant, Hold, Inside, Launch, Otherwise, Party, Plan, Pool, Process,
-    Resource, Side, TaskSource, Tasks, Wait, Work,
+    Resource, Side, TaskSource, Tasks, Wait, Wires, Work,
 };
 
 /// More tasks than workers and these show nothing new.
@@ -360,7 +360,7 @@ impl<'a> Selection<'a> {
         Launch {
             grants: launch.grants.iter().filter_map(set).collect(),
             env: BTreeMap::new(),
-            fds: BTreeMap::new(),
+            fds: Wires::default(),
             connects: Vec::new(),
             inside: Inside::default(),
             ..launch.clone()

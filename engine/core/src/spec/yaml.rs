@@ -284,7 +284,14 @@ impl<'a> Builder<'a> {
         } else {
             let span = Span::between(self.file, at, at + 1);
             let message = format!("not well-formed YAML: {reason}");
-            self.findings.error(codes::NOT_YAML, span, message);
+            let before = at.checked_sub(1).and_then(|dollar| self.text.get(dollar..));
+            let begins_expression = before.is_some_and(|text| text.starts_with("${{"));
+            let refused = self.findings.error(codes::NOT_YAML, span, message);
+            if begins_expression {
+                refused.help(
+                    "quote the text around `${{ … }}`: between `{…}` or `[…]` its braces are taken for YAML's own",
+                );
+            }
         }
         Stop
     }

@@ -1,10 +1,11 @@
 //! What a process finds in its environment.
 
 use std::collections::BTreeMap;
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use forkyard_core::id::ProcessId;
 use forkyard_core::plan::{Plan, Probe, Way};
@@ -36,85 +37,106 @@ const SUPERVISORS: [&[u8]; 7] = [
 /// The facts of a run that every process is told.
 #[derive(Debug)]
 pub struct Facts {
-    /// The run's id.
-    pub run: String,
-    /// Its socket.
-    pub socket: OsString,
     /// The folder with `forkyard` itself.
-    pub bin: OsString,
-    /// How many CPUs there are.
-    pub cpus: u32,
+    bin: OsString,
     /// The token of each process.
     pub tokens: Vec<String>,
     /// The limits of open files before the engine has raised its own; `None`: it has not.
     pub open_files: Option<(u64, u64)>,
-    /// Where the sockets of all processes listen, as variables.
-    pub listening: Vec<(String, String)>,
     /// What is masked wherever it is shown.
     pub secrets: Option<Secrets>,
-    /// The engine's own environment as far as its processes have it too.
-    handed_on: Variables,
+    /// What processes have that are given the engine's own environment, as far as it is handed on.
+    handed_on: Rc<Base>,
+    /// What those have that are given nothing of it.
+    bare: Rc<Base>,
 }
 
-/// Names and values. All processes share those that are the same for all of them: thousands may be started.
-type Variables = BTreeMap<Rc<OsStr>, Rc<OsStr>>;
+/// What is the same for all processes, made once: thousands may be started at the same time.
+#[derive(Debug)]
+struct Base {
+    /// By name, as `NAME=value`.
+    strings: BTreeMap<OsString, Arc<CStr>>,
+    /// The names of those that no process can have otherwise.
+    fixed: Vec<OsString>,
+    /// Where programs are looked for.
+    path: OsString,
+}
 
 /// An environment in the making.
 #[derive(Debug)]
 pub struct Environment {
-    variables: Variables,
+    base: Rc<Base>,
+    /// What this process alone has; `None`: it lacks what the base has.
+    own: BTreeMap<OsString, Option<OsString>>,
+}
+
+impl Base {
+    /// Of these variables, with the facts of the run.
+    fn new(
+        mut variables: BTreeMap<OsString, OsString>,
+        run: Vec<(OsString, OsString)>,
+        bin: &OsStr,
+    ) -> io::Result<Self> {
+        let path = variables.remove(OsStr::new("PATH"));
+        let path = first_on_path(bin, path.as_deref().unwrap_or(OsStr::new(PATH_DEFAULT)));
+        let fixed = run.iter().map(|(name, _)| name.clone()).collect();
+        variables.extend(run);
+        variables.insert("PATH".into(), path.clone());
+        let string = |(name, value): (OsString, OsString)| {
+            let string = string(&name, &value).map_err(io::Error::other)?;
+            Ok((name, string))
+        };
+        Ok(Self {
+            strings: variables.into_iter().map(string).collect::<io::Result<_>>()?,
+            fixed,
+            path,
+        })
+    }
 }
 
 impl Environment {
     /// All but the task's item and the numbers of descriptors.
     pub(super) fn new(facts: &Facts, plan: &Plan, process: ProcessId, attempt: u32) -> Self {
         let launch = &plan.launches[process.index()];
+        let base = if launch.clear_env {
+            &facts.bare
+        } else {
+            &facts.handed_on
+        };
         let mut environment = Self {
-            variables: if launch.clear_env {
-                Variables::new()
-            } else {
-                facts.handed_on.clone()
-            },
+            base: Rc::clone(base),
+            own: BTreeMap::new(),
         };
         for (name, value) in &launch.env {
             environment.set(name, &value.value);
         }
-        environment.set("FORKYARD_RUN", &facts.run);
+        environment.own.retain(|name, _| !base.fixed.contains(name));
+        if let Some(Some(path)) = environment.own.get(OsStr::new("PATH")) {
+            environment.set("PATH", first_on_path(&facts.bin, path));
+        }
         environment.set("FORKYARD_NAME", &plan.processes[process.index()].name);
         environment.set("FORKYARD_INDEX", launch.index.to_string());
         environment.set("FORKYARD_ATTEMPT", attempt.to_string());
-        environment.set("FORKYARD_CPUS", facts.cpus.to_string());
-        environment.set("FORKYARD_SOCKET", &facts.socket);
         environment.set("FORKYARD_TOKEN", &facts.tokens[process.index()]);
-        for (name, address) in &facts.listening {
-            environment.set(name, address);
-        }
-        environment.put_first_on_path(&facts.bin);
-        for (number, wire) in &launch.fds {
+        for (number, wire) in launch.fds.iter() {
             if let Some((pipe, _)) = end_of(wire)
-                && *number > 2
+                && number > 2
             {
-                environment.descriptor(&plan.pipes[pipe.index()].name, *number);
+                environment.descriptor(&plan.pipes[pipe.index()].name, number);
             }
         }
         environment
     }
 
     fn set(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) {
-        self.variables.insert(name.as_ref().into(), value.as_ref().into());
-    }
-
-    fn put_first_on_path(&mut self, folder: &OsStr) {
-        let mut path = folder.to_owned();
-        path.push(":");
-        path.push(self.path());
-        self.set("PATH", path);
+        let value = value.as_ref().to_owned();
+        self.own.insert(name.as_ref().to_owned(), Some(value));
     }
 
     /// Where its programs are looked for.
-    pub(super) fn path(&self) -> OsString {
-        let path = self.variables.get(OsStr::new("PATH"));
-        path.map_or_else(|| PATH_DEFAULT.into(), |path| path.as_ref().to_owned())
+    pub(super) fn path(&self) -> &OsStr {
+        let own = self.own.get(OsStr::new("PATH")).and_then(Option::as_deref);
+        own.unwrap_or(&self.base.path)
     }
 
     /// The number at which the process finds a pipe.
@@ -136,7 +158,7 @@ impl Environment {
     pub(super) fn listens(&mut self, names: &[String]) {
         self.set("LISTEN_FDS", names.len().to_string());
         self.set("LISTEN_FDNAMES", names.join(":"));
-        self.variables.remove(OsStr::new("LISTEN_PID"));
+        self.own.insert("LISTEN_PID".into(), None);
     }
 
     /// The item of a task, unless the kernel would not take it.
@@ -146,27 +168,51 @@ impl Environment {
         }
     }
 
-    /// As `NAME=value`. A value with a NUL byte cannot be given to a process.
+    /// As `NAME=value`, by name. A value with a NUL byte cannot be given to a process.
     ///
     /// # Errors
     /// The name of the variable with the NUL byte.
-    pub(super) fn into_strings(self) -> Result<Vec<CString>, String> {
-        let strings = self.variables.into_iter().map(|(name, value)| {
-            // One more, for the NUL byte at the end.
-            let mut string = Vec::with_capacity(name.len() + value.len() + 2);
-            string.extend_from_slice(name.as_bytes());
-            string.push(b'=');
-            string.extend_from_slice(value.as_bytes());
-            CString::new(string).map_err(|_| name.to_string_lossy().into_owned())
-        });
-        strings.collect()
+    pub(super) fn into_strings(self) -> Result<Vec<Arc<CStr>>, String> {
+        let mut strings = Vec::with_capacity(self.base.strings.len() + self.own.len());
+        let mut shared = self.base.strings.iter().peekable();
+        for (name, value) in self.own {
+            while let Some((_, string)) = shared.next_if(|(known, _)| **known < name) {
+                strings.push(Arc::clone(string));
+            }
+            // Its own goes before that of the base.
+            shared.next_if(|(known, _)| **known == name);
+            if let Some(value) = value {
+                strings.push(string(&name, &value)?);
+            }
+        }
+        strings.extend(shared.map(|(_, string)| Arc::clone(string)));
+        Ok(strings)
     }
 }
 
+/// `NAME=value`, or the name of the variable that has a NUL byte.
+fn string(name: &OsStr, value: &OsStr) -> Result<Arc<CStr>, String> {
+    // One more, for the NUL byte at the end.
+    let mut string = Vec::with_capacity(name.len() + value.len() + 2);
+    string.extend_from_slice(name.as_bytes());
+    string.push(b'=');
+    string.extend_from_slice(value.as_bytes());
+    let string = CString::new(string).map_err(|_| name.to_string_lossy().into_owned())?;
+    Ok(string.into())
+}
+
+fn first_on_path(folder: &OsStr, path: &OsStr) -> OsString {
+    let mut all = folder.to_owned();
+    all.push(":");
+    all.push(path);
+    all
+}
+
 /// The engine's own environment, without what a run around this one has set, or another supervisor for the engine alone.
-fn handed_on() -> Variables {
-    let own = std::env::vars_os().filter(|(name, _)| !is_for_the_engine_alone(name.as_bytes()));
-    own.map(|(name, value)| (name.into(), value.into())).collect()
+fn handed_on() -> BTreeMap<OsString, OsString> {
+    let own = std::env::vars_os();
+    own.filter(|(name, _)| !is_for_the_engine_alone(name.as_bytes()))
+        .collect()
 }
 
 /// What the process that was started with it must not hand on: by the protocols of systemd, and our own.
@@ -175,10 +221,13 @@ fn is_for_the_engine_alone(name: &[u8]) -> bool {
 }
 
 /// How the address of a socket is told to all processes.
-fn told_where(endpoint: &Endpoint) -> (String, String) {
+fn told_where(endpoint: &Endpoint) -> (OsString, OsString) {
     let name = format!("{}_{}", endpoint.owner, endpoint.socket).to_ascii_uppercase();
     let name = name.replace(['-', '.'], "_");
-    (format!("FORKYARD_LISTEN_{name}"), endpoint.address.clone())
+    (
+        format!("FORKYARD_LISTEN_{name}").into(),
+        endpoint.address.clone().into(),
+    )
 }
 
 impl Facts {
@@ -186,16 +235,20 @@ impl Facts {
     pub(super) fn new(plan: &Plan, options: &Options, sockets: &Sockets) -> io::Result<Self> {
         let directory = &options.directory;
         let tokens = plan.processes.iter().map(|_| token()).collect::<io::Result<_>>()?;
+        let bin = directory.bin().into_os_string();
+        let mut run: Vec<(OsString, OsString)> = vec![
+            ("FORKYARD_RUN".into(), directory.id().into()),
+            ("FORKYARD_CPUS".into(), options.cpus.to_string().into()),
+            ("FORKYARD_SOCKET".into(), directory.socket().as_os_str().to_owned()),
+        ];
+        run.extend(sockets.endpoints().map(|endpoint| told_where(&endpoint)));
         Ok(Self {
-            run: directory.id().to_owned(),
-            socket: directory.socket().as_os_str().to_owned(),
-            bin: directory.bin().into_os_string(),
-            cpus: options.cpus,
             tokens,
             open_files: options.open_files.before,
-            listening: sockets.endpoints().map(|endpoint| told_where(&endpoint)).collect(),
             secrets: Secrets::of(plan).map_err(io::Error::other)?,
-            handed_on: handed_on(),
+            handed_on: Rc::new(Base::new(handed_on(), run.clone(), &bin)?),
+            bare: Rc::new(Base::new(BTreeMap::new(), run, &bin)?),
+            bin,
         })
     }
 }
@@ -203,4 +256,45 @@ impl Facts {
 /// 128 random bits, in hexadecimal.
 fn token() -> io::Result<String> {
     Ok(format!("{:032x}", u128::from_le_bytes(directory::random()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base() -> Base {
+        let pairs = |pairs: &[(&str, &str)]| -> Vec<(OsString, OsString)> {
+            pairs
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into()))
+                .collect()
+        };
+        let variables = pairs(&[("A", "1"), ("M", "2"), ("PATH", "/bin"), ("Z", "3")]);
+        let run = pairs(&[("FORKYARD_RUN", "r")]);
+        Base::new(variables.into_iter().collect(), run, OsStr::new("/own")).expect("no NUL")
+    }
+
+    #[test]
+    fn what_a_process_has_of_its_own_goes_before_what_all_have() {
+        let mut environment = Environment {
+            base: Rc::new(base()),
+            own: BTreeMap::new(),
+        };
+        environment.set("B", "own");
+        environment.set("M", "own");
+        environment.own.insert("Z".into(), None);
+        let strings = environment.into_strings().expect("no NUL");
+        let expected = [c"A=1", c"B=own", c"FORKYARD_RUN=r", c"M=own", c"PATH=/own:/bin"];
+        assert!(strings.iter().map(AsRef::as_ref).eq(expected), "{strings:?}");
+    }
+
+    #[test]
+    fn a_value_with_a_nul_byte_is_told_by_its_name() {
+        let mut environment = Environment {
+            base: Rc::new(base()),
+            own: BTreeMap::new(),
+        };
+        environment.set("B", "a\0b");
+        assert_eq!(environment.into_strings(), Err("B".to_owned()));
+    }
 }

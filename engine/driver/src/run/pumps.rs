@@ -23,9 +23,10 @@ impl fmt::Debug for Pumps {
 
 impl FromIterator<Pump> for Pumps {
     fn from_iter<T: IntoIterator<Item = Pump>>(pumps: T) -> Self {
-        Self {
-            pumps: pumps.into_iter().map(begun).collect(),
-        }
+        let mut pumps: Vec<Pump> = pumps.into_iter().map(begun).collect();
+        // It may have been made in the room of what the pumps were made of, which is larger.
+        pumps.shrink_to_fit();
+        Self { pumps }
     }
 }
 

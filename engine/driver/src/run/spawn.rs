@@ -247,7 +247,7 @@ impl Run {
             .argv
             .first()
             .ok_or_else(|| "there is nothing to execute".to_owned())?;
-        let path = preflight::resolve(name, &environment.path(), &cwd).map_err(|error| error.to_string())?;
+        let path = preflight::resolve(name, environment.path(), &cwd).map_err(|error| error.to_string())?;
         let argv: Result<Vec<CString>, _> = program.argv.iter().map(|word| CString::new(word.as_str())).collect();
         Ok(Job {
             program: c_path(&path)?,

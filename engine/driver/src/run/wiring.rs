@@ -122,7 +122,7 @@ impl Wirer<'_> {
         let plan = self.plan;
         let launch: &Launch = &plan.launches[self.process.index()];
         let mut wiring = Wiring::default();
-        for (&number, wire) in &launch.fds {
+        for (number, wire) in launch.fds.iter() {
             let fd = self.descriptor(&mut wiring, number, wire)?;
             wiring.fds.push((fd, number));
         }

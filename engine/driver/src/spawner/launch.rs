@@ -6,7 +6,7 @@
 //! into [`Orders::failure`], which the engine reads once `CLONE_VFORK` lets it go on.
 
 use std::cell::Cell;
-use std::ffi::{CString, c_char, c_int, c_uint, c_void};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
@@ -275,8 +275,8 @@ impl<'a> Orders<'a> {
 }
 
 /// The strings as C has them, and perhaps one more: pointers, then null.
-fn terminated(strings: &[CString], further: Option<*const c_char>) -> Vec<*const c_char> {
-    let pointers = strings.iter().map(|string| string.as_ptr());
+fn terminated(strings: &[impl AsRef<CStr>], further: Option<*const c_char>) -> Vec<*const c_char> {
+    let pointers = strings.iter().map(|string| string.as_ref().as_ptr());
     pointers.chain(further).chain([ptr::null()]).collect()
 }
 

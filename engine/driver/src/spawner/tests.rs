@@ -26,7 +26,7 @@ fn job(argv: &[&str], stdout: OwnedFd) -> Job {
     Job {
         program: c(argv[0]),
         argv: argv.iter().map(|argument| c(argument)).collect(),
-        envp: vec![c("PATH=/usr/local/bin:/usr/bin:/bin")],
+        envp: vec![c("PATH=/usr/local/bin:/usr/bin:/bin").into()],
         listens: false,
         cwd: None,
         fds: vec![(null(), 0), (stdout, 1), (null(), 2)],
@@ -134,7 +134,7 @@ fn folder_mask_nice_and_environment_are_as_ordered() {
         job.cwd = Some(c(path.to_str().expect("UTF-8")));
         job.umask = Some(0o027);
         job.nice = Some(7);
-        job.envp.push(c("WORD=set"));
+        job.envp.push(c("WORD=set").into());
     });
     assert_eq!(output, format!("{}\n0027\n7\nset\n", path.display()));
 }

@@ -28,7 +28,10 @@ impl Shell {
         let job = Job {
             program: c("/bin/sh"),
             argv: vec![c("sh"), c("-c"), c(script)],
-            envp: vec![c("PATH=/usr/bin:/bin"), c(&format!("FORKYARD_TOKEN={token}"))],
+            envp: vec![
+                c("PATH=/usr/bin:/bin").into(),
+                c(&format!("FORKYARD_TOKEN={token}")).into(),
+            ],
             listens: false,
             cwd: None,
             fds: vec![(null(), 0), (writer.into(), 1), (null(), 2)],

@@ -8,7 +8,7 @@ use crate::id::{EventId, GroupId, LockId, PoolId, ProcessId, QueueId, SemaphoreI
 use crate::plan::{
     Backoff, Condition, Dependency, Dispatch, Endings, Event, Framing, Grant, Group, Hold, Inside, Intensity, Launch,
     Limits, Lock, OnDeadlock, OnFailure, Order, Otherwise, Party, Pipe, Plan, Policy, Pool, Process, Program, Queue,
-    Resource, Restart, Semaphore, Strategy, TaskSource, Tasks, Wait, Work, WorkerKind,
+    Resource, Restart, Semaphore, Strategy, TaskSource, Tasks, Wait, Wires, Work, WorkerKind,
 };
 use crate::source::Span;
 
@@ -64,7 +64,7 @@ fn launch() -> Launch {
         index: 0,
         stop_signal: 15,
         stop_command: None,
-        fds: BTreeMap::new(),
+        fds: Wires::default(),
         connects: Vec::new(),
         grants: Vec::new(),
         inside: Inside::default(),

@@ -1,10 +1,8 @@
 //! How each process is started: where its descriptors lead and what its clients may touch.
 
-use std::collections::BTreeMap;
-
 use super::{Builder, Owner, sort_once};
 use crate::id::{PipeId, QueueId};
-use crate::plan::{Channel, Grant, Hold, Inside, Launch, Op, Program, Resource, Side, Wire};
+use crate::plan::{Channel, Grant, Hold, Inside, Launch, Op, Program, Resource, Side, Wire, Wires};
 use crate::spec::target::{Role, Target};
 use crate::spec::{self, Body, Descriptor, Probe, ProtocolStep, ProtocolVerb, Reference, Stream};
 
@@ -57,7 +55,7 @@ impl Builder<'_> {
         }
     }
 
-    fn descriptors(&mut self, owner: Owner, body: &Body, streams: Streams) -> BTreeMap<i32, Wire> {
+    fn descriptors(&mut self, owner: Owner, body: &Body, streams: Streams) -> Wires {
         let stdin = match streams {
             Streams::OfWorker => Wire::Tasks,
             Streams::OfProcess => self.stream(owner, Role::Stdin, &body.stdin),
@@ -67,7 +65,7 @@ impl Builder<'_> {
             (Streams::OfWorker | Streams::OfProcess, wire) => wire,
         };
         let stderr = self.stream(owner, Role::Stderr, &body.stderr);
-        let mut fds = BTreeMap::from([(0, stdin), (1, stdout), (2, stderr)]);
+        let mut fds: Wires = [(0, stdin), (1, stdout), (2, stderr)].into_iter().collect();
         for (number, descriptor) in &body.fds {
             let wire = self.descriptor(owner, *number, descriptor);
             fds.insert(*number, wire);

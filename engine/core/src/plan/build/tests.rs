@@ -17,7 +17,8 @@ fn process<'a>(plan: &'a Plan, name: &str) -> (ProcessId, &'a Process) {
 
 fn wires(plan: &Plan, name: &str) -> Vec<(i32, Wire)> {
     let (id, _) = process(plan, name);
-    plan.launches[id.index()].fds.clone().into_iter().collect()
+    let wires = plan.launches[id.index()].fds.iter();
+    wires.map(|(number, wire)| (number, wire.clone())).collect()
 }
 
 #[test]

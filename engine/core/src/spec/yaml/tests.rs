@@ -82,6 +82,18 @@ fn files_that_are_not_yaml_have_a_place() {
 }
 
 #[test]
+fn an_expression_between_braces_is_to_be_quoted() {
+    for text in ["a: {b: x ${{ c }}}\n", "a: [${{ c }}]\n"] {
+        let mut findings = Findings::default();
+        let mut files = Files::default();
+        assert!(parse("f.yaml", text.as_bytes().to_vec(), &mut files, &mut findings).is_none());
+        let found = findings.sorted();
+        let help = found[0].help.as_deref().unwrap_or_default();
+        assert!(help.starts_with("quote the text"), "{text}: {found:?}");
+    }
+}
+
+#[test]
 fn aliases_have_a_budget() {
     check(
         "a: &a [*a]\n",

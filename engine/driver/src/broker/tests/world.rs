@@ -237,7 +237,7 @@ fn launch(grants: Vec<Grant>) -> Launch {
         index: 0,
         stop_signal: 15,
         stop_command: None,
-        fds: BTreeMap::new(),
+        fds: forkyard_core::plan::Wires::default(),
         connects: Vec::new(),
         grants,
         inside: Inside::default(),

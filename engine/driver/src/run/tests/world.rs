@@ -10,7 +10,7 @@ use forkyard_core::id::{PoolId, ProcessId, QueueId};
 use forkyard_core::machine::{Record, Verdict};
 use forkyard_core::plan::{
     Dispatch, Framing, Inside, Launch, Limits, OnFailure, Order, Party, Plan, Pool, Process, Program, Queue,
-    TaskSource, Tasks, Wire, Work, WorkerKind,
+    TaskSource, Tasks, Wire, Wires, Work, WorkerKind,
 };
 use forkyard_core::source::Span;
 
@@ -73,8 +73,8 @@ impl World {
             group: None,
             on_failure: OnFailure::Fail,
         });
-        let mut fds = BTreeMap::from([(0, Wire::Null), (1, Wire::Log), (2, Wire::Log)]);
-        fds.extend(wires);
+        let standard = [(0, Wire::Null), (1, Wire::Log), (2, Wire::Log)];
+        let fds: Wires = standard.into_iter().chain(wires).collect();
         for wire in fds.values() {
             self.join(Party::Process(id), wire);
         }
@@ -299,7 +299,7 @@ pub fn program(script: &str) -> Program {
     }
 }
 
-fn launch(script: &str, fds: BTreeMap<i32, Wire>) -> Launch {
+fn launch(script: &str, fds: Wires) -> Launch {
     Launch {
         program: program(script),
         cwd: None,
