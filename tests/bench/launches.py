@@ -401,7 +401,7 @@ CASES = (
     ),
     Case(
         "starts of a static program while a queue holds 2 GiB",
-        300,
+        1_000,
         10,
         {"with 2 GiB": memory(2), "with 8 MiB": memory(0)},
         (Limit("start_seconds", "with 8 MiB", 1 / 0.9, 1 / 0.97),),
