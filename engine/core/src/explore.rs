@@ -233,5 +233,9 @@ fn search_part(part: &Part, budget: &mut dyn FnMut() -> bool, report: &mut Repor
         Outcome::Exhausted => (far, true),
         Outcome::Spent => (far, false),
     };
-    report.deadlocks.extend(trace::told(part, &moves, is_shortest));
+    match trace::told(part, &moves, is_shortest) {
+        Some(deadlock) => report.deadlocks.push(deadlock),
+        // Where daemons stay, one that comes of nothing they keep was found before, without them, or there was no time for it.
+        None => report.is_exhaustive = false,
+    }
 }
