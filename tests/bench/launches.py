@@ -420,7 +420,6 @@ CASES = (
         },
         (Limit("start_seconds", "with 10 living", 1.3, 1.1), Limit("start_seconds", "tokio::process", 1 / 4, 1 / 6)),
         {"start_seconds": "s"},
-        1,
     ),
     Case(
         "`simulate`, 1,000,000 processes on 10,000 slots",

@@ -284,6 +284,5 @@ CASES = (
         {"forkyard": crowd},
         (Limit("slowing", None, 1.3, 1.1),),
         {"slowing": "", "stop_seconds": "s", "each_bytes": "B"},
-        rounds=1,
     ),
 )
