@@ -204,7 +204,7 @@ impl Teller<'_> {
         } else if code == codes::EVENT_RING {
             "let somebody set the event who does not wait for its waiter"
         } else if code == codes::KEPT_BY_DAEMON {
-            "let the daemon `acquires` what it needs only now and then, give it a pool of its own or none, or enough for all; allow it where the daemon ends by itself"
+            "have enough for all, or let the daemon run in no pool, and take by `acquires` what it needs now and then; allow this where the daemon ends by itself"
         } else {
             "take one of these waits away"
         };
