@@ -192,7 +192,7 @@ fn knots(plan: &Plan, programs: &[Program]) -> Vec<Knot> {
     };
     let kept = kept::kept(plan, programs);
     if !kept.is_empty() {
-        knots.extend(Structure::with_kept(plan, programs, &kept).knots_of_daemons(&kept));
+        knots.extend(structure.knots_of_daemons(&kept));
     }
     knots.sort_by_key(|knot| knot.actors.len());
     knots.dedup_by(|knot, other| knot == other);

@@ -1,7 +1,7 @@
 //! What daemons keep for ever that others need: slots of pools, and what they hold.
 
 use super::inside::{Act, Program};
-use super::model::resource_index;
+use super::model::{permits, resource_index};
 use super::structure::{Layout, Node};
 use crate::id::PoolId;
 use crate::plan::Plan;
@@ -49,9 +49,7 @@ pub(super) fn kept(plan: &Plan, programs: &[Program]) -> Vec<Node> {
         }
     }
     let layout = Layout::of(plan);
-    let semaphores = plan.semaphores.iter().map(|semaphore| semaphore.permits);
-    let capacities = plan.locks.iter().map(|_| 1).chain(semaphores);
-    let resources = capacities.zip(&resources).enumerate();
+    let resources = permits(plan).into_iter().zip(&resources).enumerate();
     let resources = resources.filter(|(_, (all, demand))| demand.exceeds(*all));
     let pools = plan.pools.iter().zip(&slots).enumerate();
     let pools = pools.filter(|(_, (pool, demand))| demand.exceeds(pool.size));

@@ -119,7 +119,7 @@ impl Model {
         self.is_daemon(actor) && process.is_some_and(|process| process.worker_of.is_none())
     }
 
-    /// Whether this one may wait for ever without harm, since it is stopped when all others have ended.
+    /// Whether this one is a daemon, where these stay.
     pub fn is_daemon(&self, actor: Actor) -> bool {
         self.daemons.get(actor).copied().unwrap_or(false)
     }
@@ -370,7 +370,8 @@ pub(super) fn pipe_way(plan: &Plan, pipe: crate::id::PipeId, from: Side) -> usiz
     }
 }
 
-fn permits(plan: &Plan) -> Vec<u32> {
+/// How many there are of each lock, then of each semaphore.
+pub(super) fn permits(plan: &Plan) -> Vec<u32> {
     let locks = plan.locks.iter().map(|_| 1);
     locks.chain(plan.semaphores.iter().map(|it| it.permits)).collect()
 }

@@ -108,9 +108,8 @@ impl Part {
             Daemons::Stay => model::daemons(plan),
         };
         let mut plan = plan.clone();
-        for process in &mut plan.processes {
-            process.daemon = false;
-        }
+        plan.processes.iter_mut().for_each(|process| process.daemon = false);
+        plan.pools.iter_mut().for_each(|pool| pool.daemon = false);
         Self {
             model: Model::new(
                 Arc::new(plan.clone()),

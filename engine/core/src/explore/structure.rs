@@ -86,17 +86,15 @@ impl Structure {
         structure
     }
 
-    /// The graph in which all of `kept`, which daemons may keep for ever, are cycles of their own.
-    pub fn with_kept(plan: &Plan, programs: &[Program], kept: &[Node]) -> Self {
-        let mut structure = Self::of(plan, programs);
+    /// All of `kept`, which daemons may keep for ever, become cycles of their own.
+    fn enter_kept(&mut self, kept: &[Node]) {
         for need in kept {
-            let step = node(0, structure.owner.len());
-            structure.owner.push(NOBODY);
-            structure.edges.push((*need, step));
-            structure.edges.push((step, *need));
+            let step = node(0, self.owner.len());
+            self.owner.push(NOBODY);
+            self.edges.push((*need, step));
+            self.edges.push((step, *need));
         }
-        structure.core = structure.find_core();
-        structure
+        self.core = self.find_core();
     }
 
     /// Whether there is no cycle at all.
@@ -353,10 +351,11 @@ impl Structure {
         knots.collect()
     }
 
-    /// The same where daemons stay, of the parts that have any of `kept`. All who may wait because of those in such a part belong to
+    /// The same where daemons stay and keep `kept`, of the parts that have any of it. All who may wait because of those in such a part belong to
     /// it: daemons that wait for ever do no harm by themselves.
-    pub fn knots_of_daemons(&self, kept: &[Node]) -> Vec<Knot> {
-        let core = Core::of(self);
+    pub fn knots_of_daemons(mut self, kept: &[Node]) -> Vec<Knot> {
+        self.enter_kept(kept);
+        let core = Core::of(&self);
         let kept: BTreeSet<NodeIndex<u32>> = kept.iter().map(|need| core.index(*need)).collect();
         let components = core.components();
         let components = components.filter(|nodes| nodes.iter().any(|node| kept.contains(node)));

@@ -45,17 +45,14 @@ pub(super) fn stuck(world: &World, model: &Model, choices: &Choices) -> Vec<(Act
     let mut alive: Vec<Actor> = Vec::new();
     let mut can_move = vec![false; actors];
     for actor in 0..actors {
-        let need = if choices.by(actor).is_empty() {
-            world.need(model, actor)
-        } else {
-            None
-        };
+        let is_idle = choices.by(actor).is_empty();
+        let need = is_idle.then(|| world.need(model, actor)).flatten();
         if let Some(need) = need {
             needs[actor] = Some(need);
             for helper in world.helpers(model, need) {
                 helped_by[helper].push(actor);
             }
-        } else if !choices.by(actor).is_empty() || model.stays(actor) {
+        } else if !is_idle || model.stays(actor) {
             // Who waits for something else of a daemon that runs than what it keeps is not held against it.
             can_move[actor] = true;
             alive.push(actor);
@@ -74,29 +71,17 @@ pub(super) fn stuck(world: &World, model: &Model, choices: &Choices) -> Vec<(Act
         .filter(|(actor, _)| !can_move[*actor])
         .filter_map(|(actor, need)| Some((actor, need?)))
         .collect();
-    // Daemons are stopped when all others have ended, however they stand.
-    if stuck.iter().all(|(actor, _)| is_daemon(model, *actor)) {
+    if stuck.iter().all(|(actor, _)| is_harmless(model, *actor)) {
         return Vec::new();
     }
     stuck
 }
 
-/// Whether it may wait for ever without harm: it is stopped when all others have ended.
-pub(super) fn is_daemon(model: &Model, actor: Actor) -> bool {
-    if model.is_daemon(actor) {
-        return true;
-    }
-    match (model.pool_of_actor(actor), model.plan.processes.get(actor)) {
-        (Some(pool), _) => {
-            let pool = &model.plan.pools[pool.index()];
-            pool.daemon || pool.work.is_none()
-        }
-        (None, Some(process)) => match process.worker_of {
-            Some(pool) => model.plan.pools[pool.index()].daemon,
-            None => process.daemon,
-        },
-        (None, None) => true,
-    }
+/// Whether it may wait for ever without harm: a daemon is stopped when all others have ended, and a pool that lends slots
+/// waits for its processes alone.
+pub(super) fn is_harmless(model: &Model, actor: Actor) -> bool {
+    let pool = model.pool_of_actor(actor).map(|pool| &model.plan.pools[pool.index()]);
+    model.is_daemon(actor) || pool.is_some_and(|pool| pool.work.is_none())
 }
 
 /// The moves of the smallest closed set that has any; `alike` says who stands for whom (see [`super::search`]).

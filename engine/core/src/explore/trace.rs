@@ -4,7 +4,7 @@ use super::inside::{Act, Program};
 use super::model::{Actor, Daemons, Model, resource_index};
 use super::moves::{Need, numbered};
 use super::part::{Part, is_arrival};
-use super::stubborn::{Choices, is_daemon, stuck};
+use super::stubborn::{Choices, is_harmless, stuck};
 use super::world::{Move, Phase, What, World, source_queue};
 use super::{Blocked, Deadlock, Does, Happening, Obstacle};
 use crate::id::{PoolId, QueueId};
@@ -116,9 +116,9 @@ fn smallest_ring(model: &Model, world: &World, all: &[(Actor, Need)]) -> Vec<(Ac
                 }
             }
         }
-        // Where daemons stay, what does not come of that is found without them, and those who need no end of the run are not told of alone.
+        // Where daemons stay, what does not come of that is found without them, and those who do no harm are not told of alone.
         let is_kept = |actor: &Actor| need_of(*actor).is_some_and(|need| !world.keepers(model, need).is_empty());
-        let is_needed = |actor: &Actor| !is_daemon(model, *actor);
+        let is_needed = |actor: &Actor| !is_harmless(model, *actor);
         let counts = model.assumed() == Daemons::MayEnd || ring.iter().any(is_kept) && ring.iter().any(is_needed);
         if counts && best.as_ref().is_none_or(|best| ring.len() < best.len()) {
             best = Some(ring);

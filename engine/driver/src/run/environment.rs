@@ -107,10 +107,10 @@ impl Environment {
             base: Rc::clone(base),
             own: BTreeMap::new(),
         };
-        for (name, value) in &launch.env {
+        let is_fixed = |name: &str| base.fixed.iter().any(|fixed| fixed == name);
+        for (name, value) in launch.env.iter().filter(|(name, _)| !is_fixed(name)) {
             environment.set(name, &value.value);
         }
-        environment.own.retain(|name, _| !base.fixed.contains(name));
         if let Some(Some(path)) = environment.own.get(OsStr::new("PATH")) {
             environment.set("PATH", first_on_path(&facts.bin, path));
         }
@@ -262,7 +262,7 @@ fn token() -> io::Result<String> {
 mod tests {
     use super::*;
 
-    fn base() -> Base {
+    fn environment() -> Environment {
         let pairs = |pairs: &[(&str, &str)]| -> Vec<(OsString, OsString)> {
             pairs
                 .iter()
@@ -271,15 +271,16 @@ mod tests {
         };
         let variables = pairs(&[("A", "1"), ("M", "2"), ("PATH", "/bin"), ("Z", "3")]);
         let run = pairs(&[("FORKYARD_RUN", "r")]);
-        Base::new(variables.into_iter().collect(), run, OsStr::new("/own")).expect("no NUL")
+        let base = Base::new(variables.into_iter().collect(), run, OsStr::new("/own")).expect("no NUL");
+        Environment {
+            base: Rc::new(base),
+            own: BTreeMap::new(),
+        }
     }
 
     #[test]
     fn what_a_process_has_of_its_own_goes_before_what_all_have() {
-        let mut environment = Environment {
-            base: Rc::new(base()),
-            own: BTreeMap::new(),
-        };
+        let mut environment = environment();
         environment.set("B", "own");
         environment.set("M", "own");
         environment.own.insert("Z".into(), None);
@@ -290,10 +291,7 @@ mod tests {
 
     #[test]
     fn a_value_with_a_nul_byte_is_told_by_its_name() {
-        let mut environment = Environment {
-            base: Rc::new(base()),
-            own: BTreeMap::new(),
-        };
+        let mut environment = environment();
         environment.set("B", "a\0b");
         assert_eq!(environment.into_strings(), Err("B".to_owned()));
     }
