@@ -125,7 +125,9 @@ impl Loading<'_> {
     /// one by one, and wait until then.
     fn root(&mut self, content: Content) -> Rc<Node> {
         match content {
-            Content::Tape(tape) if self.is_only && !tape.has("include") && !tape.has_expressions() => {
+            Content::Tape(tape)
+                if self.is_only && self.chain.is_empty() && !tape.has("include") && !tape.has_expressions() =>
+            {
                 let (root, held) = tape.tree_without("processes");
                 self.held = held;
                 root

@@ -36,7 +36,7 @@ const KEYS_FEW: usize = 16;
 pub(crate) enum Content {
     /// A tree.
     Tree(Rc<Node>),
-    /// A large plain file, of which no tree has been made yet.
+    /// A plain file, of which no tree has been made yet.
     Tape(Tape),
 }
 
@@ -71,10 +71,7 @@ pub(crate) fn parse(path: &str, bytes: Vec<u8>, files: &mut Files, findings: &mu
     if !text::is_parseable(file, &text, findings) {
         return None;
     }
-    // Of a large file it counts how long it takes.
-    if text.len() > ALONE_BYTES_MAX
-        && let Some(plain) = plain::read(file, &text)
-    {
+    if let Some(plain) = plain::read(file, &text) {
         files.remark(plain.remarks);
         return Some(Content::Tape(plain.tape));
     }
