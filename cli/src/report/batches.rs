@@ -10,13 +10,13 @@ use forkyard_driver::news::{News, Receiver};
 use tokio::sync::mpsc::error::TryRecvError;
 
 /// Waits that begin within so long of each other follow each other closely.
-const CLOSE: Duration = Duration::from_millis(1);
+const CLOSE: Duration = Duration::from_millis(4);
 
 /// So many may do so before a rest is taken: what a short run tells is shown at once.
 const CLOSE_MAX: u32 = 8;
 
 /// How long a rest is; nobody sees that something is shown so much later.
-const REST: Duration = Duration::from_millis(1);
+const REST: Duration = Duration::from_millis(4);
 
 /// How closely the waits for news follow each other.
 #[derive(Debug)]
