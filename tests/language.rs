@@ -261,3 +261,20 @@ processes:
     let both = run.position("in both");
     assert_eq!(texts[both + 1], "out both", "nobody else has a permit: {texts:?}");
 }
+
+#[test]
+fn a_program_is_searched_for_when_it_starts() {
+    let run = run("
+env: {PATH: 'first:second:/usr/bin:/bin'}
+processes:
+  before: {run: [uname]}
+  hinder: {run: 'mkdir -p first/uname second && echo nonsense > second/uname', after: before}
+  still: {run: [uname], after: hinder}
+  install: {run: 'rmdir first/uname && printf \"#!/bin/sh\\necho ours\\n\" > first/uname && chmod +x first/uname', after: still}
+  then: {run: [uname], after: install}
+");
+    // Neither a folder nor what is not executable is a program; what is put before it is.
+    assert_eq!(run.said("before"), ["Linux"]);
+    assert_eq!(run.said("still"), ["Linux"]);
+    assert_eq!(run.said("then"), ["ours"]);
+}

@@ -1,7 +1,7 @@
 //! Where this process stands among the control groups of the machine: `cgroups(7)`, both versions, also mixed.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,9 @@ use crate::tree::started;
 /// What the name of every group of ours begins with; its maker's pid and start time follow, and the namespace in which they
 /// mean something: `forkyard-PID-START-NAMESPACE`.
 const PREFIX: &str = "forkyard-";
+
+/// Room for what most machines tell of their mounts.
+const TEXT_BYTES: usize = 16 * 1024;
 
 /// One hierarchy of groups, as this process sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +53,15 @@ impl Hierarchy {
 
 /// All hierarchies; none where the machine has no control groups, or hides them.
 pub(crate) fn hierarchies() -> Vec<Hierarchy> {
-    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let read = |path| text(path).unwrap_or_default();
     parse(&read("/proc/self/cgroup"), &read("/proc/self/mountinfo"))
+}
+
+/// The whole text of a file of the kernel, which makes it anew for each read: the fewer there are the better.
+fn text(path: &str) -> io::Result<String> {
+    let mut text = String::with_capacity(TEXT_BYTES);
+    fs::File::open(path)?.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// `groups` has a line `ID:CONTROLLERS:PATH` for each hierarchy, `mounts` is that of `proc_pid_mountinfo(5)`.
@@ -162,8 +172,32 @@ pub(crate) fn way_out() -> io::Result<Option<fs::File>> {
     }
 }
 
+impl Hierarchy {
+    /// Kills what is left here of runs that have no guardian any more, and removes the groups of engines that are no more.
+    pub(crate) fn bury_dead(&self) {
+        let Self { own, top, .. } = self;
+        for folder in if own == top { vec![own] } else { vec![own, top] } {
+            for group in dead(folder).iter().filter(|group| is_let_go(group)) {
+                bury(group);
+            }
+        }
+    }
+}
+
+/// Whether nobody has locked it any more. The groups of an engine's processes are locked by nobody.
+fn is_let_go(group: &Path) -> bool {
+    fs::File::open(group).is_ok_and(|group| group.try_lock().is_ok())
+}
+
+/// Whoever is in the group is killed, and the group removed; when somebody is still dying, the next run removes it.
+pub(crate) fn bury(group: &Path) {
+    // A group of version 1 cannot be killed; those in it were its engine's, and the guardians have killed them.
+    let _ = write(&group.join("cgroup.kill"), "1");
+    remove(group);
+}
+
 /// The groups in this folder whose maker has ended.
-pub(crate) fn dead(folder: &Path) -> Vec<PathBuf> {
+fn dead(folder: &Path) -> Vec<PathBuf> {
     let Ok(groups) = fs::read_dir(folder) else {
         return Vec::new();
     };

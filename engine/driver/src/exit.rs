@@ -12,6 +12,8 @@ use nix::errno::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use crate::spent::{Spent, put_aside};
+
 /// What a process has used, with those of its children that it has waited for: `getrusage(2)`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -64,6 +66,7 @@ pub async fn ended(pidfd: OwnedFd) -> io::Result<(Exit, Usage)> {
         // The future of `readable` would be larger than all the rest of this one.
         let mut ready = poll_fn(|context| pidfd.poll_read_ready(context)).await?;
         if let Some(ended) = reap_with_usage(pidfd.get_ref().as_fd())? {
+            put_aside(Spent::Pidfd(pidfd));
             return Ok(ended);
         }
         ready.clear_ready();

@@ -30,7 +30,7 @@ use std::io::{self, Write};
 use forkyard_core::spec::Isolation;
 use nix::errno::Errno;
 
-use crate::cgroup::{self, Hierarchy};
+use crate::cgroup::{self, Hierarchy, Version};
 use crate::kept::Place;
 use group::Group;
 use keeper::Farewell;
@@ -48,8 +48,12 @@ const INVALID: i32 = 2;
 /// those that are noted in `kept`. To be called while this process has one thread.
 pub fn guard(isolation: Isolation, kept: Option<&Place>, engine: impl FnOnce() -> i32) -> i32 {
     let hierarchies = cgroup::hierarchies();
-    group::bury_dead(&hierarchies);
-    let group = match shelter(isolation, &hierarchies) {
+    // Of version 1 a run has groups for limits alone, and looks there when it makes some.
+    let unified = hierarchies.iter().find(|it| it.version == Version::Two);
+    if let Some(unified) = unified {
+        unified.bury_dead();
+    }
+    let group = match shelter(isolation, unified) {
         Ok(group) => group,
         Err(words) => {
             tell(&format!(
@@ -88,7 +92,8 @@ pub fn guard(isolation: Isolation, kept: Option<&Place>, engine: impl FnOnce() -
 /// # Errors
 /// Why not.
 pub fn try_cgroup() -> io::Result<()> {
-    Group::make(&cgroup::hierarchies()).map(|group| group.end())
+    let hierarchies = cgroup::hierarchies();
+    Group::make(hierarchies.iter().find(|it| it.version == Version::Two)).map(|group| group.end())
 }
 
 /// Whether a run could have a namespace of its own. To be called while this process has one thread.
@@ -100,11 +105,11 @@ pub fn try_namespace() -> Result<(), Errno> {
 }
 
 /// What an isolation needs before the deputy is forked.
-fn shelter(isolation: Isolation, hierarchies: &[Hierarchy]) -> Result<Option<Group>, String> {
+fn shelter(isolation: Isolation, unified: Option<&Hierarchy>) -> Result<Option<Group>, String> {
     match isolation {
         Isolation::Guardian => Ok(None),
-        Isolation::Auto => Ok(Group::make(hierarchies).ok()),
-        Isolation::Cgroup => Group::make(hierarchies).map(Some).map_err(|error| {
+        Isolation::Auto => Ok(Group::make(unified).ok()),
+        Isolation::Cgroup => Group::make(unified).map(Some).map_err(|error| {
             format!("`isolation: cgroup` is not possible: no group of processes can be made: {error}")
         }),
         Isolation::Pidns => namespace::part().map(|()| None).map_err(|errno| {

@@ -24,6 +24,7 @@ pub mod run;
 pub mod signals;
 pub mod sockets;
 pub mod spawner;
+mod spent;
 pub mod stdio;
 pub mod stop;
 pub mod table;

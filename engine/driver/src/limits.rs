@@ -67,6 +67,7 @@ impl Limiter {
         for hierarchy in cgroup::hierarchies() {
             let place = Place::find(&hierarchy, &wanted);
             if let Some(place) = place {
+                hierarchy.bury_dead();
                 wanted.retain(|controller| !place.controllers.contains(controller));
                 places.push(place);
             }

@@ -19,7 +19,7 @@ use forkyard_core::spec::{Body, Program, Stream, Tasks, Workflow};
 use nix::unistd::{getegid, geteuid};
 
 use capacity::Capacity;
-pub use resolve::{DEFAULT_PATH, Unresolved, resolve};
+pub use resolve::{DEFAULT_PATH, Unresolved, candidates, resolve};
 
 use crate::limits::LimiterCell;
 use crate::spawner::{Identity, interpreter};

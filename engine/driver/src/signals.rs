@@ -1,17 +1,20 @@
 //! The signals the engine listens to.
 //!
 //! A handler may do next to nothing: it counts the signal and writes to an eventfd, which a task of the engine reads. The
-//! runtime's own listener would do the same, but panics when it finds no descriptor for that.
+//! runtime's own listener would do the same, but panics when it finds no descriptor for that. SIGCHLD, of which there is
+//! one for each process of a run, has no handler: it is blocked, and a signalfd tells that it is pending.
 
 use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, getppid};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -35,16 +38,20 @@ pub enum Heard {
 /// The signals that ask a run to stop.
 pub(crate) const STOPS: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
 
-/// All that is listened to; what asks for a stop is told first.
-pub(crate) const LISTENED: [Signal; 7] = [
+/// All that have a handler; what asks for a stop is told first.
+pub(crate) const LISTENED: [Signal; 6] = [
     Signal::SIGINT,
     Signal::SIGTERM,
     Signal::SIGHUP,
     Signal::SIGQUIT,
     Signal::SIGTSTP,
     Signal::SIGWINCH,
-    Signal::SIGCHLD,
 ];
+
+/// How long the ends of children are not listened to after one has been told. Its own processes a run knows by their
+/// pidfds; for what is adopted beside them an end that is told so much later is soon enough, and a thousand ends in a row
+/// are no thousand wakes.
+const CHILDREN_REST: Duration = Duration::from_millis(2);
 
 /// How many stop signals may wait for the engine; further ones say nothing new.
 const STOPS_MAX: usize = 16;
@@ -72,12 +79,25 @@ pub fn listen(alarm: &Alarm) -> io::Result<mpsc::Receiver<Heard>> {
     }
     // SAFETY: ignoring a signal installs no handler; nothing can be run at a bad moment.
     unsafe { nix::sys::signal::signal(Signal::SIGPIPE, SigHandler::SigIgn) }?;
+    alarm.start(tell_of_children(children()?, sender.clone()));
     alarm.start(tell(event, sender, getppid()));
     Ok(receiver)
 }
 
-/// Listens no more: what asks a run to stop ends this process from now on, as it would without us. SIGCHLD keeps its
-/// handler, which does nothing any more, and SIGPIPE stays ignored.
+/// Readable while the end of a child is pending. Threads that are begun from now on block SIGCHLD too.
+fn children() -> io::Result<AsyncFd<SignalFd>> {
+    // Were it ignored, by inheritance, nobody would ever learn how a child has ended.
+    // SAFETY: the default action runs no code of ours.
+    unsafe { nix::sys::signal::signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
+    let ended = SigSet::from_iter([Signal::SIGCHLD]);
+    ended.thread_block()?;
+    let ended = SignalFd::with_flags(&ended, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+    // SAFETY: a `SignalFd` has one descriptor, open until the `AsyncFd` that owns it now is dropped.
+    Ok(unsafe { AsyncFd::register_with_interest(ended, Interest::READABLE) }?)
+}
+
+/// Listens no more: what asks a run to stop ends this process from now on, as it would without us. SIGCHLD stays blocked,
+/// and SIGPIPE ignored.
 pub fn let_go() {
     for stop in STOPS {
         // SAFETY: the default action runs no code of ours. It is refused only for signals that cannot be caught.
@@ -135,6 +155,22 @@ async fn tell(event: AsyncFd<OwnedFd>, sender: mpsc::Sender<Heard>, guardian: Pi
     }
 }
 
+/// Tells that children have ended, as long as somebody listens.
+async fn tell_of_children(ended: AsyncFd<SignalFd>, sender: mpsc::Sender<Heard>) {
+    loop {
+        let Ok(mut ready) = ended.readable().await else {
+            return;
+        };
+        // However many have ended, it is pending once. What comes later makes it readable again.
+        let _ = ended.get_ref().read_signal();
+        ready.clear_ready();
+        if sender.send(Heard::Child).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(CHILDREN_REST).await;
+    }
+}
+
 /// The eventfd is no longer readable.
 fn hush(event: &OwnedFd) {
     let mut count = [0; size_of::<u64>()];
@@ -154,7 +190,6 @@ fn times(signal: Signal, arrived: u32, guardian: Pid) -> u32 {
 
 const fn heard(signal: Signal) -> Heard {
     match signal {
-        Signal::SIGCHLD => Heard::Child,
         Signal::SIGTSTP => Heard::Suspend,
         Signal::SIGWINCH => Heard::Resized,
         stop => Heard::Stop(stop as i32),

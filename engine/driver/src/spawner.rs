@@ -37,8 +37,9 @@ pub use slots::{TARGET_MAX, reserve_low_descriptors};
 /// it leads a process group of its own, and gets SIGKILL when the engine dies.
 #[derive(Debug)]
 pub struct Job {
-    /// The file to execute: absolute, or relative to `cwd`. It is not searched for on `PATH`.
-    pub program: CString,
+    /// The file to execute: the first of these that can be, absolute or relative to `cwd`, as `execvp(3)` takes the
+    /// folders of `PATH`.
+    pub programs: Vec<CString>,
     /// The arguments; the first is the name by which error messages call the program.
     pub argv: Vec<CString>,
     /// The whole environment, as `NAME=value`, but for `LISTEN_PID`. What many jobs have they share.
@@ -47,9 +48,9 @@ pub struct Job {
     pub listens: bool,
     /// The working directory; `None` keeps the engine's.
     pub cwd: Option<CString>,
-    /// Its descriptors, each with the number (at most [`TARGET_MAX`]) it gets there. They are closed here after the
-    /// start, whether that succeeds or not. A standard stream that is missing is closed in the process.
-    pub fds: Vec<(OwnedFd, RawFd)>,
+    /// Its descriptors, each with the number (at most [`TARGET_MAX`]) it gets there; `None` is `/dev/null`. They are closed
+    /// here after the start, whether that succeeds or not. A standard stream that is missing is closed in the process.
+    pub fds: Vec<(Option<OwnedFd>, RawFd)>,
     /// The file mode creation mask; `None` keeps the engine's.
     pub umask: Option<u32>,
     /// The nice value, absolute (-20 to 19); `None` keeps the engine's.

@@ -8,12 +8,12 @@ use std::fs::{self, File};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, ForkResult, Pid, access};
 
-use crate::cgroup::{self, Hierarchy, Version};
+use crate::cgroup::{self, Hierarchy};
 
 /// `CLONE_INTO_CGROUP` of linux/sched.h, since Linux 5.7; the `libc` crate has it as an `int`, for which it is too large.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
@@ -28,9 +28,8 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Makes an empty one below the group of this process.
-    pub(super) fn make(hierarchies: &[Hierarchy]) -> io::Result<Self> {
-        let unified = hierarchies.iter().find(|it| it.version == Version::Two);
+    /// Makes an empty one below the group of this process, in the hierarchy of version 2.
+    pub(super) fn make(unified: Option<&Hierarchy>) -> io::Result<Self> {
         let own = &unified
             .ok_or_else(|| io::Error::other("there is no cgroup hierarchy of version 2"))?
             .own;
@@ -87,29 +86,6 @@ impl Group {
 
     /// Kills what is in it, and removes it.
     pub(super) fn end(&self) {
-        bury(&self.path);
+        cgroup::bury(&self.path);
     }
-}
-
-/// Kills what is left of runs that have no guardian any more, and removes the groups of engines that are no more.
-pub(super) fn bury_dead(hierarchies: &[Hierarchy]) {
-    for Hierarchy { own, top, .. } in hierarchies {
-        for folder in if own == top { vec![own] } else { vec![own, top] } {
-            for group in cgroup::dead(folder).iter().filter(|group| is_let_go(group)) {
-                bury(group);
-            }
-        }
-    }
-}
-
-/// Whether nobody has locked it any more. The groups of an engine's processes are locked by nobody.
-fn is_let_go(group: &Path) -> bool {
-    File::open(group).is_ok_and(|group| group.try_lock().is_ok())
-}
-
-/// Whoever is in the group is killed, and the group removed; when somebody is still dying, the next run removes it.
-fn bury(group: &Path) {
-    // A group of version 1 cannot be killed; those in it were its engine's, and the guardians have killed them.
-    let _ = cgroup::write(&group.join("cgroup.kill"), "1");
-    cgroup::remove(group);
 }

@@ -50,17 +50,25 @@ pub fn resolve(program: &str, path: &OsStr, cwd: &Path) -> Result<PathBuf, Unres
         return executable(cwd.join(program));
     }
     let mut unresolved = Unresolved::NotOnPath(program.to_owned());
-    if program.is_empty() {
-        return Err(unresolved);
-    }
-    for folder in std::env::split_paths(path) {
-        match executable(cwd.join(folder).join(program)) {
+    for candidate in candidates(program, path, cwd) {
+        match executable(candidate) {
             Ok(found) => return Ok(found),
             Err(found @ (Unresolved::NotExecutable(_) | Unresolved::Forbidden(_))) => unresolved = found,
             Err(Unresolved::NoSuchFile(_) | Unresolved::NotOnPath(_) | Unresolved::Directory(_)) => {}
         }
     }
     Err(unresolved)
+}
+
+/// The files among which [`resolve`] looks for the first that can be executed. None is looked at here.
+pub fn candidates<'a>(program: &'a str, path: &'a OsStr, cwd: &'a Path) -> impl Iterator<Item = PathBuf> + use<'a> {
+    let is_path = program.contains('/');
+    let given = is_path.then(|| cwd.join(program));
+    let searched = (!is_path && !program.is_empty()).then(|| std::env::split_paths(path));
+    let searched = searched.into_iter().flatten();
+    given
+        .into_iter()
+        .chain(searched.map(move |folder| cwd.join(folder).join(program)))
 }
 
 /// The path itself, if a file is there that can be executed.

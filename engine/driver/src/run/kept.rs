@@ -235,7 +235,7 @@ impl Run {
         // Should the engine be killed now, the next one has to wait until the process can be found by its token.
         let free = (3..=TARGET_MAX).find(|number| job.fds.iter().all(|(_, taken)| taken != number));
         let free = free.ok_or_else(|| "the process has no descriptor left".to_owned())?;
-        job.fds.push((keeping.lock()?, free));
+        job.fds.push((Some(keeping.lock()?), free));
         job.until_program = Some(free);
         let starts = Starts {
             plan: &self.plan,

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::ffi::CString;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -28,6 +29,7 @@ use crate::news::Stream;
 use crate::over::{Ending, Over};
 use crate::preflight;
 use crate::spawner::{Confinement, Identity, Job, Launched, Rlimit, SpawnError, discard};
+use crate::spent;
 use crate::stdio::framing::Cutter;
 use crate::stdio::log::Log;
 use crate::stdio::output::{Origin, Output};
@@ -98,7 +100,12 @@ impl Run {
         if let Some(earlier) = self.left_earlier(process) {
             return self.take_over(process, attempt, earlier);
         }
-        match self.prepare(process, attempt, task) {
+        let prepared = match self.prepare(process, attempt, task) {
+            // What lacks may be among what has been put aside.
+            Err(failure) if failure.transient && spent::close() => self.prepare(process, attempt, task),
+            prepared => prepared,
+        };
+        match prepared {
             Ok((job, streams)) => {
                 if let Some(life) = self.lives.get_mut(process) {
                     life.state = State::Starting(Start { task, tries, streams });
@@ -187,7 +194,6 @@ impl Run {
             pools: &mut self.pools,
             sockets: &self.sockets,
             directory: &self.options.directory,
-            null: &self.null,
             process,
             task,
         }
@@ -240,17 +246,19 @@ impl Run {
         launch: &Launch,
         program: &Program,
         environment: Environment,
-        fds: Vec<(std::os::fd::OwnedFd, i32)>,
+        fds: Vec<(Option<OwnedFd>, i32)>,
     ) -> Result<Job, Failure> {
         let cwd = working_directory(self.files.folder(), launch);
         let name = program
             .argv
             .first()
             .ok_or_else(|| "there is nothing to execute".to_owned())?;
-        let path = preflight::resolve(name, environment.path(), &cwd).map_err(|error| error.to_string())?;
+        let programs: Result<_, _> = preflight::candidates(name, environment.path(), &cwd)
+            .map(|file| c_path(&file))
+            .collect();
         let argv: Result<Vec<CString>, _> = program.argv.iter().map(|word| CString::new(word.as_str())).collect();
         Ok(Job {
-            program: c_path(&path)?,
+            programs: programs?,
             argv: argv.map_err(|_| "a word of the command has a NUL byte, which no program can be given".to_owned())?,
             envp: environment
                 .into_strings()
@@ -465,10 +473,8 @@ impl Run {
         environment: Environment,
     ) -> Result<Job, String> {
         let launch = &self.plan.launches[process.index()];
-        let fds = (0..=2).map(|number| Ok((self.null.try_clone()?.into(), number)));
-        fds.collect::<io::Result<Vec<_>>>()
-            .map_err(Failure::from)
-            .and_then(|fds| self.job(launch, command, environment, fds))
+        let fds = (0..=2).map(|number| (None, number)).collect();
+        self.job(launch, command, environment, fds)
             .map_err(|failure| failure.reason)
     }
 

@@ -1,7 +1,6 @@
 //! The turn loop: wait, take in what happened, step the machine, carry out what it decides, hand out records.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::File;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -37,6 +36,7 @@ use crate::pipes::Pipes;
 use crate::signals::{self, Heard};
 use crate::sockets::Sockets;
 use crate::spawner::{Launched, Spawner};
+use crate::spent;
 use crate::stdio::output::time_since;
 use crate::table::Table;
 use crate::tasks::Pools;
@@ -74,7 +74,6 @@ pub struct Run {
     pub(super) sockets: Sockets,
     pub(super) files: Opener,
     pub(super) pools: Pools,
-    pub(super) null: File,
     pub(super) facts: Facts,
 
     pub(super) spawner: Spawner,
@@ -150,11 +149,6 @@ impl Run {
             pipes: Pipes::new(&plan),
             files: Opener::new(folder.clone()),
             pools: Pools::new(&plan, &folder, directory),
-            null: File::options()
-                .read(true)
-                .write(true)
-                .open("/dev/null")
-                .map_err(RunError::begin("open /dev/null"))?,
             facts,
             spawner,
             lookout: Lookout::begin(teller, &inbox, &alarm).map_err(RunError::begin("listen to who has started it"))?,
@@ -228,6 +222,7 @@ impl Run {
         if let Err(error) = self.herald.flush() {
             self.fault(format!("the records of the run cannot be written: {error}").into());
         }
+        spent::close();
     }
 
     /// The next input; what the yard has to say comes when there is no other, so that it is asked once a batch.

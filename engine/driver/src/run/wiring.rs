@@ -92,7 +92,6 @@ pub struct Wirer<'a> {
     pub pools: &'a mut Pools,
     pub sockets: &'a Sockets,
     pub directory: &'a RunDirectory,
-    pub null: &'a File,
     pub process: ProcessId,
     pub task: Option<TaskId>,
 }
@@ -100,7 +99,7 @@ pub struct Wirer<'a> {
 /// A process's descriptors, each with its number there, and the engine's ends.
 #[derive(Debug, Default)]
 pub struct Wiring {
-    pub fds: Vec<(OwnedFd, RawFd)>,
+    pub fds: Vec<(Option<OwnedFd>, RawFd)>,
     pub streams: Streams,
     /// Where it finds the pipes it `connects` to.
     pub connected: Vec<(String, RawFd)>,
@@ -127,28 +126,30 @@ impl Wirer<'_> {
             wiring.fds.push((fd, number));
         }
         for (number, (socket, name)) in (FIRST_SOCKET..).zip(self.sockets.copies(self.process)?) {
-            wiring.fds.push((socket, number));
+            wiring.fds.push((Some(socket), number));
             wiring.sockets.push(name);
         }
         for &(pipe, side) in &launch.connects {
             let number = (3..=TARGET_MAX).find(|number| wiring.fds.iter().all(|(_, taken)| taken != number));
             let number = number.ok_or_else(|| io::Error::other("the process has no descriptor left for its pipes"))?;
-            wiring.fds.push((self.pipes.end(pipe, side)?, number));
+            wiring.fds.push((Some(self.pipes.end(pipe, side)?), number));
             wiring.connected.push((plan.pipes[pipe.index()].name.clone(), number));
         }
         Ok(wiring)
     }
 
-    fn descriptor(&mut self, wiring: &mut Wiring, number: i32, wire: &Wire) -> io::Result<OwnedFd> {
+    /// What stands at a number; `None` is `/dev/null`.
+    fn descriptor(&mut self, wiring: &mut Wiring, number: i32, wire: &Wire) -> io::Result<Option<OwnedFd>> {
         if self.plan.launches[self.process.index()].tty && number <= 2 && matches!(wire, Wire::Null | Wire::Log) {
-            return self.terminal(wiring, number);
+            return self.terminal(wiring, number).map(Some);
         }
-        match wire {
-            Wire::Null => Ok(self.null.try_clone()?.into()),
+        let fd = match wire {
+            Wire::Null => return Ok(None),
             Wire::Inherit => inherited(number),
             Wire::Log => self.logged(wiring, number),
             Wire::Stdout => match wiring.fds.iter().find(|(_, number)| *number == 1) {
-                Some((stdout, _)) => stdout.try_clone(),
+                Some((Some(stdout), _)) => stdout.try_clone(),
+                Some((None, _)) => return Ok(None),
                 None => inherited(1),
             },
             Wire::ToQueue(queue) => output(wiring, |pipe| Connected::ToQueue(pipe, *queue)),
@@ -164,7 +165,8 @@ impl Wirer<'_> {
             Wire::Tasks => self.tasks(wiring),
             Wire::Results if self.is_persistent() => output(wiring, |pipe| Connected::Answers { pipe, log: None }),
             Wire::Results => output(wiring, Connected::Result),
-        }
+        };
+        fd.map(Some)
     }
 
     /// A pipe into the log; stdout and stderr share one log.

@@ -81,7 +81,14 @@ impl SpawnError {
             }
             Step::Exec => {
                 let name = name(job);
-                format!("cannot execute {name}: {}", why_not_executed(&path(job), errno, &name))
+                let Some(path) = path(job) else {
+                    let what = format!("there is no command `{name}` on PATH");
+                    return Self { step, errno, what };
+                };
+                // Of one that was searched for the user wants to know which it is.
+                let is_searched = job.programs.len() > 1;
+                let shown = if is_searched { path.display().to_string() } else { name };
+                format!("cannot execute {shown}: {}", why_not_executed(&path, errno, &shown))
             }
         };
         Self { step, errno, what }
@@ -116,18 +123,21 @@ fn limit(errno: Errno) -> Option<&'static str> {
 
 /// What the user called the program.
 fn name(job: &Job) -> String {
-    let name = job.argv.first().unwrap_or(&job.program);
-    name.to_string_lossy().into_owned()
+    let name = job.argv.first().map(|name| name.to_string_lossy());
+    name.unwrap_or_default().into_owned()
 }
 
-/// The program's file as seen from here.
-fn path(job: &Job) -> PathBuf {
+/// The program's file as seen from here; `None` when none of several is there.
+fn path(job: &Job) -> Option<PathBuf> {
     let as_path = |text: &CStr| PathBuf::from(OsStr::from_bytes(text.to_bytes()));
-    let program = as_path(&job.program);
-    match &job.cwd {
-        Some(cwd) => as_path(cwd).join(program),
-        None => program,
+    let mut paths = job.programs.iter().map(|program| match &job.cwd {
+        Some(cwd) => as_path(cwd).join(as_path(program)),
+        None => as_path(program),
+    });
+    if job.programs.len() == 1 {
+        return paths.next();
     }
+    paths.find(|path| fs::metadata(path).is_ok_and(|metadata| !metadata.is_dir()))
 }
 
 fn why_not_executed(path: &Path, errno: Errno, name: &str) -> String {

@@ -6,7 +6,7 @@
 //! into [`Orders::failure`], which the engine reads once `CLONE_VFORK` lets it go on.
 
 use std::cell::Cell;
-use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
@@ -137,7 +137,9 @@ fn start(job: &Job, stack: &Stack, changed: &Changed) -> Result<Child, Failure> 
         return Err(failed(Errno::EBADF));
     }
     let mut slots = slots().map_err(|error| failed(errno_of(&error)))?;
-    let filled = slots.fill(job.fds.iter().map(|(fd, _)| fd.as_fd())).map_err(failed)?;
+    let filled = slots
+        .fill(job.fds.iter().map(|(fd, _)| fd.as_ref().map(AsFd::as_fd)))
+        .map_err(failed)?;
     let listener = Listener::default();
     let orders = Orders::new(job, &filled, &listener, changed);
     let child = clone(&orders, stack)?;
@@ -223,7 +225,7 @@ impl Listener {
 /// All that a new process needs to know, in the engine's memory; it allocates nothing itself.
 struct Orders<'a> {
     engine: libc::pid_t,
-    program: *const c_char,
+    programs: &'a [CString],
     argv: Vec<*const c_char>,
     envp: Vec<*const c_char>,
     cwd: Option<*const c_char>,
@@ -253,7 +255,7 @@ impl<'a> Orders<'a> {
         Self {
             // The same for all threads of the engine.
             engine: nix::unistd::getpid().as_raw(),
-            program: job.program.as_ptr(),
+            programs: &job.programs,
             argv: terminated(&job.argv, None),
             envp: terminated(&job.envp, listener.map(Listener::as_ptr)),
             cwd: job.cwd.as_ref().map(|cwd| cwd.as_ptr()),
@@ -362,9 +364,41 @@ unsafe fn carry_out(orders: &Orders<'_>) -> Step {
         if let Some(listener) = orders.listener {
             listener.name(libc::getpid().unsigned_abs());
         }
-        libc::execve(orders.program, orders.argv.as_ptr(), orders.envp.as_ptr());
+        execute(orders);
     }
     Step::Exec
+}
+
+/// Executes the first program that can be, and returns only when there is none, with the reason in `errno`: that one is
+/// forbidden says more than that others are not there.
+///
+/// # Safety
+/// As [`carry_out`].
+unsafe fn execute(orders: &Orders<'_>) {
+    let is_searched = orders.programs.len() > 1;
+    let mut reason = Errno::ENOENT;
+    for program in orders.programs {
+        // SAFETY: all are strings, and lists of them, that `orders` keeps alive.
+        let is_there = unsafe {
+            // It is asked first since before Linux 6.9 an `execve` takes long to find that there is no such file.
+            let is_there = !is_searched || libc::access(program.as_ptr(), libc::X_OK) == 0;
+            if is_there {
+                libc::execve(program.as_ptr(), orders.argv.as_ptr(), orders.envp.as_ptr());
+            }
+            is_there
+        };
+        match Errno::last() {
+            Errno::EACCES => reason = Errno::EACCES,
+            // What cannot be looked at is no candidate; of a script it may be the interpreter that is not there.
+            _ if !is_there => {}
+            Errno::ENOENT if is_searched => {}
+            errno => {
+                reason = errno;
+                break;
+            }
+        }
+    }
+    reason.set();
 }
 
 /// Makes the process the leader of a group, or, with a terminal, or to outlive the one of the engine, of a session, which

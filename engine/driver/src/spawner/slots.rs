@@ -64,22 +64,35 @@ impl SlotsGuard {
         self.all.as_ref().expect("slots are reserved before the guard is made")
     }
 
-    /// Duplicates the descriptors into slots and says which, in the same order.
+    /// Duplicates the descriptors into slots and says which, in the same order. For `None` it is one that is not filled:
+    /// there `/dev/null` stands already.
     ///
     /// # Errors
     /// EMFILE when there are more than slots; what `dup3` says.
-    pub(super) fn fill<'a>(&mut self, fds: impl ExactSizeIterator<Item = BorrowedFd<'a>>) -> Result<Vec<RawFd>, Errno> {
+    pub(super) fn fill<'a>(
+        &mut self,
+        fds: impl ExactSizeIterator<Item = Option<BorrowedFd<'a>>>,
+    ) -> Result<Vec<RawFd>, Errno> {
         if fds.len() > self.slots().free.len() {
             return Err(Errno::EMFILE);
         }
-        self.filled = fds.len();
-        let slots = self.slots();
-        slots
-            .free
-            .iter()
-            .zip(fds)
-            .map(|(&slot, fd)| duplicate(fd, slot).map(|()| slot))
-            .collect()
+        let mut given = Vec::with_capacity(fds.len());
+        for fd in fds {
+            let free = &self.slots().free;
+            // The last is filled only when there are as many descriptors as slots, and then none of them is `None`.
+            let slot = if fd.is_some() {
+                free.get(self.filled)
+            } else {
+                free.last()
+            };
+            let &slot = slot.ok_or(Errno::EMFILE)?;
+            if let Some(fd) = fd {
+                duplicate(fd, slot)?;
+                self.filled += 1;
+            }
+            given.push(slot);
+        }
+        Ok(given)
     }
 }
 

@@ -24,12 +24,12 @@ fn null() -> OwnedFd {
 
 fn job(argv: &[&str], stdout: OwnedFd) -> Job {
     Job {
-        program: c(argv[0]),
+        programs: vec![c(argv[0])],
         argv: argv.iter().map(|argument| c(argument)).collect(),
         envp: vec![c("PATH=/usr/local/bin:/usr/bin:/bin").into()],
         listens: false,
         cwd: None,
-        fds: vec![(null(), 0), (stdout, 1), (null(), 2)],
+        fds: vec![(None, 0), (Some(stdout), 1), (None, 2)],
         umask: None,
         nice: None,
         terminal: None,
@@ -79,7 +79,7 @@ fn a_process_finds_exactly_its_descriptors() {
         assert!(low > 0 && high >= 200, "the canaries are open");
         (OwnedFd::from_raw_fd(low), OwnedFd::from_raw_fd(high))
     };
-    let listing = output_of("ls /proc/$$/fd; true", |job| job.fds.push((null(), 31)));
+    let listing = output_of("ls /proc/$$/fd; true", |job| job.fds.push((Some(null()), 31)));
     assert_eq!(listing, "0\n1\n2\n31\n");
     drop((low, high));
 }
@@ -95,7 +95,7 @@ fn a_standard_stream_that_is_not_given_is_closed() {
 #[test]
 fn descriptors_change_places_without_loss() {
     let (mut reader, writer) = io::pipe().expect("a pipe can be made");
-    output_of("echo through five >&5", |job| job.fds.push((writer.into(), 5)));
+    output_of("echo through five >&5", |job| job.fds.push((Some(writer.into()), 5)));
     let mut text = String::new();
     reader.read_to_string(&mut text).expect("text");
     assert_eq!(text, "through five\n");
@@ -103,7 +103,7 @@ fn descriptors_change_places_without_loss() {
 
 #[test]
 fn a_descriptor_number_out_of_range_is_refused() {
-    let error = run("true", |job| job.fds.push((null(), TARGET_MAX + 1))).expect_err("refused");
+    let error = run("true", |job| job.fds.push((Some(null()), TARGET_MAX + 1))).expect_err("refused");
     assert_eq!((error.step, error.errno), (Step::Descriptors, Errno::EBADF));
     assert!(!error.transient());
 }
@@ -240,6 +240,29 @@ fn failures_are_told_in_words() {
 }
 
 #[test]
+fn of_several_programs_the_first_that_can_be_executed_is() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let none = folder.path().join("none").to_str().expect("UTF-8").to_owned();
+    let plain = file(folder.path(), "plain", b"nonsense", 0o644);
+    let directory = folder.path().to_str().expect("UTF-8").to_owned();
+    let search = |programs: &[&str]| {
+        let programs = programs.iter().map(|program| c(program)).collect();
+        run("echo found", |job| job.programs = programs).map(|(_, output)| output)
+    };
+    assert_eq!(
+        search(&[&none, &directory, &plain, "/bin/sh", &none]),
+        Ok("found\n".into())
+    );
+    let words = |programs: &[&str]| search(programs).expect_err("there is none").what;
+    assert_eq!(words(&[&none, &none]), "there is no command `/bin/sh` on PATH");
+    assert_eq!(
+        words(&[&none, &plain, &none]),
+        format!("cannot execute {plain}: permission denied (is it executable? chmod +x {plain})")
+    );
+    assert_eq!(words(&[]), "there is no command `/bin/sh` on PATH");
+}
+
+#[test]
 fn a_missing_working_directory_is_named() {
     let error = run("true", |job| job.cwd = Some(c("/no/such/folder"))).expect_err("no such folder");
     assert_eq!(error.step, Step::WorkingDirectory);
@@ -252,7 +275,7 @@ fn a_missing_working_directory_is_named() {
 /// Starts a sleeper that keeps this process's stderr open, then dies without a word.
 fn die_with_a_child(identity: Option<Identity>) -> i32 {
     let mut order = job(&["/bin/sleep", "1000"], null());
-    order.fds[2].0 = io::stderr().as_fd().try_clone_to_owned().expect("stderr is open");
+    order.fds[2].0 = Some(io::stderr().as_fd().try_clone_to_owned().expect("stderr is open"));
     order.identity = identity;
     let (spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
     block_on(spawner.spawn(order)).expect("sleep starts");

@@ -178,6 +178,7 @@ pub fn pump(mut tap: Tap, mut output: Output) -> impl Future<Output = ()> {
         while let Some(bytes) = tap.read().await {
             Box::pin(output.take(bytes)).await;
         }
+        tap.put_aside();
         Box::pin(output.finish()).await;
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::over::Over;
 use crate::run::Happening;
+use crate::spent::{Spent, put_aside};
 
 /// Most processes write little, and there may be many: a tap begins to read in pieces of so many bytes.
 const READ_BYTES_MIN: usize = 4 * 1024;
@@ -127,6 +128,11 @@ impl Tap {
                 deadline: Instant::now() + LEAK_PATIENCE,
             }));
         }
+    }
+
+    /// There is nothing more to read: it is closed when there is time.
+    pub fn put_aside(self) {
+        put_aside(Spent::Stream(self.pipe));
     }
 
     /// Whether all that the tree wrote has been read, and strangers have had their time.

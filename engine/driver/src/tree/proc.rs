@@ -262,9 +262,15 @@ pub(super) fn adopted() -> io::Result<Vec<Pid>> {
     children_of_thread(getpid().as_raw(), getpid().as_raw())
 }
 
+thread_local! {
+    /// Whether this is the first thread of the process. It is asked for at each end of a process. One that `fork` copies
+    /// is the first in the new process; what says no there is not wrong, only slower.
+    static IS_FIRST: bool = gettid() == getpid();
+}
+
 /// Orphans become children of the first thread: asked by this, the kernel tells in one call whether it has any.
 fn is_nobody_adopted() -> bool {
-    gettid() == getpid() && has_no_child(WaitPidFlag::__WNOTHREAD)
+    IS_FIRST.with(|is_first| *is_first) && has_no_child(WaitPidFlag::__WNOTHREAD)
 }
 
 /// Whether there is no child, zombies too, among those that `which` chooses: of all threads, or of the calling one alone. The

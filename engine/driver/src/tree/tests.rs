@@ -1,7 +1,7 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, PipeReader};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::thread;
 use std::time::Duration;
 
@@ -23,10 +23,9 @@ struct Shell {
 impl Shell {
     fn start(token: &str, script: &str) -> Self {
         let c = |text: &str| CString::new(text).expect("no NUL in tests");
-        let null = || -> OwnedFd { File::open("/dev/null").expect("it is there").into() };
         let (reader, writer) = io::pipe().expect("a pipe can be made");
         let job = Job {
-            program: c("/bin/sh"),
+            programs: vec![c("/bin/sh")],
             argv: vec![c("sh"), c("-c"), c(script)],
             envp: vec![
                 c("PATH=/usr/bin:/bin").into(),
@@ -34,7 +33,7 @@ impl Shell {
             ],
             listens: false,
             cwd: None,
-            fds: vec![(null(), 0), (writer.into(), 1), (null(), 2)],
+            fds: vec![(None, 0), (Some(writer.into()), 1), (None, 2)],
             umask: None,
             nice: None,
             terminal: None,
