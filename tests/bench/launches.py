@@ -173,13 +173,18 @@ def memory(gibibytes):
 OTHERS_MAX = 40
 
 
+# Nobody but the shell itself is ready to run, or there has been no such moment for a long time.
+STILLNESS = "for look in $(seq 300); do read -r _ _ _ ready _ < /proc/loadavg; [ ${ready%/*} -le 1 ] && break; sleep 0.1; done"
+
+
 def with_living(living):
-    """The time from start to start, by the records, while so many others live, which are stopped at the end."""
+    """The time from start to start, by the records, while so many others live, which are stopped at the end. It begins when these
+    sleep: as long as they are being linked they take the cores."""
 
     def measure(folder, size):
         others = min(living, OTHERS_MAX * size)
         crowd = f"  crowd: {{run: [/bin/sleep, '1000'], replicas: {others}, daemon: true, stdout: null, stderr: null}}\n"
-        gate = "  gate: {run: [/bin/true], after: {crowd: started}}\n"
+        gate = f"  gate: {{run: {json.dumps(['/bin/sh', '-c', STILLNESS])}, after: {{crowd: started}}}}\n"
         words = json.dumps([static_program(folder)])
         launches = "".join(f"  p{it}: {{run: {words}, pool: slots, after: gate}}\n" for it in range(size))
         (folder / "w.yaml").write_text(HEAD + crowd + gate + launches)

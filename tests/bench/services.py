@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -11,7 +12,7 @@ import time
 from pathlib import Path
 
 from crew import must_equal
-from whole import Case, Limit, begin, finish, forkyard, program, records, records_path, wait_for
+from whole import STILL_SOURCE, Case, Limit, begin, finish, forkyard, program, records, records_path, static_program, wait_for
 
 # Stops of `forkyard run` by Ctrl-C end with this.
 INTERRUPTED = 130
@@ -20,27 +21,32 @@ INTERRUPTED = 130
 FEW = 10
 
 
-def crowd(folder, size):
+def crowd(folder, size, words=("/bin/sleep", "1000")):
     """Memory is what more than a few of them take: what a run of any size takes is no process's."""
     few = folder / "few"
     few.mkdir()
-    less = up_and_down(few, FEW)
-    outcome = up_and_down(folder, size)
+    less = up_and_down(few, FEW, words)
+    outcome = up_and_down(folder, size, words)
     each = (outcome["own_bytes"] - less["own_bytes"]) / (size - FEW)
     return dict(outcome, each_bytes=each)
 
 
-def up_and_down(folder, size):
+def still_crowd(folder, size):
+    """Of programs that sleep at once. Where 10,000 others are still being linked, a start waits for a core as everything does."""
+    return crowd(folder, size, (static_program(folder, STILL_SOURCE),))
+
+
+def up_and_down(folder, size, words):
     """From the start of the command until all sleep, by the records; their memory; from Ctrl-C until it has ended."""
     # With output of its own each needs three descriptors of the engine, which are more than many machines let it have.
     streams = ", stdout: null, stderr: null" if size > 5_000 else ""
-    lines = "".join(f'  p{it}: {{run: ["/bin/sleep", "1000"]{streams}}}\n' for it in range(size))
+    lines = "".join(f"  p{it}: {{run: {json.dumps(words)}{streams}}}\n" for it in range(size))
     (folder / "w.yaml").write_text("forkyard: 1\nprocesses:\n" + lines)
     began = time.perf_counter()
     process = begin([forkyard(), "run", "--quiet", "--no-color", "w.yaml"], folder)
     try:
         path = wait_for(lambda: records_path(folder), "records")
-        wait_for(lambda: path.read_bytes().count(b'"started"') == size, "all started")
+        wait_for(have_started(path, size), "all started")
     except RuntimeError:
         # The guardians take along all that has been started.
         os.killpg(process.pid, signal.SIGKILL)
@@ -64,6 +70,22 @@ def up_and_down(folder, size):
         own_bytes=own,
         slowing=(starts[-1] - starts[-1 - size // 10]) / (starts[size // 10] - starts[0]),
     )
+
+
+def have_started(path, size):
+    """Whether so many have. Only what is new is read each time: to read all of it, again and again, would keep a core from the run."""
+    count, begin = 0, 0
+
+    def look():
+        nonlocal count, begin
+        with open(path, "rb") as told:
+            told.seek(begin)
+            lines = told.read().rpartition(b"\n")[0]
+        count += lines.count(b'"started"')
+        begin += len(lines)
+        return count == size
+
+    return look
 
 
 def engine_bytes(pid):
@@ -281,7 +303,7 @@ CASES = (
         "10,000 live processes: the last tenth of the starts, beside the first",
         10_000,
         20,
-        {"forkyard": crowd},
+        {"forkyard": still_crowd},
         (Limit("slowing", None, 1.3, 1.1),),
         {"slowing": "", "stop_seconds": "s", "each_bytes": "B"},
     ),

@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::io::PipeReader;
 use std::process::Stdio;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::process::{Child, Command};
 
@@ -25,6 +25,7 @@ async fn main() -> Result<()> {
         }
         Err::<f64, Box<dyn Error>>("one of the crowd has ended".into())
     };
+    await_stillness()?;
     let seconds = tokio::select! {
         seconds = launches(count, &program) => seconds?,
         ended = waiting => ended?,
@@ -32,6 +33,19 @@ async fn main() -> Result<()> {
     println!("{seconds}");
     // They are not waited for: what matters is over.
     std::process::exit(0);
+}
+
+/// The crowd sleeps, and nobody but this program is ready to run; or there has been no such moment for a long time.
+fn await_stillness() -> Result<()> {
+    for _ in 0..300 {
+        let load = std::fs::read_to_string("/proc/loadavg")?;
+        let ready = load.split(' ').nth(3).and_then(|tasks| tasks.split_once('/'));
+        if ready.is_some_and(|(ready, _)| ready == "1") {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
 }
 
 fn reads(reader: &PipeReader) -> Result<Child> {
