@@ -201,3 +201,23 @@ fn state(pid: i32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
 }
+
+/// Two that end at nearly the same time, so that the second may end while the end of the first is being told.
+#[test]
+fn an_orphan_that_has_ended_is_reaped_while_its_process_lives() {
+    let workflow = "
+forkyard: 1
+processes:
+  parent:
+    run: |
+      for seconds in 0.2 0.201; do (sleep $seconds & echo $! >> pids); done
+      for look in $(seq 200); do
+        left=0
+        for pid in $(cat pids); do [ -e /proc/$pid ] && left=$((left + 1)); done
+        [ $left = 0 ] && echo reaped && exit
+        sleep 0.05
+      done
+";
+    let outcome = Forkyard::run_of(workflow).quiet().run();
+    assert_eq!(outcome.exit(0).said("parent"), ["reaped"]);
+}

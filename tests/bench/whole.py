@@ -20,8 +20,9 @@ PEERS = ROOT / "target/bench-peers"
 PATIENCE = 180
 
 # A program of a few bytes without a C library: where the launcher's own cost shows.
-# Its end is all that it does, or that it waits for ever.
+# To end is all that it does.
 STATIC_SOURCE = 'void _start(void) { __asm__ volatile("mov $60, %eax; xor %edi, %edi; syscall"); }\n'
+# It sleeps for ever, from its first instruction on.
 STILL_SOURCE = 'void _start(void) { __asm__ volatile("mov $34, %eax; syscall"); }\n'
 
 

@@ -37,6 +37,16 @@ pub(crate) enum Version {
 }
 
 impl Hierarchy {
+    /// Kills what is left here of runs that have no guardian any more, and removes the groups of engines that are no more.
+    pub(crate) fn bury_dead(&self) {
+        let Self { own, top, .. } = self;
+        for folder in if own == top { vec![own] } else { vec![own, top] } {
+            for group in dead(folder).iter().filter(|group| is_let_go(group)) {
+                bury(group);
+            }
+        }
+    }
+
     /// Whether limits of this kind can be set in groups that are made in `parent`, which may have to be allowed first.
     pub(crate) fn controls(&self, controller: &str, parent: &Path) -> bool {
         match self.version {
@@ -57,7 +67,7 @@ pub(crate) fn hierarchies() -> Vec<Hierarchy> {
     parse(&read("/proc/self/cgroup"), &read("/proc/self/mountinfo"))
 }
 
-/// The whole text of a file of the kernel, which makes it anew for each read: the fewer there are the better.
+/// The whole text of a file of the kernel, in few large reads: it is put together at each.
 fn text(path: &str) -> io::Result<String> {
     let mut text = String::with_capacity(TEXT_BYTES);
     fs::File::open(path)?.read_to_string(&mut text)?;
@@ -169,18 +179,6 @@ pub(crate) fn way_out() -> io::Result<Option<fs::File>> {
             .open(outside.join("cgroup.procs"))
             .map(Some),
         Some(_) | None => Ok(None),
-    }
-}
-
-impl Hierarchy {
-    /// Kills what is left here of runs that have no guardian any more, and removes the groups of engines that are no more.
-    pub(crate) fn bury_dead(&self) {
-        let Self { own, top, .. } = self;
-        for folder in if own == top { vec![own] } else { vec![own, top] } {
-            for group in dead(folder).iter().filter(|group| is_let_go(group)) {
-                bury(group);
-            }
-        }
     }
 }
 

@@ -54,7 +54,7 @@ pub(crate) struct Limiter {
 /// Where groups of one hierarchy are made, and for what.
 #[derive(Debug)]
 struct Place {
-    version: Version,
+    hierarchy: Hierarchy,
     parent: PathBuf,
     controllers: Vec<Controller>,
 }
@@ -67,7 +67,6 @@ impl Limiter {
         for hierarchy in cgroup::hierarchies() {
             let place = Place::find(&hierarchy, &wanted);
             if let Some(place) = place {
-                hierarchy.bury_dead();
                 wanted.retain(|controller| !place.controllers.contains(controller));
                 places.push(place);
             }
@@ -109,6 +108,9 @@ impl Limiter {
     pub(crate) fn groups(&self, limits: &Limits) -> io::Result<Groups> {
         let number = self.made.get();
         self.made.set(number + 1);
+        if number == 0 {
+            self.places.iter().for_each(Place::bury_dead);
+        }
         let mut groups = Groups { folders: Vec::new() };
         for place in &self.places {
             let asked = place
@@ -124,9 +126,9 @@ impl Limiter {
             place.make_parent(&parent)?;
             let folder = parent.join(number.to_string());
             fs::create_dir(&folder)?;
-            groups.folders.push((place.version, folder.clone()));
+            groups.folders.push((place.hierarchy.version, folder.clone()));
             for controller in asked {
-                set(place.version, controller, &folder, limits)?;
+                set(place.hierarchy.version, controller, &folder, limits)?;
             }
         }
         Ok(groups)
@@ -172,11 +174,19 @@ impl Place {
                 Vec::new()
             };
             (!controllers.is_empty()).then(|| Self {
-                version: hierarchy.version,
+                hierarchy: hierarchy.clone(),
                 parent: parent.clone(),
                 controllers,
             })
         })
+    }
+
+    /// Removes what earlier engines have left; in version 2 the guardian has done so.
+    fn bury_dead(&self) {
+        match self.hierarchy.version {
+            Version::One => self.hierarchy.bury_dead(),
+            Version::Two => {}
+        }
     }
 
     fn make_parent(&self, folder: &Path) -> io::Result<()> {
@@ -184,7 +194,7 @@ impl Place {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
             made => made?,
         }
-        if self.version == Version::Two {
+        if self.hierarchy.version == Version::Two {
             for controller in &self.controllers {
                 cgroup::write(
                     &folder.join("cgroup.subtree_control"),

@@ -19,7 +19,9 @@ use forkyard_core::spec::{Body, Program, Stream, Tasks, Workflow};
 use nix::unistd::{getegid, geteuid};
 
 use capacity::Capacity;
-pub use resolve::{DEFAULT_PATH, Unresolved, candidates, resolve};
+pub use resolve::DEFAULT_PATH;
+pub(crate) use resolve::on_path;
+use resolve::{Unresolved, resolve};
 
 use crate::limits::LimiterCell;
 use crate::spawner::{Identity, interpreter};

@@ -84,7 +84,8 @@ pub fn listen(alarm: &Alarm) -> io::Result<mpsc::Receiver<Heard>> {
     Ok(receiver)
 }
 
-/// Readable while the end of a child is pending. Threads that are begun from now on block SIGCHLD too.
+/// Readable while the end of a child is pending. Each thread of the process has to block SIGCHLD, else the kernel may give it
+/// to one that does not: so the engine's first one blocks it from its birth on.
 fn children() -> io::Result<AsyncFd<SignalFd>> {
     // Were it ignored, by inheritance, nobody would ever learn how a child has ended.
     // SAFETY: the default action runs no code of ours.
@@ -161,8 +162,9 @@ async fn tell_of_children(ended: AsyncFd<SignalFd>, sender: mpsc::Sender<Heard>)
         let Ok(mut ready) = ended.readable().await else {
             return;
         };
-        // However many have ended, it is pending once. What comes later makes it readable again.
-        let _ = ended.get_ref().read_signal();
+        // However many have ended, it is pending once for the process, and perhaps once for this thread. What comes later
+        // makes it readable again.
+        while let Ok(Some(_)) = ended.get_ref().read_signal() {}
         ready.clear_ready();
         if sender.send(Heard::Child).await.is_err() {
             return;

@@ -16,6 +16,7 @@ mod tests;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
+use std::slice;
 use std::sync::{Arc, mpsc};
 use std::thread;
 
@@ -37,9 +38,8 @@ pub use slots::{TARGET_MAX, reserve_low_descriptors};
 /// it leads a process group of its own, and gets SIGKILL when the engine dies.
 #[derive(Debug)]
 pub struct Job {
-    /// The file to execute: the first of these that can be, absolute or relative to `cwd`, as `execvp(3)` takes the
-    /// folders of `PATH`.
-    pub programs: Vec<CString>,
+    /// The file to execute.
+    pub program: Executable,
     /// The arguments; the first is the name by which error messages call the program.
     pub argv: Vec<CString>,
     /// The whole environment, as `NAME=value`, but for `LISTEN_PID`. What many jobs have they share.
@@ -66,6 +66,24 @@ pub struct Job {
     /// Which of its descriptors is open only until its program is executed: a lock on whoever looks for it by what the
     /// program is given.
     pub until_program: Option<RawFd>,
+}
+
+/// The file that a process is to execute, absolute or relative to its working directory.
+#[derive(Debug)]
+pub enum Executable {
+    /// This one.
+    At(CString),
+    /// The first of these that may be executed, as `execvp(3)` takes the folders of `PATH`.
+    Among(Vec<CString>),
+}
+
+impl Executable {
+    fn files(&self) -> &[CString] {
+        match self {
+            Self::At(file) => slice::from_ref(file),
+            Self::Among(files) => files,
+        }
+    }
 }
 
 /// A process that has been started.

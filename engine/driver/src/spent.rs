@@ -2,7 +2,7 @@
 //!
 //! When a process has ended another may wait for its place, and a core may stand idle until that is started. To close
 //! what is left takes as long as to prepare the next start; so it is put aside, and closed once the starts of a turn are
-//! on their way. A start that finds no descriptor free has it closed first.
+//! on their way. Whoever prepares a start, or looks who is left of a tree, and finds no descriptor free has it closed first.
 
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;

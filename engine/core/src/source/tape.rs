@@ -1,4 +1,4 @@
-//! The nodes of a large plain file in one stretch of memory, out of which a tree is made of those that are wanted.
+//! The nodes of a plain file in one stretch of memory, out of which a tree is made of those that are wanted.
 //!
 //! In a tree of its own each node takes five times as much: of a million processes more than all else that is known of
 //! them. So they wait on the tape until each is looked at.

@@ -206,8 +206,9 @@ fn settle(ward: Ward, above: &Above) -> Result<(), Errno> {
         Ward::Deputy => Ok(()),
         Ward::Engine => {
             adopt_orphans()?;
-            // The engine waits for SIGCONT when it has been suspended.
-            SigSet::from_iter([Signal::SIGCONT]).thread_set_mask()
+            // The engine waits for SIGCONT when it has been suspended, and listens to SIGCHLD by a signalfd, which tells of
+            // it only if every thread blocks it.
+            SigSet::from_iter([Signal::SIGCONT, Signal::SIGCHLD]).thread_set_mask()
         }
     }
 }

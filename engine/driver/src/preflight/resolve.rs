@@ -13,7 +13,7 @@ pub const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Why a program cannot be executed, with the file that was found, if any.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unresolved {
+pub(super) enum Unresolved {
     /// A path at which there is nothing.
     NoSuchFile(PathBuf),
     /// A bare name that is in no folder of `PATH`.
@@ -45,13 +45,13 @@ impl std::error::Error for Unresolved {}
 ///
 /// # Errors
 /// When there is no such file; of several reasons the one that is nearest to success.
-pub fn resolve(program: &str, path: &OsStr, cwd: &Path) -> Result<PathBuf, Unresolved> {
+pub(super) fn resolve(program: &str, path: &OsStr, cwd: &Path) -> Result<PathBuf, Unresolved> {
     if program.contains('/') {
         return executable(cwd.join(program));
     }
     let mut unresolved = Unresolved::NotOnPath(program.to_owned());
-    for candidate in candidates(program, path, cwd) {
-        match executable(candidate) {
+    for file in on_path(program, path, cwd) {
+        match executable(file) {
             Ok(found) => return Ok(found),
             Err(found @ (Unresolved::NotExecutable(_) | Unresolved::Forbidden(_))) => unresolved = found,
             Err(Unresolved::NoSuchFile(_) | Unresolved::NotOnPath(_) | Unresolved::Directory(_)) => {}
@@ -60,15 +60,11 @@ pub fn resolve(program: &str, path: &OsStr, cwd: &Path) -> Result<PathBuf, Unres
     Err(unresolved)
 }
 
-/// The files among which [`resolve`] looks for the first that can be executed. None is looked at here.
-pub fn candidates<'a>(program: &'a str, path: &'a OsStr, cwd: &'a Path) -> impl Iterator<Item = PathBuf> + use<'a> {
-    let is_path = program.contains('/');
-    let given = is_path.then(|| cwd.join(program));
-    let searched = (!is_path && !program.is_empty()).then(|| std::env::split_paths(path));
-    let searched = searched.into_iter().flatten();
-    given
-        .into_iter()
-        .chain(searched.map(move |folder| cwd.join(folder).join(program)))
+/// The files among which [`resolve`] looks for the first that can be executed, for a bare name. None is looked at here.
+pub(crate) fn on_path<'a>(name: &'a str, path: &'a OsStr, cwd: &'a Path) -> impl Iterator<Item = PathBuf> + use<'a> {
+    let folders = (!name.is_empty()).then(|| std::env::split_paths(path));
+    let folders = folders.into_iter().flatten();
+    folders.map(move |folder| cwd.join(folder).join(name))
 }
 
 /// The path itself, if a file is there that can be executed.

@@ -22,6 +22,7 @@ use crate::exit::Usage;
 use crate::limits::Groups;
 use crate::notify::Ear;
 use crate::over::Ending;
+use crate::spent;
 use crate::terminal::Screen;
 use crate::tree::Tree;
 use crate::yard::Commons;
@@ -316,7 +317,8 @@ impl Watch {
         // Others may wait for what it had: they get it before anything is looked at that takes longer.
         self.commons.look();
         let tree = &self.body.tree;
-        let is_empty = tree.is_empty();
+        // It may be that nobody is seen because descriptors are short.
+        let is_empty = tree.is_empty() || (spent::close() && tree.is_empty());
         let left = (!is_empty).then(|| match tree.members() {
             Ok(members) => named(&members),
             Err(error) => format!("whoever cannot be seen now: {error}").into(),

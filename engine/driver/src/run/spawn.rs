@@ -28,7 +28,7 @@ use crate::guardian;
 use crate::news::Stream;
 use crate::over::{Ending, Over};
 use crate::preflight;
-use crate::spawner::{Confinement, Identity, Job, Launched, Rlimit, SpawnError, discard};
+use crate::spawner::{Confinement, Executable, Identity, Job, Launched, Rlimit, SpawnError, discard};
 use crate::spent;
 use crate::stdio::framing::Cutter;
 use crate::stdio::log::Log;
@@ -253,12 +253,15 @@ impl Run {
             .argv
             .first()
             .ok_or_else(|| "there is nothing to execute".to_owned())?;
-        let programs: Result<_, _> = preflight::candidates(name, environment.path(), &cwd)
-            .map(|file| c_path(&file))
-            .collect();
+        let program_file = if name.contains('/') {
+            Executable::At(c_path(&cwd.join(name))?)
+        } else {
+            let files = preflight::on_path(name, environment.path(), &cwd).map(|file| c_path(&file));
+            Executable::Among(files.collect::<Result<_, _>>()?)
+        };
         let argv: Result<Vec<CString>, _> = program.argv.iter().map(|word| CString::new(word.as_str())).collect();
         Ok(Job {
-            programs: programs?,
+            program: program_file,
             argv: argv.map_err(|_| "a word of the command has a NUL byte, which no program can be given".to_owned())?,
             envp: environment
                 .into_strings()

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
-use super::Job;
+use super::{Executable, Job};
 use crate::words::reason;
 
 /// The kernel itself reads no more than this of a script's first line.
@@ -63,7 +63,7 @@ impl SpawnError {
 
     /// Finds the words; it looks at the program's file for them.
     pub(super) fn explain(failure: Failure, job: &Job) -> Self {
-        let Failure { step, errno } = failure;
+        let Failure { step, errno, file } = failure;
         let reason = reason(errno);
         let what = match step {
             Step::Clone => format!("cannot start a further process: {}", limit(errno).unwrap_or(&reason)),
@@ -81,14 +81,18 @@ impl SpawnError {
             }
             Step::Exec => {
                 let name = name(job);
-                let Some(path) = path(job) else {
-                    let what = format!("there is no command `{name}` on PATH");
-                    return Self { step, errno, what };
-                };
-                // Of one that was searched for the user wants to know which it is.
-                let is_searched = job.programs.len() > 1;
-                let shown = if is_searched { path.display().to_string() } else { name };
-                format!("cannot execute {shown}: {}", why_not_executed(&path, errno, &shown))
+                match (&job.program, file) {
+                    (Executable::Among(files), Some(at)) => {
+                        let path = path(job, &files[at]);
+                        let shown = path.display().to_string();
+                        format!("cannot execute {shown}: {}", why_not_executed(&path, errno, &shown))
+                    }
+                    (Executable::Among(_), None) => format!("there is no command `{name}` on PATH"),
+                    (Executable::At(file), _) => {
+                        let why = why_not_executed(&path(job, file), errno, &name);
+                        format!("cannot execute {name}: {why}")
+                    }
+                }
             }
         };
         Self { step, errno, what }
@@ -108,6 +112,8 @@ impl std::error::Error for SpawnError {}
 pub(super) struct Failure {
     pub(super) step: Step,
     pub(super) errno: Errno,
+    /// Which of several files it concerns, when it is [`Step::Exec`].
+    pub(super) file: Option<usize>,
 }
 
 /// Which limit keeps a further process from being made.
@@ -127,17 +133,13 @@ fn name(job: &Job) -> String {
     name.unwrap_or_default().into_owned()
 }
 
-/// The program's file as seen from here; `None` when none of several is there.
-fn path(job: &Job) -> Option<PathBuf> {
+/// A file as seen from here.
+fn path(job: &Job, file: &CStr) -> PathBuf {
     let as_path = |text: &CStr| PathBuf::from(OsStr::from_bytes(text.to_bytes()));
-    let mut paths = job.programs.iter().map(|program| match &job.cwd {
-        Some(cwd) => as_path(cwd).join(as_path(program)),
-        None => as_path(program),
-    });
-    if job.programs.len() == 1 {
-        return paths.next();
+    match &job.cwd {
+        Some(cwd) => as_path(cwd).join(as_path(file)),
+        None => as_path(file),
     }
-    paths.find(|path| fs::metadata(path).is_ok_and(|metadata| !metadata.is_dir()))
 }
 
 fn why_not_executed(path: &Path, errno: Errno, name: &str) -> String {

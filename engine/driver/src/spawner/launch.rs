@@ -6,7 +6,7 @@
 //! into [`Orders::failure`], which the engine reads once `CLONE_VFORK` lets it go on.
 
 use std::cell::Cell;
-use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
@@ -17,7 +17,7 @@ use nix::errno::Errno;
 use super::confinement::{Confinement, CpuSet, confine, enter_groups};
 use super::error::{Failure, Step};
 use super::slots::{LOW, TARGET_MAX, slots};
-use super::{Child, Identity, Job, SpawnError};
+use super::{Child, Executable, Identity, Job, SpawnError};
 use crate::exit::reap_blocking;
 use crate::signals::LISTENED;
 
@@ -132,6 +132,7 @@ fn start(job: &Job, stack: &Stack, changed: &Changed) -> Result<Child, Failure> 
     let failed = |errno| Failure {
         step: Step::Descriptors,
         errno,
+        file: None,
     };
     if job.fds.iter().any(|&(_, target)| !(0..=TARGET_MAX).contains(&target)) {
         return Err(failed(Errno::EBADF));
@@ -177,6 +178,7 @@ fn clone(orders: &Orders<'_>, stack: &Stack) -> Result<Child, Failure> {
     let pid = Errno::result(pid).map_err(|errno| Failure {
         step: Step::Clone,
         errno,
+        file: None,
     })?;
     // SAFETY: the kernel has just opened this descriptor for us.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
@@ -225,7 +227,9 @@ impl Listener {
 /// All that a new process needs to know, in the engine's memory; it allocates nothing itself.
 struct Orders<'a> {
     engine: libc::pid_t,
-    programs: &'a [CString],
+    program: &'a Executable,
+    /// Which of its files could not be executed: written by the new process.
+    unexecuted: Cell<Option<usize>>,
     argv: Vec<*const c_char>,
     envp: Vec<*const c_char>,
     cwd: Option<*const c_char>,
@@ -255,7 +259,8 @@ impl<'a> Orders<'a> {
         Self {
             // The same for all threads of the engine.
             engine: nix::unistd::getpid().as_raw(),
-            programs: &job.programs,
+            program: &job.program,
+            unexecuted: Cell::new(None),
             argv: terminated(&job.argv, None),
             envp: terminated(&job.envp, listener.map(Listener::as_ptr)),
             cwd: job.cwd.as_ref().map(|cwd| cwd.as_ptr()),
@@ -306,6 +311,7 @@ extern "C" fn child(orders: *mut c_void) -> c_int {
     orders.failure.set(Some(Failure {
         step,
         errno: Errno::last(),
+        file: orders.unexecuted.get(),
     }));
     127
 }
@@ -369,35 +375,35 @@ unsafe fn carry_out(orders: &Orders<'_>) -> Step {
     Step::Exec
 }
 
-/// Executes the first program that can be, and returns only when there is none, with the reason in `errno`: that one is
-/// forbidden says more than that others are not there.
+/// Executes the first file that may be, and returns only when that fails or there is none, with the reason in `errno`: that
+/// one is forbidden, the first such, says more than that others are not there.
 ///
 /// # Safety
 /// As [`carry_out`].
 unsafe fn execute(orders: &Orders<'_>) {
-    let is_searched = orders.programs.len() > 1;
-    let mut reason = Errno::ENOENT;
-    for program in orders.programs {
+    let mut forbidden = None;
+    for (at, file) in orders.program.files().iter().enumerate() {
+        let is_searched = matches!(orders.program, Executable::Among(_));
+        // It is asked first since before Linux 6.9 an `execve` takes long to find that there is no such file.
         // SAFETY: all are strings, and lists of them, that `orders` keeps alive.
-        let is_there = unsafe {
-            // It is asked first since before Linux 6.9 an `execve` takes long to find that there is no such file.
-            let is_there = !is_searched || libc::access(program.as_ptr(), libc::X_OK) == 0;
-            if is_there {
-                libc::execve(program.as_ptr(), orders.argv.as_ptr(), orders.envp.as_ptr());
-            }
-            is_there
-        };
+        let is_there = !is_searched || unsafe { libc::access(file.as_ptr(), libc::X_OK) } == 0;
+        if is_there {
+            // SAFETY: as above.
+            unsafe { libc::execve(file.as_ptr(), orders.argv.as_ptr(), orders.envp.as_ptr()) };
+        }
         match Errno::last() {
-            Errno::EACCES => reason = Errno::EACCES,
-            // What cannot be looked at is no candidate; of a script it may be the interpreter that is not there.
+            // A folder may be called like the program.
+            Errno::EACCES if is_searched => forbidden = forbidden.or(Some(at)),
             _ if !is_there => {}
-            Errno::ENOENT if is_searched => {}
-            errno => {
-                reason = errno;
-                break;
-            }
+            _failed => return orders.unexecuted.set(Some(at)),
         }
     }
+    orders.unexecuted.set(forbidden);
+    let reason = if forbidden.is_some() {
+        Errno::EACCES
+    } else {
+        Errno::ENOENT
+    };
     reason.set();
 }
 

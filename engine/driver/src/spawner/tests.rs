@@ -24,7 +24,7 @@ fn null() -> OwnedFd {
 
 fn job(argv: &[&str], stdout: OwnedFd) -> Job {
     Job {
-        programs: vec![c(argv[0])],
+        program: Executable::At(c(argv[0])),
         argv: argv.iter().map(|argument| c(argument)).collect(),
         envp: vec![c("PATH=/usr/local/bin:/usr/bin:/bin").into()],
         listens: false,
@@ -245,21 +245,26 @@ fn of_several_programs_the_first_that_can_be_executed_is() {
     let none = folder.path().join("none").to_str().expect("UTF-8").to_owned();
     let plain = file(folder.path(), "plain", b"nonsense", 0o644);
     let directory = folder.path().to_str().expect("UTF-8").to_owned();
-    let search = |programs: &[&str]| {
-        let programs = programs.iter().map(|program| c(program)).collect();
-        run("echo found", |job| job.programs = programs).map(|(_, output)| output)
+    let script = file(folder.path(), "script", b"#!/no/such/shell\n", 0o755);
+    let search = |files: &[&str]| {
+        let files = files.iter().map(|file| c(file)).collect();
+        run("echo found", |job| job.program = Executable::Among(files)).map(|(_, output)| output)
     };
     assert_eq!(
         search(&[&none, &directory, &plain, "/bin/sh", &none]),
         Ok("found\n".into())
     );
-    let words = |programs: &[&str]| search(programs).expect_err("there is none").what;
-    assert_eq!(words(&[&none, &none]), "there is no command `/bin/sh` on PATH");
+    let words = |files: &[&str]| search(files).expect_err("there is none").what;
+    let nothing = "there is no command `/bin/sh` on PATH";
+    assert_eq!([words(&[]), words(&[&none]), words(&[&none, &none])], [nothing; 3]);
+    let forbidden = format!("cannot execute {plain}: permission denied (is it executable? chmod +x {plain})");
+    assert_eq!(words(&[&none, &plain, &directory]), forbidden);
+    let no_shell = format!("cannot execute {script}: its first line asks for /no/such/shell, which does not exist");
+    assert_eq!(words(&[&plain, &script, "/bin/sh"]), no_shell);
     assert_eq!(
-        words(&[&none, &plain, &none]),
-        format!("cannot execute {plain}: permission denied (is it executable? chmod +x {plain})")
+        words(&[&none, &directory]),
+        format!("cannot execute {directory}: it is a directory")
     );
-    assert_eq!(words(&[]), "there is no command `/bin/sh` on PATH");
 }
 
 #[test]

@@ -263,8 +263,8 @@ pub(super) fn adopted() -> io::Result<Vec<Pid>> {
 }
 
 thread_local! {
-    /// Whether this is the first thread of the process. It is asked for at each end of a process. One that `fork` copies
-    /// is the first in the new process; what says no there is not wrong, only slower.
+    /// Whether this is the first thread of the process, which is asked at each end of one. After a `fork` the thread that
+    /// called it is the first of the new process: a remembered no is then slower, and not wrong.
     static IS_FIRST: bool = gettid() == getpid();
 }
 

@@ -11,7 +11,7 @@ use super::*;
 use crate::alarm::Alarm;
 use crate::alone::passes_alone;
 use crate::exit::{reap, reap_blocking};
-use crate::spawner::{Child, Job, Spawner};
+use crate::spawner::{Child, Executable, Job, Spawner};
 
 /// A shell with its tree; what it and its descendants write can be read.
 struct Shell {
@@ -25,7 +25,7 @@ impl Shell {
         let c = |text: &str| CString::new(text).expect("no NUL in tests");
         let (reader, writer) = io::pipe().expect("a pipe can be made");
         let job = Job {
-            programs: vec![c("/bin/sh")],
+            program: Executable::At(c("/bin/sh")),
             argv: vec![c("sh"), c("-c"), c(script)],
             envp: vec![
                 c("PATH=/usr/bin:/bin").into(),

@@ -31,6 +31,16 @@ fn an_include_adds_its_nodes() {
 }
 
 #[test]
+fn an_included_file_may_be_large() {
+    let lines = (0..3_000).map(|it| format!("  p{it}: {{run: [program, argument]}}\n"));
+    let many = format!("processes:\n{}", lines.collect::<Vec<_>>().concat());
+    assert!(many.len() > 64 << 10);
+    let main = "forkyard: 1\ninclude: many.yaml\nprocesses: {own: {run: x}}\n";
+    let loaded = check_files(&[("a.yaml", main), ("many.yaml", &many)], "");
+    assert_eq!(loaded.workflow.unwrap().processes.len(), 3_001);
+}
+
+#[test]
 fn a_name_in_two_files_is_shown_in_both() {
     let loaded = check_files(
         &[
