@@ -18,6 +18,8 @@ PEERS = ROOT / "target/bench-peers"
 
 # Nothing that is measured takes so many seconds.
 PATIENCE = 180
+# A script that starts this in the background has SIGINT ignored, and so would have all that is measured, and stopped by it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A program of a few bytes without a C library: where the launcher's own cost shows.
 # To end is all that it does.
