@@ -67,6 +67,12 @@ pub(crate) fn hierarchies() -> Vec<Hierarchy> {
     parse(&read("/proc/self/cgroup"), &read("/proc/self/mountinfo"))
 }
 
+/// The hierarchy of version 2, if there is one.
+pub(crate) fn unified() -> Option<Hierarchy> {
+    let mut hierarchies = hierarchies().into_iter();
+    hierarchies.find(|hierarchy| hierarchy.version == Version::Two)
+}
+
 /// The whole text of a file of the kernel, in few large reads: it is put together at each.
 fn text(path: &str) -> io::Result<String> {
     let mut text = String::with_capacity(TEXT_BYTES);
@@ -164,10 +170,7 @@ fn namespace() -> io::Result<u64> {
 /// # Errors
 /// When it cannot be opened to be written.
 pub(crate) fn way_out() -> io::Result<Option<fs::File>> {
-    let unified = hierarchies()
-        .into_iter()
-        .find(|hierarchy| hierarchy.version == Version::Two);
-    let Some(own) = unified.map(|hierarchy| hierarchy.own) else {
+    let Some(own) = unified().map(|hierarchy| hierarchy.own) else {
         return Ok(None);
     };
     let is_of_run = own

@@ -30,7 +30,7 @@ use std::io::{self, Write};
 use forkyard_core::spec::Isolation;
 use nix::errno::Errno;
 
-use crate::cgroup::{self, Hierarchy, Version};
+use crate::cgroup::{self, Hierarchy};
 use crate::kept::Place;
 use group::Group;
 use keeper::Farewell;
@@ -47,13 +47,12 @@ const INVALID: i32 = 2;
 /// was killed; 2 when this machine does not allow the isolation. When this returns, no process of the run is left but
 /// those that are noted in `kept`. To be called while this process has one thread.
 pub fn guard(isolation: Isolation, kept: Option<&Place>, engine: impl FnOnce() -> i32) -> i32 {
-    let hierarchies = cgroup::hierarchies();
     // Of version 1 a run has groups for limits alone, and looks there when it makes some.
-    let unified = hierarchies.iter().find(|it| it.version == Version::Two);
-    if let Some(unified) = unified {
+    let unified = cgroup::unified();
+    if let Some(unified) = &unified {
         unified.bury_dead();
     }
-    let group = match shelter(isolation, unified) {
+    let group = match shelter(isolation, unified.as_ref()) {
         Ok(group) => group,
         Err(words) => {
             tell(&format!(
@@ -92,8 +91,7 @@ pub fn guard(isolation: Isolation, kept: Option<&Place>, engine: impl FnOnce() -
 /// # Errors
 /// Why not.
 pub fn try_cgroup() -> io::Result<()> {
-    let hierarchies = cgroup::hierarchies();
-    Group::make(hierarchies.iter().find(|it| it.version == Version::Two)).map(|group| group.end())
+    Group::make(cgroup::unified().as_ref()).map(|group| group.end())
 }
 
 /// Whether a run could have a namespace of its own. To be called while this process has one thread.

@@ -317,8 +317,11 @@ impl Watch {
         // Others may wait for what it had: they get it before anything is looked at that takes longer.
         self.commons.look();
         let tree = &self.body.tree;
-        // It may be that nobody is seen because descriptors are short.
-        let is_empty = tree.is_empty() || (spent::close() && tree.is_empty());
+        let is_empty = match tree.look() {
+            // Nobody is seen where descriptors are short.
+            Err(_) if spent::close() => tree.is_empty(),
+            seen => seen.unwrap_or(false),
+        };
         let left = (!is_empty).then(|| match tree.members() {
             Ok(members) => named(&members),
             Err(error) => format!("whoever cannot be seen now: {error}").into(),

@@ -81,17 +81,12 @@ impl SpawnError {
             }
             Step::Exec => {
                 let name = name(job);
-                match (&job.program, file) {
-                    (Executable::Among(files), Some(at)) => {
-                        let path = path(job, &files[at]);
-                        let shown = path.display().to_string();
-                        format!("cannot execute {shown}: {}", why_not_executed(&path, errno, &shown))
-                    }
-                    (Executable::Among(_), None) => format!("there is no command `{name}` on PATH"),
-                    (Executable::At(file), _) => {
-                        let why = why_not_executed(&path(job, file), errno, &name);
-                        format!("cannot execute {name}: {why}")
-                    }
+                let path = file.map(|at| path(job, &job.program.files()[at]));
+                match (path, &job.program) {
+                    (Some(path), Executable::At(_)) => not_executed(&path, errno, &name),
+                    // Of one that was searched for the user wants to know which it is.
+                    (Some(path), Executable::Among(_)) => not_executed(&path, errno, &path.to_string_lossy()),
+                    (None, Executable::At(_) | Executable::Among(_)) => format!("there is no command `{name}` on PATH"),
                 }
             }
         };
@@ -140,6 +135,10 @@ fn path(job: &Job, file: &CStr) -> PathBuf {
         Some(cwd) => as_path(cwd).join(as_path(file)),
         None => as_path(file),
     }
+}
+
+fn not_executed(path: &Path, errno: Errno, name: &str) -> String {
+    format!("cannot execute {name}: {}", why_not_executed(path, errno, name))
 }
 
 fn why_not_executed(path: &Path, errno: Errno, name: &str) -> String {

@@ -381,9 +381,9 @@ unsafe fn carry_out(orders: &Orders<'_>) -> Step {
 /// # Safety
 /// As [`carry_out`].
 unsafe fn execute(orders: &Orders<'_>) {
+    let is_searched = matches!(orders.program, Executable::Among(_));
     let mut forbidden = None;
     for (at, file) in orders.program.files().iter().enumerate() {
-        let is_searched = matches!(orders.program, Executable::Among(_));
         // It is asked first since before Linux 6.9 an `execve` takes long to find that there is no such file.
         // SAFETY: all are strings, and lists of them, that `orders` keeps alive.
         let is_there = !is_searched || unsafe { libc::access(file.as_ptr(), libc::X_OK) } == 0;
