@@ -35,6 +35,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::thread;
 
 use forkyard_core::machine::Verdict;
 use forkyard_core::plan::{self, Plan};
@@ -77,15 +78,37 @@ pub struct Options {
     pub kept: Option<Keeping>,
 }
 
-/// Runs the plan to its end, on this thread. Every process it starts has ended when this returns, and the signals that
-/// ask a run to stop have their default action again.
+/// Runs the plan to its end. Every process it starts has ended when this returns, and the signals that ask a run to stop
+/// have their default action again.
 ///
 /// Must be called on the main thread of a process that is no one else's parent: orphans of its processes are
 /// adopted and reaped, and at the end all descendants are killed.
 ///
 /// # Errors
 /// When the engine cannot begin, or a fault of its own ends the run: exit code 3.
-pub fn run(plan: Arc<Plan>, mut options: Options, news: news::Sender) -> Result<Verdict, RunError> {
+pub fn run(plan: Arc<Plan>, options: Options, news: news::Sender) -> Result<Verdict, RunError> {
+    let mut options = Some(options);
+    let handed = &mut options;
+    // The kernel makes orphans children of the first thread, and whatever a thread starts its own: since the engine has a
+    // thread for itself, it is told which is which.
+    let engine = move || match handed.take() {
+        Some(options) => conduct(plan, options, news),
+        None => Err(RunError::Panicked),
+    };
+    let lived = thread::scope(|scope| {
+        let thread = thread::Builder::new().name("engine".into()).stack_size(STACK_BYTES);
+        let engine = thread.spawn_scoped(scope, engine);
+        let engine = engine.map_err(RunError::begin("start its thread"))?;
+        engine.join().unwrap_or(Err(RunError::Panicked))
+    });
+    match options {
+        Some(unbegun) => concluded(&unbegun, lived),
+        None => lived,
+    }
+}
+
+/// The run, and the end of whoever it has left behind.
+fn conduct(plan: Arc<Plan>, mut options: Options, news: news::Sender) -> Result<Verdict, RunError> {
     let own = Own {
         sockets: std::mem::take(&mut options.sockets),
         teller: options.teller.take(),
@@ -100,7 +123,12 @@ pub fn run(plan: Arc<Plan>, mut options: Options, news: news::Sender) -> Result<
     if let Err(left) = tree::sweep_all_but(&spared) {
         tracing::error!("{left}");
     }
-    // What is left to do is to tell of it, and whoever has stopped listening must not keep us from ending.
+    concluded(&options, lived)
+}
+
+/// What is left to do is to tell how the run has ended.
+fn concluded(options: &Options, lived: Result<Verdict, RunError>) -> Result<Verdict, RunError> {
+    // Whoever has stopped listening must not keep us from that.
     signals::let_go();
     if lived.is_err()
         && let Err(error) = options.directory.ended(Verdict::Fault.exit_code())
@@ -139,6 +167,9 @@ fn no_descriptors(error: io::Error) -> RunError {
     };
     RunError::begin(what)(error)
 }
+
+/// As much as the first thread of a process usually has.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 /// How many descriptors the engine itself needs, those that the spawner keeps free included.
 const OWN_DESCRIPTORS: u64 = 256;

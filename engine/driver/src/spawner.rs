@@ -1,9 +1,13 @@
-//! The spawner: one thread that starts every process of a run.
+//! The spawner, which starts every process of a run.
 //!
 //! A process is started by `clone(CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PIDFD)`, whose cost depends neither
-//! on the engine's memory nor on how many descriptors it has open. The thread lives as long as the engine: the
-//! kernel sends the parent-death signal when the *thread* that started a process ends.
+//! on the engine's memory nor on how many descriptors it has open, and which returns once the program is executed. That may
+//! take as long as a dead file server does not answer, so a thread of its own does it. Where the cores are busy such a
+//! thread often has to wait for one of them; so the engine's thread starts itself what it knows to be quick
+//! ([`acquaintance`]). Both threads live as long as the run: the kernel sends the parent-death signal when the *thread*
+//! that started a process ends.
 
+mod acquaintance;
 mod confinement;
 mod error;
 mod identity;
@@ -14,25 +18,33 @@ mod slots;
 mod tests;
 
 use std::ffi::{CStr, CString};
+use std::fmt;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::slice;
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use forkyard_core::id::ProcessId;
 use nix::errno::Errno;
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, SigmaskHow};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use crate::alarm::Alarm;
+use acquaintance::Acquaintances;
 pub use confinement::{Confinement, Rlimit};
 pub(crate) use error::interpreter;
 pub use error::{SpawnError, Step};
 pub use identity::{Identity, UnknownUser};
+use launch::Starter;
 pub(crate) use launch::{discard, probe};
 pub use slots::{TARGET_MAX, reserve_low_descriptors};
+
+/// How long the engine's thread starts processes itself, in one of its turns: of a thousand that are to start at once the
+/// others are the thread's, while the engine prepares the next.
+const OWN_TURN: Duration = Duration::from_millis(1);
 
 /// A process to be started. It finds exactly the descriptors of `fds`, default signals, and an empty signal mask;
 /// it leads a process group of its own, and gets SIGKILL when the engine dies.
@@ -69,7 +81,7 @@ pub struct Job {
 }
 
 /// The file that a process is to execute, absolute or relative to its working directory.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Executable {
     /// This one.
     At(CString),
@@ -106,10 +118,20 @@ pub struct Launched {
     pub result: Result<Child, SpawnError>,
 }
 
-/// The way to the spawner's thread.
-#[derive(Clone, Debug)]
+/// In the hands of the engine's thread.
 pub struct Spawner {
+    /// The way to the spawner's thread.
     orders: mpsc::Sender<Order>,
+    starter: Starter,
+    acquaintances: Arc<Acquaintances>,
+    /// How long starts have taken this turn.
+    taken: Duration,
+}
+
+impl fmt::Debug for Spawner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spawner").finish_non_exhaustive()
+    }
 }
 
 /// A job and who hears how it went.
@@ -136,19 +158,53 @@ impl Spawner {
     pub fn start(alarm: &Alarm) -> io::Result<(Self, UnboundedReceiver<Launched>)> {
         launch::probe()?;
         reserve_low_descriptors()?;
-        let stack = launch::Stack::new()?;
+        let (starter, own) = (Starter::new()?, Starter::new()?);
+        let acquaintances = Arc::<Acquaintances>::default();
+        let shared = Arc::clone(&acquaintances);
         let (orders, inbox) = mpsc::channel();
         // It has no more in it than processes of the workflow that are being started.
         let (engine, launches) = unbounded_channel();
         let cord = alarm.cord();
         thread::Builder::new().name("spawner".into()).spawn(move || {
             cord.begin();
-            serve(&inbox, &engine, &stack);
+            serve(&inbox, &engine, &starter, &shared);
         })?;
-        Ok((Self { orders }, launches))
+        let spawner = Self {
+            orders,
+            starter: own,
+            acquaintances,
+            taken: Duration::ZERO,
+        };
+        Ok((spawner, launches))
     }
 
-    /// Starts a process of the workflow; the receiver tells how it went.
+    /// The engine's thread begins another turn.
+    pub fn begin_turn(&mut self) {
+        self.taken = Duration::ZERO;
+    }
+
+    /// Starts a process in this thread, and returns once that is done; `None`: it is for [`Spawner::launch`], since it may
+    /// take its time.
+    pub fn launch_here(&mut self, job: &Job) -> Option<Result<Child, SpawnError>> {
+        // To enter a control group takes the kernel milliseconds.
+        let is_quick = job.confinement.groups.is_empty() && self.acquaintances.know_quick(job);
+        if self.taken >= OWN_TURN || !is_quick {
+            return None;
+        }
+        let begin = Instant::now();
+        let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK);
+        let result = self.starter.launch_now(job);
+        if let Ok(before) = before {
+            // Neither call fails: both arguments are valid.
+            let _ = before.thread_set_mask();
+        }
+        let took = begin.elapsed();
+        self.taken += took;
+        self.acquaintances.took(job, took);
+        result
+    }
+
+    /// Starts a process of the workflow in the spawner's thread; the receiver tells how it went.
     pub fn launch(&self, process: ProcessId, attempt: u32, job: Job) {
         let reply_to = ReplyTo::Engine { process, attempt };
         // The thread ends by a panic alone, and that has rung the alarm.
@@ -174,15 +230,23 @@ impl Spawner {
 }
 
 /// What the thread does all its life.
-fn serve(inbox: &mpsc::Receiver<Order>, engine: &UnboundedSender<Launched>, stack: &launch::Stack) {
+fn serve(
+    inbox: &mpsc::Receiver<Order>,
+    engine: &UnboundedSender<Launched>,
+    starter: &Starter,
+    acquaintances: &Acquaintances,
+) {
     // A new process begins with this thread's mask, in the engine's memory: no handler of the engine may run there.
     // Blocking can only fail for an invalid argument.
     let _ = SigSet::all().thread_block();
-    let changed = launch::Changed::now();
     for Order { job, reply_to } in inbox {
-        let result = launch::launch(&job, stack, &changed);
-        // Its descriptors are closed here before anybody hears of the start.
-        drop(job);
+        let result = starter.launch(&job);
+        let Job { program, cwd, fds, .. } = job;
+        // They are closed here before anybody hears of the start.
+        drop(fds);
+        if result.is_ok() {
+            acquaintances.met(program, cwd);
+        }
         let unheard = match reply_to {
             ReplyTo::Asker(asker) => asker.send(result).err(),
             ReplyTo::Engine { process, attempt } => {

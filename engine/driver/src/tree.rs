@@ -24,7 +24,6 @@ use nix::errno::Errno;
 pub(crate) use kept::{find, is_own_child, is_there, parent, started_or_ended};
 pub(crate) use proc::started;
 use proc::{Pid, Process, StartTime, Walk};
-use sweep::has_no_child;
 pub use sweep::{Unswept, adopt_orphans, reap_adopted, reap_all_but, sweep_all, sweep_all_but};
 
 /// How often one call of [`Tree::kill`] looks again for members that were just born.
@@ -183,7 +182,7 @@ impl Tree {
     /// When that cannot be seen.
     pub fn look(&self) -> io::Result<bool> {
         let group_empty = signal_group(self.leader, 0) == Err(Errno::ESRCH);
-        let no_orphan = || proc::adopted().is_ok_and(|orphans| orphans.is_empty()) || has_no_child();
+        let no_orphan = || proc::adopted().is_ok_and(|orphans| orphans.is_empty()) || proc::has_no_child();
         let no_orphan = || self.kin == Kin::Ours && no_orphan();
         if group_empty && no_orphan() {
             return Ok(true);

@@ -110,7 +110,18 @@ impl Run {
                 if let Some(life) = self.lives.get_mut(process) {
                     life.state = State::Starting(Start { task, tries, streams });
                 }
-                self.spawner.launch(process, attempt, job);
+                match self.spawner.launch_here(&job) {
+                    Some(result) => {
+                        // Its descriptors are closed before anybody reads what it writes.
+                        drop(job);
+                        self.launched(Launched {
+                            process,
+                            attempt,
+                            result,
+                        });
+                    }
+                    None => self.spawner.launch(process, attempt, job),
+                }
             }
             Err(failure) => self.not_launched(process, attempt, task, tries, failure),
         }

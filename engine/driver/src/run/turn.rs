@@ -198,6 +198,7 @@ impl Run {
     }
 
     fn turn(&mut self) {
+        self.spawner.begin_turn();
         let mut out = Outbox::default();
         while self.verdict.is_none()
             && let Some(input) = self.next_input()

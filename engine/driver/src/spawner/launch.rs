@@ -16,7 +16,7 @@ use nix::errno::Errno;
 
 use super::confinement::{Confinement, CpuSet, confine, enter_groups};
 use super::error::{Failure, Step};
-use super::slots::{LOW, TARGET_MAX, slots};
+use super::slots::{LOW, SlotsGuard, TARGET_MAX, slots, slots_now};
 use super::{Child, Executable, Identity, Job, SpawnError};
 use crate::exit::reap_blocking;
 use crate::signals::LISTENED;
@@ -46,8 +46,8 @@ pub(crate) fn probe() -> io::Result<()> {
     })
 }
 
-/// The stack on which a new process runs until `execve`; one, since the spawner waits for that.
-pub(super) struct Stack {
+/// The stack on which a new process runs until `execve`; one, since the thread that starts it waits for that.
+struct Stack {
     base: *mut c_void,
 }
 
@@ -59,7 +59,7 @@ impl Stack {
     ///
     /// # Errors
     /// When there is no memory.
-    pub(super) fn new() -> io::Result<Self> {
+    fn new() -> io::Result<Self> {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
         // SAFETY: a new anonymous mapping at an address of the kernel's choice touches nothing that exists.
         let base = unsafe {
@@ -91,11 +91,11 @@ impl Drop for Stack {
 
 /// The signals whose dispositions a new process has to reset: those that something else than the default happens at, by
 /// inheritance or by a handler of this process. To reset all 64 would be half of a start's system calls.
-pub(super) struct Changed(Vec<c_int>);
+struct Changed(Vec<c_int>);
 
 impl Changed {
     /// Those that are changed now, and those that the engine listens to, perhaps later.
-    pub(super) fn now() -> Self {
+    fn now() -> Self {
         let listened = LISTENED.map(|signal| signal as c_int);
         let is_meant = |signal: &c_int| {
             *signal == libc::SIGPIPE || listened.contains(signal) || disposition(*signal) != libc::SIG_DFL
@@ -122,28 +122,58 @@ fn disposition(signal: c_int) -> usize {
     action[0]
 }
 
-/// Starts the process; to be called by the spawner's thread only, with all signals blocked.
-pub(super) fn launch(job: &Job, stack: &Stack, changed: &Changed) -> Result<Child, SpawnError> {
-    let started = start(job, stack, changed);
-    started.map_err(|failure| SpawnError::explain(failure, job))
+/// What one thread starts processes with, one after another.
+pub(super) struct Starter {
+    stack: Stack,
+    changed: Changed,
 }
 
-fn start(job: &Job, stack: &Stack, changed: &Changed) -> Result<Child, Failure> {
-    let failed = |errno| Failure {
+impl Starter {
+    /// # Errors
+    /// When there is no memory for its stack.
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            stack: Stack::new()?,
+            changed: Changed::now(),
+        })
+    }
+
+    /// Starts the process, once no other thread is starting one; to be called with all signals blocked.
+    ///
+    /// # Errors
+    /// Why it could not be started.
+    pub(super) fn launch(&self, job: &Job) -> Result<Child, SpawnError> {
+        let started = slots()
+            .map_err(|error| no_descriptors(errno_of(&error)))
+            .and_then(|slots| start(job, slots, self));
+        started.map_err(|failure| SpawnError::explain(failure, job))
+    }
+
+    /// The same without waiting; `None` when another thread is starting one.
+    pub(super) fn launch_now(&self, job: &Job) -> Option<Result<Child, SpawnError>> {
+        let started = start(job, slots_now()?, self);
+        Some(started.map_err(|failure| SpawnError::explain(failure, job)))
+    }
+}
+
+const fn no_descriptors(errno: Errno) -> Failure {
+    Failure {
         step: Step::Descriptors,
         errno,
         file: None,
-    };
-    if job.fds.iter().any(|&(_, target)| !(0..=TARGET_MAX).contains(&target)) {
-        return Err(failed(Errno::EBADF));
     }
-    let mut slots = slots().map_err(|error| failed(errno_of(&error)))?;
+}
+
+fn start(job: &Job, mut slots: SlotsGuard, starter: &Starter) -> Result<Child, Failure> {
+    if job.fds.iter().any(|&(_, target)| !(0..=TARGET_MAX).contains(&target)) {
+        return Err(no_descriptors(Errno::EBADF));
+    }
     let filled = slots
         .fill(job.fds.iter().map(|(fd, _)| fd.as_ref().map(AsFd::as_fd)))
-        .map_err(failed)?;
+        .map_err(no_descriptors)?;
     let listener = Listener::default();
-    let orders = Orders::new(job, &filled, &listener, changed);
-    let child = clone(&orders, stack)?;
+    let orders = Orders::new(job, &filled, &listener, &starter.changed);
+    let child = clone(&orders, &starter.stack)?;
     match orders.failure.take() {
         None => Ok(child),
         Some(failure) => {

@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use nix::errno::Errno;
 
@@ -50,6 +50,16 @@ pub(super) fn slots() -> io::Result<SlotsGuard> {
     reserve_low_descriptors()?;
     let all = SLOTS.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(SlotsGuard { all, filled: 0 })
+}
+
+/// The same, without waiting for whoever is starting a process now; `None` when somebody is, or nothing has been reserved.
+pub(super) fn slots_now() -> Option<SlotsGuard> {
+    let all = match SLOTS.try_lock() {
+        Ok(all) => all,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(TryLockError::WouldBlock) => return None,
+    };
+    all.is_some().then_some(SlotsGuard { all, filled: 0 })
 }
 
 /// The right to fill slots; they hold `/dev/null` again when it is dropped, else no pipe would ever end.

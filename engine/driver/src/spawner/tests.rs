@@ -335,3 +335,74 @@ fn a_lack_of_descriptors_is_transient() {
         assert_eq!(exit, Some(Exit::Code(0)));
     });
 }
+
+/// `None`: it was not started here.
+fn exit_of_a_start_here(spawner: &mut Spawner, change: impl FnOnce(&mut Job)) -> Option<Exit> {
+    let mut job = job(&["/bin/sh", "-c", "exit 3"], null());
+    change(&mut job);
+    let started = spawner.launch_here(&job)?;
+    Some(block_on(async {
+        ended(started.expect("the shell starts").pidfd).await.expect("an end").0
+    }))
+}
+
+fn start_by_the_thread(spawner: &Spawner, change: impl FnOnce(&mut Job)) {
+    let mut job = job(&["/bin/sh", "-c", "exit 3"], null());
+    change(&mut job);
+    let started = spawner.spawn(job);
+    block_on(async {
+        let child = started.await.expect("the shell starts");
+        ended(child.pidfd).await.expect("an end");
+    });
+}
+
+/// Alone: one that another test is starting just now would be in the way.
+#[test]
+fn what_has_been_started_before_is_started_here_unless_it_lies_elsewhere() {
+    let test = "spawner::tests::what_has_been_started_before_is_started_here_unless_it_lies_elsewhere";
+    passes_alone(test, || {
+        let (mut spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
+        let here = |job: &mut Job| job.cwd = Some(c("/"));
+        // No file system of a kind that is known to wait for nobody.
+        let elsewhere = |job: &mut Job| job.cwd = Some(c("/proc"));
+        for (change, is_quick) in [(here as fn(&mut Job), true), (elsewhere, false)] {
+            assert_eq!(
+                exit_of_a_start_here(&mut spawner, change),
+                None,
+                "nothing is known of it"
+            );
+            start_by_the_thread(&spawner, change);
+            let exit = exit_of_a_start_here(&mut spawner, change);
+            assert_eq!(exit, is_quick.then_some(Exit::Code(3)));
+        }
+    });
+}
+
+#[test]
+fn nobody_waits_here_for_the_thread_or_for_what_has_been_slow_or_beyond_the_turn() {
+    let test = "spawner::tests::nobody_waits_here_for_the_thread_or_for_what_has_been_slow_or_beyond_the_turn";
+    passes_alone(test, || {
+        let (mut spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
+        let here = |job: &mut Job| job.cwd = Some(c("/"));
+        start_by_the_thread(&spawner, here);
+        let busy = slots::slots().expect("slots are reserved");
+        assert_eq!(
+            exit_of_a_start_here(&mut spawner, here),
+            None,
+            "another is being started"
+        );
+        drop(busy);
+        spawner.taken = OWN_TURN;
+        assert_eq!(
+            exit_of_a_start_here(&mut spawner, here),
+            None,
+            "the turn has had its time"
+        );
+        spawner.begin_turn();
+        assert_eq!(exit_of_a_start_here(&mut spawner, here), Some(Exit::Code(3)));
+        let mut slow = job(&["/bin/sh"], null());
+        here(&mut slow);
+        spawner.acquaintances.took(&slow, Duration::from_secs(1));
+        assert_eq!(exit_of_a_start_here(&mut spawner, here), None, "it has been slow");
+    });
+}

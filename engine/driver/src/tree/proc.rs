@@ -1,6 +1,7 @@
 //! Processes as `/proc` shows them. Whatever is read may be old when it is used: a process is therefore known by
 //! its pid together with its start time, and signalled by a pidfd that has been compared with both.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::{getpid, gettid};
+use nix::unistd::getpid;
 
 use crate::exit::{open_pidfd_if_there, signal_by_pidfd};
 
@@ -251,7 +252,7 @@ pub(super) fn started_but(orphans: &BTreeSet<Pid>) -> io::Result<Vec<Process>> {
 }
 
 /// The pids of the orphans this process has adopted, zombies too: the kernel gives an orphan to the first thread of
-/// its new parent, while processes started here are children of the spawner's thread.
+/// its new parent, while processes started here are children of the engine's thread or the spawner's.
 ///
 /// # Errors
 /// As [`Process::read`].
@@ -263,20 +264,26 @@ pub(super) fn adopted() -> io::Result<Vec<Pid>> {
 }
 
 thread_local! {
-    /// Whether this is the first thread of the process, which is asked at each end of one. After a `fork` the thread that
-    /// called it is the first of the new process: a remembered no is then slower, and not wrong.
-    static IS_FIRST: bool = gettid() == getpid();
+    /// The list of the first thread's children, opened once, and of which process it is: after a `fork` it is another's.
+    static FIRST_THREAD: RefCell<Option<(Pid, File)>> = const { RefCell::new(None) };
 }
 
-/// Orphans become children of the first thread: asked by this, the kernel tells in one call whether it has any.
+/// Asked at each end of a process, and mostly so: the kernel tells that in one call. Where it cannot tell, the answer is no.
 fn is_nobody_adopted() -> bool {
-    IS_FIRST.with(|is_first| *is_first) && has_no_child(WaitPidFlag::__WNOTHREAD)
+    let own = getpid().as_raw();
+    FIRST_THREAD.with_borrow_mut(|list| {
+        if list.as_ref().is_none_or(|(owner, _)| *owner != own) {
+            *list = File::open(children_path(own, own)).ok().map(|file| (own, file));
+        }
+        let first = list.as_ref().map(|(_, file)| file.read_at(&mut [0], 0));
+        matches!(first, Some(Ok(0)))
+    })
 }
 
-/// Whether there is no child, zombies too, among those that `which` chooses: of all threads, or of the calling one alone. The
-/// kernel tells that without a descriptor, of which there may be none. No exit is taken.
-pub(super) fn has_no_child(which: WaitPidFlag) -> bool {
-    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT | which;
+/// Whether no thread has a child, zombies too. The kernel tells that without a descriptor, of which there may be none. No exit
+/// is taken.
+pub(super) fn has_no_child() -> bool {
+    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     waitid(Id::All, look) == Err(Errno::ECHILD)
 }
 
@@ -301,12 +308,15 @@ pub(super) fn children(pid: Pid) -> io::Result<Vec<Pid>> {
 }
 
 fn children_of_thread(pid: Pid, thread: Pid) -> io::Result<Vec<Pid>> {
-    let path = format!("/proc/{pid}/task/{thread}/children");
-    let list = unless_ended(File::open(path).and_then(read_list))?.unwrap_or_default();
+    let list = unless_ended(File::open(children_path(pid, thread)).and_then(read_list))?.unwrap_or_default();
     Ok(list
         .split_ascii_whitespace()
         .filter_map(|pid| pid.parse().ok())
         .collect())
+}
+
+fn children_path(pid: Pid, thread: Pid) -> String {
+    format!("/proc/{pid}/task/{thread}/children")
 }
 
 /// Reads a list by as few system calls as there can be: its size is not known before, and most are empty.

@@ -7,7 +7,6 @@ use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::wait::WaitPidFlag;
 
 use super::proc::{self, Pid, Process, StartTime, Walk};
 use super::{KILL_PASSES_MAX, Tree};
@@ -27,11 +26,13 @@ const LOOKS_MAX: u32 = 1000;
 /// # Errors
 /// When the kernel does not know subreapers (before Linux 3.4).
 pub fn adopt_orphans() -> Result<(), Errno> {
+    // The list of orphans is open from now on: at their ends there may be no descriptor for it.
+    let _ = proc::adopted();
     nix::sys::prctl::set_child_subreaper(true)
 }
 
-/// Takes the exits of adopted orphans, which nobody else waits for; to be called at each SIGCHLD. Children of the
-/// spawner's thread are not touched. When they cannot be listed for the moment, the next call takes them.
+/// Takes the exits of adopted orphans, which nobody else waits for; to be called at each SIGCHLD. Those
+/// started here are not touched. When they cannot be listed for the moment, the next call takes them.
 pub fn reap_adopted() {
     reap_all_but(&[]);
 }
@@ -83,7 +84,8 @@ pub fn sweep_all_but(spared: &[Tree]) -> Result<(), Unswept> {
     let mut left = Unswept::Undying;
     let mut killed = BTreeSet::new();
     for _ in 0..LOOKS_MAX {
-        if has_no_child() {
+        // Who has no child has no descendant either, as it adopts all orphans among these.
+        if proc::has_no_child() {
             return Ok(());
         }
         left = match kill_living(spared, &mut killed) {
@@ -98,11 +100,6 @@ pub fn sweep_all_but(spared: &[Tree]) -> Result<(), Unswept> {
         pause = (pause * 2).min(PAUSE_MAX);
     }
     Err(left)
-}
-
-/// Who has no child has no descendant either, as it adopts all orphans among these.
-pub(super) fn has_no_child() -> bool {
-    proc::has_no_child(WaitPidFlag::empty())
 }
 
 /// Kills those descendants that live now and have not been `killed` yet; true when none lives. Children are listed again
