@@ -86,7 +86,7 @@ fn e4_however_few_descriptors_there_are_all_run_or_it_is_said_why_not() {
         run.exit_one_of(&[0, 3]);
         let ran = run.texts().iter().filter(|text| **text == "ran").count();
         if ran == 0 {
-            run.exit(3).stderr("Too many open files");
+            run.exit(3).stderr("too many open files");
         } else {
             run.exit(0);
             assert_eq!(ran, 60, "of {limit} descriptors");
@@ -113,9 +113,9 @@ const NO_PROCESS: &str = r#"
 if [ "$(id -u)" = 0 ]; then
     cp "$0" "$PWD/forkyard"
     chown -R 65533 "$PWD" "$XDG_STATE_HOME" && chmod 755 "$PWD" "$XDG_STATE_HOME"
-    exec setpriv --reuid 65533 --regid 65533 --clear-groups prlimit --nproc=5 "$PWD/forkyard" "$@"
+    exec setpriv --reuid 65533 --regid 65533 --clear-groups prlimit --nproc=6 "$PWD/forkyard" "$@"
 fi
-exec prlimit --nproc=5 "$0" "$@"
+exec prlimit --nproc=6 "$0" "$@"
 "#;
 
 #[test]

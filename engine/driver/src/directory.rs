@@ -1,9 +1,8 @@
 //! A run's directory: the workflow as run, its records, logs, results and its socket.
 //!
 //! ```text
-//! <state>/runs/<run id>/    mode 0700
+//! <state>/runs/<run id>/    mode 0700; locked by the engine as long as it lives
 //!   run.json                who, when, how it ended; always whole (written aside, then renamed)
-//!   lock                    locked by the engine as long as it lives
 //!   workflow.yaml           and workflow.1.yaml … for further files
 //!   records.jsonl           one JSON object a line
 //!   output.log              what a run in the background shows
@@ -11,7 +10,7 @@
 //!   results/<pool>.jsonl    what the tasks of a pool gave
 //!   yard/<name>             a file for each queue, lock, semaphore and event; gone after an orderly end
 //!   socket                  for the verbs
-//!   bin/forkyard            this program, for the PATH of the processes
+//! <state>/bin/<which>/forkyard  this program, for the PATH of the processes
 //! ```
 
 mod about;
@@ -19,6 +18,7 @@ mod id;
 mod list;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -41,7 +41,8 @@ pub struct RunDirectory {
     id: String,
     path: PathBuf,
     socket: PathBuf,
-    /// Held by the engine of the run, and what has been there before it; `None` when the directory was opened to be read.
+    /// The directory itself, locked by the engine of the run, and what has been there before it; `None` when it was opened to
+    /// be read.
     lock: Option<File>,
 }
 
@@ -56,11 +57,7 @@ impl RunDirectory {
         private_folder(state)?;
         private_folder(&runs)?;
         let (id, path) = fresh_folder(&runs)?;
-        for folder in ["logs", "results", "yard", "bin"] {
-            DirBuilder::new().mode(0o700).create(path.join(folder))?;
-        }
-        symlink(std::env::current_exe()?, path.join("bin").join("forkyard"))?;
-        let lock = private_file(&path.join("lock"))?;
+        let lock = File::open(&path)?;
         // It is let go when the last process that has inherited it has closed it, and by nobody before.
         lock.try_lock()?;
         let socket = socket_path(&path)?;
@@ -114,10 +111,26 @@ impl RunDirectory {
         &self.socket
     }
 
-    /// The folder with `forkyard` itself, for the PATH of the processes.
-    #[must_use]
-    pub fn bin(&self) -> PathBuf {
-        self.path.join("bin")
+    /// The folder with `forkyard` itself, for the PATH of the processes. All runs of one program have the same, which is made
+    /// when it is not there: a file takes some disks as long as many a run.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn bin(&self) -> io::Result<PathBuf> {
+        let program = std::env::current_exe()?;
+        let state = self.path.ancestors().nth(2).unwrap_or(&self.path);
+        let mut hasher = DefaultHasher::new();
+        program.hash(&mut hasher);
+        let folder = state.join("bin").join(format!("{:016x}", hasher.finish()));
+        let link = folder.join("forkyard");
+        if fs::read_link(&link).is_ok_and(|linked| linked == program) {
+            return Ok(folder);
+        }
+        private_folder(&folder)?;
+        let aside = folder.join(&self.id);
+        symlink(program, &aside)?;
+        fs::rename(aside, link)?;
+        Ok(folder)
     }
 
     /// The log of a process, by its instance's name.
@@ -213,9 +226,14 @@ impl RunDirectory {
         remove_socket(&self.socket, &self.path)
     }
 
-    /// A file of the run, opened to be appended to.
+    /// A file of the run, opened to be appended to. Its folder is made with the first that is in it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
     pub fn append(path: &Path) -> io::Result<File> {
-        OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+        with_folder(path, || {
+            OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+        })
     }
 
     /// What a run in the background writes to stdout and stderr.
@@ -305,6 +323,22 @@ fn private_folder(path: &Path) -> io::Result<()> {
             path.display()
         ),
     ))
+}
+
+/// Makes something at `path`; where its folder is not there yet, that is made before.
+///
+/// # Errors
+/// Those of `make`; when the folder cannot be made.
+pub(crate) fn with_folder<T>(path: &Path, make: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    match (make(), path.parent()) {
+        (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
+            match DirBuilder::new().mode(0o700).create(folder) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+                Ok(()) | Err(_) => make(),
+            }
+        }
+        (made, _) => made,
+    }
 }
 
 /// A run's folder with an id that no other run has.

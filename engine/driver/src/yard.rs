@@ -13,6 +13,7 @@ mod bell;
 mod commons;
 mod deaths;
 mod event;
+mod layout;
 mod lock;
 mod post;
 mod queue;
@@ -23,9 +24,10 @@ mod tests;
 mod waiting;
 mod waits;
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,6 +40,7 @@ use bell::Bell;
 pub use commons::{Commons, Handful, Part, Piece};
 use deaths::Deaths;
 use event::Event;
+pub use layout::{Layout, LockKind, QueueLimits};
 use lock::Lock;
 use post::{Making, Post};
 use queue::Queue;
@@ -57,39 +60,6 @@ const CLIENTS_EACH: u32 = 4;
 
 /// No channel has room for more.
 const SLOTS_MAX: u32 = 65_535;
-
-/// What there is in a yard.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Layout {
-    /// How many slots there are, of processes, pools and the engine.
-    pub slots: u32,
-    /// The name and the limits of each queue.
-    pub queues: Vec<(String, QueueLimits)>,
-    /// The name and the kind of each lock.
-    pub locks: Vec<(String, LockKind)>,
-    /// The name of each semaphore, and how many permits it has.
-    pub semaphores: Vec<(String, u32)>,
-    /// The name of each event, and whether it is set from the start.
-    pub events: Vec<(String, bool)>,
-}
-
-/// How much a queue may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QueueLimits {
-    /// In items; 0 is unbounded.
-    pub capacity: u64,
-    /// In bytes, of one item.
-    pub max_item: u64,
-}
-
-/// Whether the owner of a lock may acquire it again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LockKind {
-    /// It may not: it would wait for itself.
-    Plain,
-    /// It may, and releases it as often as it has acquired it.
-    Reentrant,
-}
 
 /// A channel of the yard, numbered within its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -161,6 +131,9 @@ impl Yard {
     /// # Errors
     /// When one of them cannot be made.
     pub fn create(directory: &Path, layout: Layout) -> io::Result<Self> {
+        if layout.has_channels() {
+            DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        }
         let slots = layout
             .slots
             .saturating_add(layout.slots.saturating_mul(CLIENTS_EACH).max(CLIENTS_MIN))

@@ -37,7 +37,30 @@ fn s1_all_of_it_is_private() {
     let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
     assert_eq!(mode(&state), 0o700);
     assert_eq!(mode(directory.path()), 0o700);
-    assert_eq!(mode(&directory.path().join("logs")), 0o700);
+    for file in [directory.log("p"), directory.results("p")] {
+        RunDirectory::append(&file).expect("made with its folder");
+        assert_eq!(mode(&file), 0o600);
+        assert_eq!(mode(file.parent().expect("a folder")), 0o700);
+    }
+    assert_eq!(mode(&directory.bin().expect("made")), 0o700);
+}
+
+#[test]
+fn the_processes_of_all_runs_find_this_program_in_one_place() {
+    let (_folder, state) = state();
+    let bin = || {
+        RunDirectory::create(&state, "x", None)
+            .expect("created")
+            .bin()
+            .expect("made")
+    };
+    let (first, program) = (bin(), std::env::current_exe().expect("known"));
+    assert_eq!(fs::read_link(first.join("forkyard")).expect("a link"), program);
+    // Whatever has become of it meanwhile.
+    fs::remove_file(first.join("forkyard")).expect("removed");
+    symlink("/nowhere", first.join("forkyard")).expect("linked");
+    assert_eq!(bin(), first);
+    assert_eq!(fs::read_link(first.join("forkyard")).expect("a link"), program);
 }
 
 #[test]

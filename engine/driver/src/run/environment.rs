@@ -235,7 +235,7 @@ impl Facts {
     pub(super) fn new(plan: &Plan, options: &Options, sockets: &Sockets) -> io::Result<Self> {
         let directory = &options.directory;
         let tokens = plan.processes.iter().map(|_| token()).collect::<io::Result<_>>()?;
-        let bin = directory.bin().into_os_string();
+        let bin = directory.bin()?.into_os_string();
         let mut run: Vec<(OsString, OsString)> = vec![
             ("FORKYARD_RUN".into(), directory.id().into()),
             ("FORKYARD_CPUS".into(), options.cpus.to_string().into()),

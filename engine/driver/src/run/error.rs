@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use crate::words::io_reason;
+
 /// The engine could not do its work: exit code 3.
 #[derive(Debug)]
 pub enum RunError {
@@ -31,8 +33,8 @@ impl RunError {
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Begin { what, error } => write!(f, "the engine cannot {what}: {error}"),
-            Self::Directory(error) => write!(f, "the run's directory cannot be written: {error}"),
+            Self::Begin { what, error } => write!(f, "the engine cannot {what}: {}", io_reason(error)),
+            Self::Directory(error) => write!(f, "the run's directory cannot be written: {}", io_reason(error)),
             Self::Late(reason) => f.write_str(reason),
             Self::Panicked => f.write_str(
                 "the engine has a fault (see the message above); everything it had started has been stopped",

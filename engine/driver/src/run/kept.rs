@@ -20,6 +20,7 @@ use super::spawn::Failure;
 use super::turn::Run;
 use super::wiring::Connected;
 use crate::cgroup;
+use crate::directory::with_folder;
 use crate::exit::{self, Usage, open_pidfd};
 use crate::kept::{Earlier, Identity, Keeping, LogStart, Place, Starts};
 use crate::news::Stream;
@@ -305,7 +306,7 @@ fn pidfd_of(identity: Identity) -> io::Result<OwnedFd> {
 /// The log goes on under the run that has taken over, byte by byte the same file; where there can be no link, it stays
 /// where it is.
 fn share_log(log: LogStart, path: &Path) -> LogStart {
-    match fs::hard_link(&log.path, path) {
+    match with_folder(path, || fs::hard_link(&log.path, path)) {
         Ok(()) => LogStart {
             path: path.to_owned(),
             ..log
