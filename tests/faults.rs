@@ -180,7 +180,7 @@ processes:
     let run = Forkyard::run_of(workflow)
         .launched_by(&["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", &script])
         .run();
-    run.exit(3).stderr("No space left on device");
+    run.exit(3).stderr("no space left on device");
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn e7_dd18_two_runs_of_one_workflow_at_once_are_two() {
     let other = Forkyard::run_of(TWO).env("XDG_STATE_HOME", state).start();
     other.wait_for("second │ up");
     assert_eq!(one.world().runs().len(), 2);
-    let lock = fs::File::open(&one.world().runs()[0]).expect("it is there");
+    let lock = fs::File::open(one.world().runs()[0].join("lock")).expect("it is there");
     let taken = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusiveNonblock);
     assert!(taken.is_err(), "a living run's directory is locked");
     beside(one.world(), &["ps"]).exit(3).says("--run");

@@ -136,7 +136,7 @@ fn every_life_ended(records: &[Value]) {
 }
 
 fn nothing_is_locked(world: &World) {
-    let mut files = vec![world.run_directory()];
+    let mut files = vec![world.run_directory().join("lock")];
     files.extend(Some(world.folder().join("critical")).filter(|path| path.exists()));
     for path in files {
         let file = File::open(&path).expect("it is ours");

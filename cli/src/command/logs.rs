@@ -319,7 +319,11 @@ fn is_wanted(words: &[String], name: &str) -> bool {
 /// The names of all processes that have a log, replicas in the order of their numbers.
 fn known(directory: &RunDirectory) -> Result<Vec<String>, Failure> {
     let folder = directory.path().join("logs");
-    let entries = fs::read_dir(&folder).map_err(|error| unreadable(&folder, &error))?;
+    let entries = match fs::read_dir(&folder) {
+        // It is made with the first log.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|error| unreadable(&folder, &error))?,
+    };
     let names = entries.filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(".log")?.to_owned()));
     Ok(in_order(names.collect()))
 }

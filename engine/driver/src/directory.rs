@@ -1,8 +1,9 @@
 //! A run's directory: the workflow as run, its records, logs, results and its socket.
 //!
 //! ```text
-//! <state>/runs/<run id>/    mode 0700; locked by the engine as long as it lives
+//! <state>/runs/<run id>/    mode 0700; locked by who asks for a stop, while it does
 //!   run.json                who, when, how it ended; always whole (written aside, then renamed)
+//!   lock                    locked by the engine as long as it lives
 //!   workflow.yaml           and workflow.1.yaml … for further files
 //!   records.jsonl           one JSON object a line
 //!   output.log              what a run in the background shows
@@ -41,8 +42,7 @@ pub struct RunDirectory {
     id: String,
     path: PathBuf,
     socket: PathBuf,
-    /// The directory itself, locked by the engine of the run, and what has been there before it; `None` when it was opened to
-    /// be read.
+    /// Held by the engine of the run, and what has been there before it; `None` when the directory was opened to be read.
     lock: Option<File>,
 }
 
@@ -57,7 +57,7 @@ impl RunDirectory {
         private_folder(state)?;
         private_folder(&runs)?;
         let (id, path) = fresh_folder(&runs)?;
-        let lock = File::open(&path)?;
+        let lock = private_file(&path.join("lock"))?;
         // It is let go when the last process that has inherited it has closed it, and by nobody before.
         lock.try_lock()?;
         let socket = socket_path(&path)?;
@@ -337,7 +337,7 @@ pub(crate) fn with_folder<T>(path: &Path, make: impl Fn() -> io::Result<T>) -> i
                 Ok(()) | Err(_) => make(),
             }
         }
-        (made, _) => made,
+        (done, _) => done,
     }
 }
 

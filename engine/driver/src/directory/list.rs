@@ -62,5 +62,5 @@ fn state_of(about: &About, path: &Path) -> RunState {
 
 /// Whether nobody has locked the directory of a run any more.
 pub(super) fn is_let_go(path: &Path) -> bool {
-    File::open(path).is_ok_and(|lock| lock.try_lock_shared().is_ok())
+    File::open(path.join("lock")).is_ok_and(|lock| lock.try_lock_shared().is_ok())
 }

@@ -94,7 +94,8 @@ fn a_long_path_gets_a_short_socket_which_is_taken_away() {
 fn an_opened_run_reads_its_logs() {
     let (_folder, state) = state();
     let directory = RunDirectory::create(&state, "x", None).expect("created");
-    fs::write(directory.log("count.2"), b"a\xff\n").expect("written");
+    let mut log = RunDirectory::append(&directory.log("count.2")).expect("made");
+    log.write_all(b"a\xff\n").expect("written");
     let opened = RunDirectory::open(&state, directory.id()).expect("opened");
     assert_eq!(opened.read_log("count.2").expect("read"), b"a\xff\n");
     assert_eq!(opened.read_log("silent").expect("read"), b"");
