@@ -55,6 +55,25 @@ fn who_says_nothing_has_an_empty_log() {
 }
 
 #[test]
+fn nobody_need_have_said_anything() {
+    let run = Forkyard::run_of("forkyard: 1\nprocesses: {silent: {run: 'true'}}\n").run();
+    run.exit(0);
+    let mut world = run.into_world();
+    for words in [&["logs"][..], &["logs", "silent"], &["logs", "--follow"]] {
+        let shown = words
+            .iter()
+            .skip(1)
+            .fold(Forkyard::new("logs").within(world), Forkyard::arg)
+            .run();
+        shown.exit(0);
+        assert_eq!(shown.stdout(), "", "{words:?}");
+        world = shown.into_world();
+    }
+    let shown = Forkyard::new("logs").arg("other").within(world).run();
+    shown.exit(3).stderr("has no log of `other`; it has those of: silent");
+}
+
+#[test]
 fn the_first_words_of_who_was_silent_are_followed() {
     let live = Forkyard::run_of(
         "forkyard: 1\nprocesses: {late: {run: 'until test -e go; do sleep 0.01; done; echo word'}, other: {run: echo other}}\n",

@@ -123,14 +123,19 @@ impl RunDirectory {
         program.hash(&mut hasher);
         let folder = state.join("bin").join(format!("{:016x}", hasher.finish()));
         let link = folder.join("forkyard");
+        private_folder(&state.join("bin"))?;
+        private_folder(&folder)?;
         if fs::read_link(&link).is_ok_and(|linked| linked == program) {
             return Ok(folder);
         }
-        private_folder(&folder)?;
         let aside = folder.join(&self.id);
         symlink(program, &aside)?;
-        fs::rename(aside, link)?;
-        Ok(folder)
+        let renamed = fs::rename(&aside, link);
+        if renamed.is_err() {
+            // Nobody is to find it on PATH.
+            let _ = fs::remove_file(aside);
+        }
+        renamed.map(|()| folder)
     }
 
     /// The log of a process, by its instance's name.
@@ -226,14 +231,20 @@ impl RunDirectory {
         remove_socket(&self.socket, &self.path)
     }
 
-    /// A file of the run, opened to be appended to. Its folder is made with the first that is in it.
+    /// A file, opened to be appended to.
     ///
     /// # Errors
     /// When it cannot be made.
     pub fn append(path: &Path) -> io::Result<File> {
-        with_folder(path, || {
-            OpenOptions::new().create(true).append(true).mode(0o600).open(path)
-        })
+        OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+    }
+
+    /// The same for one in a folder of the run, which is made with the first that is in it.
+    ///
+    /// # Errors
+    /// As [`RunDirectory::append`].
+    pub fn append_within(path: &Path) -> io::Result<File> {
+        with_folder(path, || Self::append(path))
     }
 
     /// What a run in the background writes to stdout and stderr.

@@ -9,7 +9,8 @@
 //!                 └──────────── replies and changes of the yard ◀───────┘
 //! ```
 //! One thread owns it all. What takes time is a task of that thread (the watch over a life with its pumps, a look), and
-//! tells of it by a [`Happening`], or a start, which the spawner tells of; the loop itself waits for nothing else.
+//! tells of it by a [`Happening`], or a start, which the spawner tells of; the loop itself waits for nothing else, but for
+//! starts that are known to be quick.
 
 mod actions;
 mod asks;
@@ -81,8 +82,8 @@ pub struct Options {
 /// Runs the plan to its end. Every process it starts has ended when this returns, and the signals that ask a run to stop
 /// have their default action again.
 ///
-/// Must be called on the main thread of a process that is no one else's parent: orphans of its processes are
-/// adopted and reaped, and at the end all descendants are killed.
+/// Must be called on the first thread of a process that has no child and in which SIGCHLD and SIGCONT are blocked: orphans
+/// of its processes are adopted and reaped, and at the end all descendants are killed.
 ///
 /// # Errors
 /// When the engine cannot begin, or a fault of its own ends the run: exit code 3.
@@ -101,8 +102,10 @@ pub fn run(plan: Arc<Plan>, options: Options, news: news::Sender) -> Result<Verd
         let engine = engine.map_err(RunError::begin("start its thread"))?;
         engine.join().unwrap_or(Err(RunError::Panicked))
     });
+    // What is left to do is to tell of it, and whoever has stopped listening must not keep us from ending.
+    signals::let_go();
     match options {
-        Some(unbegun) => concluded(&unbegun, lived),
+        Some(unbegun) => noted(&unbegun, lived),
         None => lived,
     }
 }
@@ -123,13 +126,11 @@ fn conduct(plan: Arc<Plan>, mut options: Options, news: news::Sender) -> Result<
     if let Err(left) = tree::sweep_all_but(&spared) {
         tracing::error!("{left}");
     }
-    concluded(&options, lived)
+    noted(&options, lived)
 }
 
-/// What is left to do is to tell how the run has ended.
-fn concluded(options: &Options, lived: Result<Verdict, RunError>) -> Result<Verdict, RunError> {
-    // Whoever has stopped listening must not keep us from that.
-    signals::let_go();
+/// What the run itself could not do any more is done: how it has ended is written down.
+fn noted(options: &Options, lived: Result<Verdict, RunError>) -> Result<Verdict, RunError> {
     if lived.is_err()
         && let Err(error) = options.directory.ended(Verdict::Fault.exit_code())
     {
@@ -147,6 +148,8 @@ struct Own {
 fn live(plan: Arc<Plan>, options: &Rc<Options>, own: Own, news: news::Sender) -> Result<Verdict, RunError> {
     spawner::reserve_low_descriptors().map_err(no_descriptors)?;
     tree::adopt_orphans().map_err(|errno| RunError::begin("adopt orphans")(errno.into()))?;
+    // There are none yet, but the list of them is open from now on: when one ends there may be no descriptor for it.
+    tree::reap_adopted();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -12,6 +12,7 @@ mod confinement;
 mod error;
 mod identity;
 mod launch;
+mod locality;
 mod slots;
 
 #[cfg(test)]
@@ -158,8 +159,9 @@ impl Spawner {
     pub fn start(alarm: &Alarm) -> io::Result<(Self, UnboundedReceiver<Launched>)> {
         launch::probe()?;
         reserve_low_descriptors()?;
-        let (starter, own) = (Starter::new()?, Starter::new()?);
-        let acquaintances = Arc::<Acquaintances>::default();
+        let own = Starter::new()?;
+        let starter = own.another()?;
+        let acquaintances = Arc::new(Acquaintances::new()?);
         let shared = Arc::clone(&acquaintances);
         let (orders, inbox) = mpsc::channel();
         // It has no more in it than processes of the workflow that are being started.
@@ -178,7 +180,7 @@ impl Spawner {
         Ok((spawner, launches))
     }
 
-    /// The engine's thread begins another turn.
+    /// The engine's thread begins another turn: what happened may start processes, and what the machine makes of it.
     pub fn begin_turn(&mut self) {
         self.taken = Duration::ZERO;
     }
@@ -192,12 +194,10 @@ impl Spawner {
             return None;
         }
         let begin = Instant::now();
-        let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK);
+        // Neither call fails: both arguments are valid.
+        let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).ok()?;
         let result = self.starter.launch_now(job);
-        if let Ok(before) = before {
-            // Neither call fails: both arguments are valid.
-            let _ = before.thread_set_mask();
-        }
+        let _ = before.thread_set_mask();
         let took = begin.elapsed();
         self.taken += took;
         self.acquaintances.took(job, took);
@@ -244,9 +244,7 @@ fn serve(
         let Job { program, cwd, fds, .. } = job;
         // They are closed here before anybody hears of the start.
         drop(fds);
-        if result.is_ok() {
-            acquaintances.met(program, cwd);
-        }
+        let is_started = result.is_ok();
         let unheard = match reply_to {
             ReplyTo::Asker(asker) => asker.send(result).err(),
             ReplyTo::Engine { process, attempt } => {
@@ -260,6 +258,10 @@ fn serve(
         };
         if let Some(Ok(unwanted)) = unheard {
             discard(&unwanted);
+        }
+        // The engine need not wait for what this may take.
+        if is_started {
+            acquaintances.met(program, cwd);
         }
     }
     loop {

@@ -38,11 +38,26 @@ fn s1_all_of_it_is_private() {
     assert_eq!(mode(&state), 0o700);
     assert_eq!(mode(directory.path()), 0o700);
     for file in [directory.log("p"), directory.results("p")] {
-        RunDirectory::append(&file).expect("made with its folder");
+        RunDirectory::append_within(&file).expect("made with its folder");
         assert_eq!(mode(&file), 0o600);
         assert_eq!(mode(file.parent().expect("a folder")), 0o700);
     }
     assert_eq!(mode(&directory.bin().expect("made")), 0o700);
+}
+
+#[test]
+fn s1_gg2_a_planted_way_to_this_program_is_refused() {
+    for planted in ["bin", "of this program"] {
+        let (folder, state) = state();
+        let directory = RunDirectory::create(&state, "x", None).expect("created");
+        let bin = directory.bin().expect("made");
+        let place = if planted == "bin" { state.join("bin") } else { bin };
+        let elsewhere = folder.path().join("elsewhere");
+        fs::rename(&place, &elsewhere).expect("moved");
+        symlink(&elsewhere, &place).expect("linked");
+        let error = directory.bin().expect_err("refused");
+        assert!(error.to_string().contains("is a symbolic link"), "{error}");
+    }
 }
 
 #[test]
@@ -94,7 +109,7 @@ fn a_long_path_gets_a_short_socket_which_is_taken_away() {
 fn an_opened_run_reads_its_logs() {
     let (_folder, state) = state();
     let directory = RunDirectory::create(&state, "x", None).expect("created");
-    let mut log = RunDirectory::append(&directory.log("count.2")).expect("made");
+    let mut log = RunDirectory::append_within(&directory.log("count.2")).expect("made");
     log.write_all(b"a\xff\n").expect("written");
     let opened = RunDirectory::open(&state, directory.id()).expect("opened");
     assert_eq!(opened.read_log("count.2").expect("read"), b"a\xff\n");

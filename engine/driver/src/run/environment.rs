@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -232,10 +233,9 @@ fn told_where(endpoint: &Endpoint) -> (OsString, OsString) {
 
 impl Facts {
     /// The facts of a run, with fresh tokens.
-    pub(super) fn new(plan: &Plan, options: &Options, sockets: &Sockets) -> io::Result<Self> {
+    pub(super) fn new(plan: &Plan, options: &Options, sockets: &Sockets, bin: &Path) -> io::Result<Self> {
         let directory = &options.directory;
         let tokens = plan.processes.iter().map(|_| token()).collect::<io::Result<_>>()?;
-        let bin = directory.bin()?.into_os_string();
         let mut run: Vec<(OsString, OsString)> = vec![
             ("FORKYARD_RUN".into(), directory.id().into()),
             ("FORKYARD_CPUS".into(), options.cpus.to_string().into()),
@@ -246,9 +246,9 @@ impl Facts {
             tokens,
             open_files: options.open_files.before,
             secrets: Secrets::of(plan).map_err(io::Error::other)?,
-            handed_on: Rc::new(Base::new(handed_on(), run.clone(), &bin)?),
-            bare: Rc::new(Base::new(BTreeMap::new(), run, &bin)?),
-            bin,
+            handed_on: Rc::new(Base::new(handed_on(), run.clone(), bin.as_os_str())?),
+            bare: Rc::new(Base::new(BTreeMap::new(), run, bin.as_os_str())?),
+            bin: bin.into(),
         })
     }
 }

@@ -122,7 +122,10 @@ impl Run {
         let folder = std::path::absolute(&options.folder).map_err(RunError::begin("find the workflow's folder"))?;
         directory.started().map_err(RunError::Directory)?;
         let records = RunDirectory::append(&directory.records()).map_err(RunError::Directory)?;
-        let facts = Facts::new(&plan, &options, &sockets).map_err(RunError::begin("draw tokens"))?;
+        let bin = directory
+            .bin()
+            .map_err(RunError::begin("show its processes the way to `forkyard`"))?;
+        let facts = Facts::new(&plan, &options, &sockets, &bin).map_err(RunError::begin("draw tokens"))?;
         let yard = Yard::create(&directory.yard(), super::layout(&plan)).map_err(RunError::begin("make its yard"))?;
         let bell = yard.descriptor().try_clone_to_owned();
         let bell = bell.and_then(|bell| {
@@ -198,7 +201,6 @@ impl Run {
     }
 
     fn turn(&mut self) {
-        self.spawner.begin_turn();
         let mut out = Outbox::default();
         while self.verdict.is_none()
             && let Some(input) = self.next_input()
@@ -267,6 +269,7 @@ impl Run {
         let wake = self.start + Duration::from_nanos(self.wake.unwrap_or_default().0);
         let is_busy = self.yard.with(|yard| yard.is_busy());
         let look = self.next_look();
+        self.spawner.begin_turn();
         tokio::select! {
             Some(happening) = ears.inbox.recv() => self.happened(happening),
             Some(launched) = ears.launches.recv() => self.launched(launched),

@@ -194,7 +194,7 @@ impl Wirer<'_> {
             return Ok(log.try_clone()?.into());
         }
         let path = self.directory.log(&self.plan.processes[self.process.index()].name);
-        let log = RunDirectory::append(&path)?;
+        let log = RunDirectory::append_within(&path)?;
         let from = log.metadata()?.len();
         wiring.streams.push(Connected::Tail {
             tail: Tail::new(File::open(&path)?, from),

@@ -172,6 +172,11 @@ pub(crate) fn interpreter(path: &Path) -> Option<String> {
         .take(FIRST_LINE_BYTES_MAX)
         .read_to_end(&mut start)
         .ok()?;
+    interpreter_in(&start)
+}
+
+/// The same of a file that begins so.
+pub(super) fn interpreter_in(start: &[u8]) -> Option<String> {
     let line = start.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?;
     let line = String::from_utf8_lossy(line);
     let first = line.trim_matches([' ', '\t']).split([' ', '\t']).next()?;

@@ -91,6 +91,7 @@ impl Drop for Stack {
 
 /// The signals whose dispositions a new process has to reset: those that something else than the default happens at, by
 /// inheritance or by a handler of this process. To reset all 64 would be half of a start's system calls.
+#[derive(Clone)]
 struct Changed(Vec<c_int>);
 
 impl Changed {
@@ -135,6 +136,17 @@ impl Starter {
         Ok(Self {
             stack: Stack::new()?,
             changed: Changed::now(),
+        })
+    }
+
+    /// The same for another thread.
+    ///
+    /// # Errors
+    /// As [`Starter::new`].
+    pub(super) fn another(&self) -> io::Result<Self> {
+        Ok(Self {
+            stack: Stack::new()?,
+            changed: self.changed.clone(),
         })
     }
 

@@ -6,6 +6,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
 use forkyard_core::machine::Exit;
+use nix::mount::{MsFlags, mount, umount};
+use nix::sched::{CloneFlags, unshare};
 use nix::unistd::geteuid;
 
 use super::*;
@@ -277,13 +279,20 @@ fn a_missing_working_directory_is_named() {
     );
 }
 
-/// Starts a sleeper that keeps this process's stderr open, then dies without a word.
-fn die_with_a_child(identity: Option<Identity>) -> i32 {
-    let mut order = job(&["/bin/sleep", "1000"], null());
-    order.fds[2].0 = Some(io::stderr().as_fd().try_clone_to_owned().expect("stderr is open"));
-    order.identity = identity;
-    let (spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
-    block_on(spawner.spawn(order)).expect("sleep starts");
+/// Starts a sleeper in each way that keeps this process's stderr open, then dies without a word.
+fn die_with_children(identity: Option<&Identity>) -> i32 {
+    let sleeper = || {
+        let mut order = job(&["/bin/sleep", "1000"], null());
+        order.fds[2].0 = Some(io::stderr().as_fd().try_clone_to_owned().expect("stderr is open"));
+        order.identity = identity.cloned();
+        order
+    };
+    let (mut spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
+    block_on(spawner.spawn(sleeper())).expect("sleep starts");
+    if met(&spawner, 1).know_quick(&sleeper()) {
+        let started = spawner.launch_here(&sleeper()).expect("nobody else starts anything");
+        started.expect("sleep starts");
+    }
     eprintln!("started");
     nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL).expect("this is the end");
     0
@@ -292,7 +301,7 @@ fn die_with_a_child(identity: Option<Identity>) -> i32 {
 #[test]
 fn a_process_dies_with_the_engine() {
     let output = alone("spawner::tests::a_process_dies_with_the_engine", || {
-        die_with_a_child(None)
+        die_with_children(None)
     });
     assert_eq!(output.status.signal(), Some(libc::SIGKILL));
     assert_eq!(stderr(&output), "started\n");
@@ -306,7 +315,7 @@ fn a_process_of_another_user_dies_with_the_engine() {
         groups: vec![],
     });
     let test = "spawner::tests::a_process_of_another_user_dies_with_the_engine";
-    let output = alone(test, || die_with_a_child(identity));
+    let output = alone(test, || die_with_children(identity.as_ref()));
     assert_eq!(output.status.signal(), Some(libc::SIGKILL));
     assert_eq!(stderr(&output), "started\n");
 }
@@ -336,45 +345,83 @@ fn a_lack_of_descriptors_is_transient() {
     });
 }
 
-/// `None`: it was not started here.
-fn exit_of_a_start_here(spawner: &mut Spawner, change: impl FnOnce(&mut Job)) -> Option<Exit> {
-    let mut job = job(&["/bin/sh", "-c", "exit 3"], null());
-    change(&mut job);
+/// Waits until so many programs are known.
+fn met(spawner: &Spawner, count: usize) -> &Acquaintances {
+    let until = Instant::now() + Duration::from_secs(10);
+    while spawner.acquaintances.count() < count {
+        assert!(Instant::now() < until, "nobody has looked at what was started");
+        thread::yield_now();
+    }
+    &spawner.acquaintances
+}
+
+/// What it wrote when it was started in this thread; `None`: it was not. A script tells nothing of which way it was.
+fn run_here(spawner: &mut Spawner, script: &str, cwd: &str) -> Option<String> {
+    let (mut reader, writer) = io::pipe().expect("a pipe can be made");
+    let mut job = job(&["/bin/sh", "-c", script], writer.into());
+    job.cwd = Some(c(cwd));
+    spawner.begin_turn();
     let started = spawner.launch_here(&job)?;
-    Some(block_on(async {
-        ended(started.expect("the shell starts").pidfd).await.expect("an end").0
-    }))
+    drop(job);
+    Some(finish(started.expect("the shell starts"), &mut reader))
 }
 
-fn start_by_the_thread(spawner: &Spawner, change: impl FnOnce(&mut Job)) {
-    let mut job = job(&["/bin/sh", "-c", "exit 3"], null());
-    change(&mut job);
+/// The same in the spawner's thread.
+fn run_there(spawner: &Spawner, script: &str, cwd: &str) -> String {
+    let (mut reader, writer) = io::pipe().expect("a pipe can be made");
+    let mut job = job(&["/bin/sh", "-c", script], writer.into());
+    job.cwd = Some(c(cwd));
     let started = spawner.spawn(job);
-    block_on(async {
-        let child = started.await.expect("the shell starts");
-        ended(child.pidfd).await.expect("an end");
-    });
+    finish(block_on(started).expect("the shell starts"), &mut reader)
 }
 
-/// Alone: one that another test is starting just now would be in the way.
+fn finish(child: Child, reader: &mut impl Read) -> String {
+    let mut output = String::new();
+    reader.read_to_string(&mut output).expect("the output is text");
+    block_on(ended(child.pidfd)).expect("it is ours");
+    output
+}
+
+/// Whether this machine has its programs where they can be started here: else there is nothing to test.
+fn can_start_here() -> bool {
+    let can = locality::is_local(&Executable::At(c("/bin/sh")), Some(c"/"));
+    if !can {
+        eprintln!("skipped: the file systems of this machine may need others");
+    }
+    can
+}
+
+/// Those that start here are alone in their processes: one that another test is starting just now would be in the way.
 #[test]
 fn what_has_been_started_before_is_started_here_unless_it_lies_elsewhere() {
     let test = "spawner::tests::what_has_been_started_before_is_started_here_unless_it_lies_elsewhere";
     passes_alone(test, || {
         let (mut spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
-        let here = |job: &mut Job| job.cwd = Some(c("/"));
-        // No file system of a kind that is known to wait for nobody.
-        let elsewhere = |job: &mut Job| job.cwd = Some(c("/proc"));
-        for (change, is_quick) in [(here as fn(&mut Job), true), (elsewhere, false)] {
-            assert_eq!(
-                exit_of_a_start_here(&mut spawner, change),
-                None,
-                "nothing is known of it"
-            );
-            start_by_the_thread(&spawner, change);
-            let exit = exit_of_a_start_here(&mut spawner, change);
-            assert_eq!(exit, is_quick.then_some(Exit::Code(3)));
+        // The second is of a kind that nobody has vouched for.
+        for (count, cwd, is_quick) in [(1, "/", can_start_here()), (2, "/proc", false)] {
+            assert_eq!(run_here(&mut spawner, "echo ran", cwd), None, "nothing is known of it");
+            run_there(&spawner, ":", cwd);
+            met(&spawner, count);
+            let ran = run_here(&mut spawner, "echo ran", cwd);
+            assert_eq!(ran.as_deref(), is_quick.then_some("ran\n"), "{cwd}");
         }
+    });
+}
+
+#[test]
+fn one_that_is_started_here_is_as_any_other() {
+    let test = "spawner::tests::one_that_is_started_here_is_as_any_other";
+    passes_alone(test, || {
+        let (mut spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
+        let script = "ls /proc/self/fd; grep -E '^(Sig|Shd|Umask)' /proc/self/status; pwd; env;
+            read _ _ _ _ group _ < /proc/$$/stat; test $group -eq $$ && echo leads";
+        let there = run_there(&spawner, script, "/");
+        met(&spawner, 1);
+        let before = SigSet::thread_get_mask().expect("it can be read");
+        let here = run_here(&mut spawner, script, "/");
+        assert!(there.ends_with("leads\n"), "{there}");
+        assert!(here == can_start_here().then(|| there.clone()), "{here:?} {there}");
+        assert_eq!(SigSet::thread_get_mask().expect("it can be read"), before);
     });
 }
 
@@ -382,27 +429,46 @@ fn what_has_been_started_before_is_started_here_unless_it_lies_elsewhere() {
 fn nobody_waits_here_for_the_thread_or_for_what_has_been_slow_or_beyond_the_turn() {
     let test = "spawner::tests::nobody_waits_here_for_the_thread_or_for_what_has_been_slow_or_beyond_the_turn";
     passes_alone(test, || {
+        if !can_start_here() {
+            return;
+        }
         let (mut spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
-        let here = |job: &mut Job| job.cwd = Some(c("/"));
-        start_by_the_thread(&spawner, here);
+        run_there(&spawner, ":", "/");
+        met(&spawner, 1);
         let busy = slots::slots().expect("slots are reserved");
-        assert_eq!(
-            exit_of_a_start_here(&mut spawner, here),
-            None,
-            "another is being started"
-        );
+        assert_eq!(run_here(&mut spawner, ":", "/"), None, "another is being started");
         drop(busy);
+        let mut shell = job(&["/bin/sh", "-c", ":"], null());
+        shell.cwd = Some(c("/"));
         spawner.taken = OWN_TURN;
-        assert_eq!(
-            exit_of_a_start_here(&mut spawner, here),
-            None,
-            "the turn has had its time"
-        );
-        spawner.begin_turn();
-        assert_eq!(exit_of_a_start_here(&mut spawner, here), Some(Exit::Code(3)));
-        let mut slow = job(&["/bin/sh"], null());
-        here(&mut slow);
-        spawner.acquaintances.took(&slow, Duration::from_secs(1));
-        assert_eq!(exit_of_a_start_here(&mut spawner, here), None, "it has been slow");
+        assert!(spawner.launch_here(&shell).is_none(), "the turn has had its time");
+        assert_eq!(run_here(&mut spawner, ":", "/").as_deref(), Some(""));
+        spawner.acquaintances.took(&shell, Duration::from_secs(1));
+        assert_eq!(run_here(&mut spawner, ":", "/"), None, "it has been slow");
+    });
+}
+
+#[test]
+fn what_is_known_is_forgotten_when_something_is_mounted() {
+    let test = "spawner::tests::what_is_known_is_forgotten_when_something_is_mounted";
+    passes_alone(test, || {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        // For this thread and those that it starts.
+        if !can_start_here() || unshare(CloneFlags::CLONE_NEWNS).is_err() {
+            return eprintln!("skipped: only root may mount");
+        }
+        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("nobody else sees it");
+        let (mut spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
+        let cwd = folder.path().to_str().expect("it is text");
+        run_there(&spawner, ":", cwd);
+        met(&spawner, 1);
+        assert!(run_here(&mut spawner, ":", cwd).is_some());
+        mount(Some("none"), cwd, Some("proc"), MsFlags::empty(), None::<&str>).expect("mounted over it");
+        assert_eq!(run_here(&mut spawner, ":", cwd), None, "nothing is known any more");
+        run_there(&spawner, ":", cwd);
+        met(&spawner, 1);
+        assert_eq!(run_here(&mut spawner, ":", cwd), None, "it lies elsewhere now");
+        umount(cwd).expect("nobody uses it");
     });
 }

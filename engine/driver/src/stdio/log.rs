@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use forkyard_core::plan::Rotate;
 use tokio::time::Instant;
 
+use crate::directory::RunDirectory;
+
 /// An open log. Everything is appended, so several may be open on one file.
 #[derive(Debug)]
 pub struct Log {
@@ -93,7 +95,7 @@ impl Rotating {
         let file = if let Some(file) = self.file.take() {
             file
         } else {
-            let file = crate::directory::RunDirectory::append(&self.path)?;
+            let file = RunDirectory::append_within(&self.path)?;
             // Who asks for no size needs none: thousands of logs may be opened.
             self.bytes = self.rotate.map_or(Ok(0), |_| file.metadata().map(|file| file.len()))?;
             self.began = Instant::now();
@@ -157,8 +159,11 @@ impl Rotating {
         } else {
             unless_missing(fs::rename(&self.path, aside(&self.path, 1)))?;
         }
+        // Its folder is not made again: it may be one of the user's.
         self.file = None;
-        self.open().map(drop)
+        self.file = Some(RunDirectory::append(&self.path)?);
+        (self.bytes, self.began) = (0, Instant::now());
+        Ok(())
     }
 }
 
@@ -183,7 +188,7 @@ mod tests {
 
     fn rotating(folder: &Path, size: u64, keep: u32) -> (PathBuf, Rotating) {
         let path = folder.join("p.log");
-        let file = crate::directory::RunDirectory::append(&path).expect("it can be made");
+        let file = RunDirectory::append(&path).expect("it can be made");
         let rotate = Rotate {
             size: Some(size),
             age: None,

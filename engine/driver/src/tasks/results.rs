@@ -54,7 +54,7 @@ impl Results {
         }
         let mut file = match self.file.take() {
             Some(file) => file,
-            None => RunDirectory::append(&self.path)?,
+            None => RunDirectory::append_within(&self.path)?,
         };
         let written = file.write_all(&self.lines);
         self.lines.clear();

@@ -264,8 +264,13 @@ pub(super) fn adopted() -> io::Result<Vec<Pid>> {
 }
 
 thread_local! {
-    /// The list of the first thread's children, opened once, and of which process it is: after a `fork` it is another's.
+    /// The list of the first thread's children, opened once, and of which process it is.
     static FIRST_THREAD: RefCell<Option<(Pid, File)>> = const { RefCell::new(None) };
+}
+
+/// This is the child of a `fork`, or is about to close all that is open: the list is opened anew.
+pub(crate) fn forget_list() {
+    FIRST_THREAD.take();
 }
 
 /// Asked at each end of a process, and mostly so: the kernel tells that in one call. Where it cannot tell, the answer is no.

@@ -26,8 +26,6 @@ const LOOKS_MAX: u32 = 1000;
 /// # Errors
 /// When the kernel does not know subreapers (before Linux 3.4).
 pub fn adopt_orphans() -> Result<(), Errno> {
-    // The list of orphans is open from now on: at their ends there may be no descriptor for it.
-    let _ = proc::adopted();
     nix::sys::prctl::set_child_subreaper(true)
 }
 
