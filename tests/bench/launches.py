@@ -402,7 +402,8 @@ CASES = (
         1_000,
         20,
         {"forkyard": ours_static, "make -j2": make("STATIC"), "posix_spawn loop": bare_static},
-        (Limit("cpu_seconds", None, 130e-6, 100e-6),),
+        # The same beside a loop that takes 116 µs on the machine that this is meant for: other machines are slower.
+        (Limit("cpu_seconds", None, 130e-6, 100e-6), Limit("cpu_seconds", "posix_spawn loop", 130 / 116, 100 / 116)),
     ),
     Case(
         "starts of a static program while a queue holds 2 GiB",
