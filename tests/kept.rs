@@ -409,6 +409,7 @@ fn of_two_runs_one_has_them() {
     .expect("it runs");
     assert_eq!(winner.wait().expect("ours").code(), Some(143));
     until("the keeper of the earlier run has gone", || world.living().is_empty());
+    world.assert_empty();
 }
 
 #[test]

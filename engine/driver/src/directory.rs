@@ -121,10 +121,11 @@ impl RunDirectory {
         let state = self.path.ancestors().nth(2).unwrap_or(&self.path);
         let mut hasher = DefaultHasher::new();
         program.hash(&mut hasher);
-        let folder = state.join("bin").join(format!("{:016x}", hasher.finish()));
-        let link = folder.join("forkyard");
-        private_folder(&state.join("bin"))?;
+        let all = state.join("bin");
+        let folder = all.join(format!("{:016x}", hasher.finish()));
+        private_folder(&all)?;
         private_folder(&folder)?;
+        let link = folder.join("forkyard");
         if fs::read_link(&link).is_ok_and(|linked| linked == program) {
             return Ok(folder);
         }

@@ -148,8 +148,7 @@ struct Own {
 fn live(plan: Arc<Plan>, options: &Rc<Options>, own: Own, news: news::Sender) -> Result<Verdict, RunError> {
     spawner::reserve_low_descriptors().map_err(no_descriptors)?;
     tree::adopt_orphans().map_err(|errno| RunError::begin("adopt orphans")(errno.into()))?;
-    // There are none yet, but the list of them is open from now on: when one ends there may be no descriptor for it.
-    tree::reap_adopted();
+    tree::keep_list_open();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -189,8 +189,8 @@ impl Spawner {
     /// take its time.
     pub fn launch_here(&mut self, job: &Job) -> Option<Result<Child, SpawnError>> {
         // To enter a control group takes the kernel milliseconds.
-        let is_quick = job.confinement.groups.is_empty() && self.acquaintances.know_quick(job);
-        if self.taken >= OWN_TURN || !is_quick {
+        let may_be_quick = self.taken < OWN_TURN && job.confinement.groups.is_empty();
+        if !may_be_quick || !self.acquaintances.know_quick(job) {
             return None;
         }
         let begin = Instant::now();

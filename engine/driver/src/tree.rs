@@ -22,8 +22,9 @@ use std::io;
 use nix::errno::Errno;
 
 pub(crate) use kept::{find, is_own_child, is_there, parent, started_or_ended};
+pub use proc::keep_list_open;
+pub(crate) use proc::started;
 use proc::{Pid, Process, StartTime, Walk};
-pub(crate) use proc::{forget_list, started};
 pub use sweep::{Unswept, adopt_orphans, reap_adopted, reap_all_but, sweep_all, sweep_all_but};
 
 /// How often one call of [`Tree::kill`] looks again for members that were just born.

@@ -19,7 +19,7 @@ use super::tell;
 use super::ward::{Above, Spared};
 use crate::exit::{open_pidfd, peek};
 use crate::kept::{Ending, Place, Stopping, Ward};
-use crate::tree::{self, forget_list, reap_all_but, sweep_all};
+use crate::tree::{self, reap_all_but, sweep_all};
 
 /// How often it is looked whether those have ended that a kept process has left behind.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -94,7 +94,6 @@ fn detach() -> io::Result<()> {
 
 /// Closes all other descriptors, whoever has opened them.
 fn close_all() {
-    forget_list();
     // SAFETY: nothing is read or written from here on by a descriptor that was open before.
     unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
 }

@@ -16,7 +16,7 @@ use super::keeper::Farewell;
 use super::{FAULT, tell};
 use crate::exit::{open_pidfd, reap, signal_by_pidfd};
 use crate::kept::{self, Place};
-use crate::tree::{Tree, adopt_orphans, forget_list, sweep_all_but};
+use crate::tree::{Tree, adopt_orphans, sweep_all_but};
 
 /// What asks a run to stop.
 pub(super) const STOP_SIGNALS: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
@@ -135,10 +135,7 @@ fn start<'a>(
             above,
             spared,
         }),
-        ForkResult::Child => {
-            forget_list();
-            run(ward, own, |above| work(above, entered))
-        }
+        ForkResult::Child => run(ward, own, |above| work(above, entered)),
     }
 }
 

@@ -5,7 +5,7 @@
 //! or a program of the workflow that is a file system itself and waits for the engine to read what it writes, must not hold
 //! up the engine. So it is looked at where a program lies once it has been started, and anew when anything has been mounted.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
@@ -59,21 +59,17 @@ impl Acquaintances {
 
     /// A program has been started: the first time it is looked at where it lies, which may take as long as its start.
     pub(super) fn met(&self, program: Executable, cwd: Option<CString>) {
-        let (mounted, is_new) = {
-            let circle = self.circle();
-            let is_it = |known: &Acquaintance| known.program == program && known.cwd == cwd;
-            (
-                circle.mounted,
-                circle.known.len() < KNOWN_MAX && !circle.known.iter().any(is_it),
-            )
-        };
-        if is_new {
-            // The lock is not held meanwhile.
-            let is_quick = is_local(&program, cwd.as_deref());
-            let mut circle = self.circle();
-            if circle.mounted == mounted {
-                circle.known.push(Acquaintance { program, cwd, is_quick });
-            }
+        let circle = self.circle();
+        let is_known = circle.known.iter().any(|known| known.is(&program, cwd.as_deref()));
+        if is_known || circle.known.len() == KNOWN_MAX {
+            return;
+        }
+        let mounted = circle.mounted;
+        drop(circle);
+        let is_quick = is_local(&program, cwd.as_deref());
+        let mut circle = self.circle();
+        if circle.mounted == mounted {
+            circle.known.push(Acquaintance { program, cwd, is_quick });
         }
     }
 
@@ -84,15 +80,17 @@ impl Acquaintances {
             circle.mounted += 1;
             circle.known.clear();
         }
-        circle.known.iter().any(|known| known.is_quick && known.is_of(job))
+        let is_quick = |known: &Acquaintance| known.is_quick && known.is(&job.program, job.cwd.as_deref());
+        circle.known.iter().any(is_quick)
     }
 
     /// The start of a job has taken so long: a slow one is not called quick again.
     pub(super) fn took(&self, job: &Job, time: Duration) {
         if time > QUICK_MAX {
             let mut circle = self.circle();
-            let slow = circle.known.iter_mut().filter(|known| known.is_of(job));
-            slow.for_each(|known| known.is_quick = false);
+            let known = circle.known.iter_mut();
+            let slow = known.filter(|known| known.is(&job.program, job.cwd.as_deref()));
+            slow.for_each(|slow| slow.is_quick = false);
         }
     }
 
@@ -116,7 +114,7 @@ impl Acquaintances {
 }
 
 impl Acquaintance {
-    fn is_of(&self, job: &Job) -> bool {
-        self.program == job.program && self.cwd == job.cwd
+    fn is(&self, program: &Executable, cwd: Option<&CStr>) -> bool {
+        self.program == *program && self.cwd.as_deref() == cwd
     }
 }

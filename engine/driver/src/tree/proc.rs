@@ -1,7 +1,7 @@
 //! Processes as `/proc` shows them. Whatever is read may be old when it is used: a process is therefore known by
 //! its pid together with its start time, and signalled by a pidfd that has been compared with both.
 
-use std::cell::RefCell;
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -264,25 +264,23 @@ pub(super) fn adopted() -> io::Result<Vec<Pid>> {
 }
 
 thread_local! {
-    /// The list of the first thread's children, opened once, and of which process it is.
-    static FIRST_THREAD: RefCell<Option<(Pid, File)>> = const { RefCell::new(None) };
+    /// The list of the first thread's children, in a thread that asks for it again and again.
+    static FIRST_THREAD: OnceCell<File> = const { OnceCell::new() };
 }
 
-/// This is the child of a `fork`, or is about to close all that is open: the list is opened anew.
-pub(crate) fn forget_list() {
-    FIRST_THREAD.take();
-}
-
-/// Asked at each end of a process, and mostly so: the kernel tells that in one call. Where it cannot tell, the answer is no.
-fn is_nobody_adopted() -> bool {
+/// From now on this thread asks in one call, for which no descriptor need be free, whether anybody is adopted. Where the list
+/// cannot be opened it is read each time, as it is elsewhere.
+pub fn keep_list_open() {
     let own = getpid().as_raw();
-    FIRST_THREAD.with_borrow_mut(|list| {
-        if list.as_ref().is_none_or(|(owner, _)| *owner != own) {
-            *list = File::open(children_path(own, own)).ok().map(|file| (own, file));
-        }
-        let first = list.as_ref().map(|(_, file)| file.read_at(&mut [0], 0));
-        matches!(first, Some(Ok(0)))
-    })
+    if let Ok(list) = File::open(children_path(own, own)) {
+        // Once it is open it stays the same.
+        let _ = FIRST_THREAD.with(|kept| kept.set(list));
+    }
+}
+
+/// Asked at each end of a process, and mostly so. Where that cannot be told in one call, the answer is no.
+fn is_nobody_adopted() -> bool {
+    FIRST_THREAD.with(|list| matches!(list.get().map(|list| list.read_at(&mut [0], 0)), Some(Ok(0))))
 }
 
 /// Whether no thread has a child, zombies too. The kernel tells that without a descriptor, of which there may be none. No exit
