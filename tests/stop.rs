@@ -45,6 +45,20 @@ fn e2_dd3_dd6_ctrl_c_once_stops_in_reverse_order() {
 }
 
 #[test]
+fn e2_dd3_ctrl_c_as_a_run_begins_ends_it_like_any_other() {
+    for _ in 0..20 {
+        let live = Forkyard::run_of(CHAIN).quiet().start();
+        until("it has a directory", || !live.world().runs().is_empty());
+        live.signal(Signal::SIGINT);
+        let run = live.end();
+        run.exit(130);
+        let records = run.records();
+        let last = records.last().map(|record| &record["record"]);
+        assert_eq!(last.and_then(|last| last.as_str()), Some("run_ended"), "{records:?}");
+    }
+}
+
+#[test]
 fn e2_dd4_ctrl_c_twice_kills_at_once() {
     let workflow = STUBBORN.replace("50ms", "1h");
     let live = Forkyard::run_of(&workflow).start();

@@ -16,7 +16,7 @@ use forkyard_driver::kept::{Claim, Keeping, Place};
 use forkyard_driver::run::OpenFiles;
 use forkyard_driver::sockets::Sockets;
 use forkyard_driver::stdio::mask::Secrets;
-use forkyard_driver::{guardian, kept, news, preflight, run as engine};
+use forkyard_driver::{guardian, kept, news, preflight, run as engine, signals};
 use tokio::sync::mpsc;
 
 use super::background::{self, Manner, Until};
@@ -342,6 +342,7 @@ impl Start {
         let mut kept = self.keeping()?;
         let secrets = self.secrets()?;
         // While this process has one thread, and before there is anything that would have to be cleared away.
+        let held = signals::hold();
         let sockets = match Sockets::open(&self.plan, &self.loaded.folder()) {
             Ok(sockets) => sockets,
             Err(found) => {
@@ -376,6 +377,7 @@ impl Start {
             sockets,
             teller: self.teller.take(),
             kept,
+            held,
         };
         let verdict = engine::run(self.plan, options, sender);
         // The engine has let go of its end of the news: the reporter tells the rest and ends.

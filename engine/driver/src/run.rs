@@ -53,6 +53,7 @@ pub use looks::Watchword;
 use crate::background::Teller;
 use crate::directory::RunDirectory;
 use crate::kept::Keeping;
+use crate::signals::Held;
 use crate::sockets::Sockets;
 use crate::yard::{Layout, LockKind, QueueLimits};
 use crate::{news, signals, spawner, tree};
@@ -77,6 +78,8 @@ pub struct Options {
     pub teller: Option<Teller>,
     /// Those that outlive their engine; `None`: there are none.
     pub kept: Option<Keeping>,
+    /// What has been asked for since before the directory was made.
+    pub held: Held,
 }
 
 /// Runs the plan to its end. Every process it starts has ended when this returns, and the signals that ask a run to stop

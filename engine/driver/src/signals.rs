@@ -65,9 +65,27 @@ static EVENT: OnceLock<EventFd> = OnceLock::new();
 /// The number of its descriptor, which a handler can read.
 static EVENT_NUMBER: AtomicI32 = AtomicI32::new(-1);
 
-/// Begins to listen; must be called within a runtime and a local set. SIGPIPE is ignored from now on: a broken
-/// pipe is an error of a write.
-pub fn listen(alarm: &Alarm) -> io::Result<mpsc::Receiver<Heard>> {
+/// Signals that wait until they are listened to: a run that has begun is to end as it was asked to, and to say so, rather
+/// than to be gone without a word.
+#[derive(Debug)]
+pub struct Held {
+    guardian: Pid,
+}
+
+/// Holds back what [`listen`] hears, in this thread and those that it starts. To be called while this process
+/// has no other thread.
+#[must_use]
+pub fn hold() -> Held {
+    // Should it be gone before they are held back, its end is ours.
+    let guardian = getppid();
+    // It fails for an invalid set alone.
+    let _ = SigSet::from_iter(LISTENED).thread_block();
+    Held { guardian }
+}
+
+/// Begins to listen in this thread; must be called within a runtime and a local set. SIGPIPE is ignored from now on: a
+/// broken pipe is an error of a write.
+pub fn listen(held: &Held, alarm: &Alarm) -> io::Result<mpsc::Receiver<Heard>> {
     let (sender, receiver) = mpsc::channel(STOPS_MAX);
     let event = event()?.as_fd().try_clone_to_owned()?;
     // SAFETY: an `OwnedFd` stays open, and the same, until the `AsyncFd` that owns it now is dropped.
@@ -80,7 +98,8 @@ pub fn listen(alarm: &Alarm) -> io::Result<mpsc::Receiver<Heard>> {
     // SAFETY: ignoring a signal installs no handler; nothing can be run at a bad moment.
     unsafe { nix::sys::signal::signal(Signal::SIGPIPE, SigHandler::SigIgn) }?;
     alarm.start(tell_of_children(children()?, sender.clone()));
-    alarm.start(tell(event, sender, getppid()));
+    alarm.start(tell(event, sender, held.guardian));
+    SigSet::from_iter(LISTENED).thread_unblock()?;
     Ok(receiver)
 }
 
@@ -104,6 +123,8 @@ pub fn let_go() {
         // SAFETY: the default action runs no code of ours. It is refused only for signals that cannot be caught.
         let _ = unsafe { nix::sys::signal::signal(stop, SigHandler::SigDfl) };
     }
+    // It fails for an invalid set alone.
+    let _ = SigSet::from_iter(LISTENED).thread_unblock();
 }
 
 fn event() -> io::Result<&'static EventFd> {

@@ -161,7 +161,7 @@ impl Run {
                 inbox: happenings,
                 launches,
                 clients: from_clients,
-                signals: signals::listen(&alarm).map_err(RunError::begin("listen to signals"))?,
+                signals: signals::listen(&options.held, &alarm).map_err(RunError::begin("listen to signals"))?,
                 bell: bell.map_err(RunError::begin("listen to its yard"))?,
             }),
             alarm,

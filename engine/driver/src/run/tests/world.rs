@@ -17,6 +17,7 @@ use forkyard_core::source::Span;
 use super::super::{OpenFiles, Options, RunError, run};
 use crate::directory::RunDirectory;
 use crate::news::{BATCHES_MAX, News};
+use crate::signals;
 use crate::sockets::Sockets;
 
 /// A plan in the making.
@@ -177,6 +178,7 @@ impl World {
             sockets: Sockets::default(),
             teller: None,
             kept: None,
+            held: signals::hold(),
         };
         let (sender, _reporter) = tokio::sync::mpsc::channel(BATCHES_MAX);
         let ended = run(Arc::new(self.plan), options, sender);
@@ -198,6 +200,7 @@ impl World {
             sockets: Sockets::default(),
             teller: None,
             kept: None,
+            held: signals::hold(),
         };
         let plan = Arc::new(self.plan);
         let (sender, mut receiver) = tokio::sync::mpsc::channel(BATCHES_MAX);
