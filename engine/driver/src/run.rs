@@ -55,6 +55,7 @@ use crate::directory::RunDirectory;
 use crate::kept::Keeping;
 use crate::signals::Held;
 use crate::sockets::Sockets;
+use crate::spawner::Rest;
 use crate::yard::{Layout, LockKind, QueueLimits};
 use crate::{news, signals, spawner, tree};
 use turn::Run;
@@ -118,6 +119,7 @@ fn conduct(plan: Arc<Plan>, mut options: Options, news: news::Sender) -> Result<
     let own = Own {
         sockets: std::mem::take(&mut options.sockets),
         teller: options.teller.take(),
+        rest: Arc::default(),
     };
     let options = Rc::new(options);
     let lived = live(plan, &options, own, news);
@@ -146,14 +148,18 @@ fn noted(options: &Options, lived: Result<Verdict, RunError>) -> Result<Verdict,
 struct Own {
     sockets: Sockets,
     teller: Option<Teller>,
+    rest: Arc<Rest>,
 }
 
 fn live(plan: Arc<Plan>, options: &Rc<Options>, own: Own, news: news::Sender) -> Result<Verdict, RunError> {
     spawner::reserve_low_descriptors().map_err(no_descriptors)?;
     tree::adopt_orphans().map_err(|errno| RunError::begin("adopt orphans")(errno.into()))?;
     tree::keep_list_open();
+    let (rest, same) = (Arc::clone(&own.rest), Arc::clone(&own.rest));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .on_thread_park(move || rest.begin())
+        .on_thread_unpark(move || same.end())
         .build()
         .map_err(RunError::begin("make a runtime"))?;
     let local = LocalSet::new();

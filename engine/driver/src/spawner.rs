@@ -4,7 +4,7 @@
 //! on the engine's memory nor on how many descriptors it has open, and which returns once the program is executed. That may
 //! take as long as a dead file server does not answer, so a thread of its own does it. Where the cores are busy such a
 //! thread often has to wait for one of them; so the engine's thread starts itself what it knows to be quick
-//! ([`acquaintance`]). Both threads live as long as the run: the kernel sends the parent-death signal when the *thread*
+//! ([`acquaintance`]), as long as it is not the engine that everything waits for ([`pace`]). Both threads live as long as the run: the kernel sends the parent-death signal when the *thread*
 //! that started a process ends.
 
 mod acquaintance;
@@ -13,6 +13,7 @@ mod error;
 mod identity;
 mod launch;
 mod locality;
+mod pace;
 mod slots;
 
 #[cfg(test)]
@@ -41,6 +42,8 @@ pub use error::{SpawnError, Step};
 pub use identity::{Identity, UnknownUser};
 use launch::Starter;
 pub(crate) use launch::{discard, probe};
+use pace::Pace;
+pub use pace::Rest;
 pub use slots::{TARGET_MAX, reserve_low_descriptors};
 
 /// How long the engine's thread starts processes itself, in one of its turns: of a thousand that are to start at once the
@@ -127,6 +130,8 @@ pub struct Spawner {
     acquaintances: Arc<Acquaintances>,
     /// How long starts have taken this turn.
     taken: Duration,
+    rest: Arc<Rest>,
+    pace: Pace,
 }
 
 impl fmt::Debug for Spawner {
@@ -151,12 +156,13 @@ enum ReplyTo {
 
 impl Spawner {
     /// Starts the thread; what becomes of those started with [`Spawner::launch`] comes out of the receiver. The thread never
-    /// ends, since the processes it has started would be killed; should it panic, `alarm` rings.
+    /// ends, since the processes it has started would be killed; should it panic, `alarm` rings. The engine's thread tells `rest`
+    /// when it has nothing to do.
     ///
     /// # Errors
     /// When the kernel lacks what is needed (Linux 5.9), when no low descriptors are free (see
     /// [`reserve_low_descriptors`]), or when no thread can be started.
-    pub fn start(alarm: &Alarm) -> io::Result<(Self, UnboundedReceiver<Launched>)> {
+    pub fn start(alarm: &Alarm, rest: Arc<Rest>) -> io::Result<(Self, UnboundedReceiver<Launched>)> {
         launch::probe()?;
         reserve_low_descriptors()?;
         let own = Starter::new()?;
@@ -176,6 +182,8 @@ impl Spawner {
             starter: own,
             acquaintances,
             taken: Duration::ZERO,
+            rest,
+            pace: Pace::default(),
         };
         Ok((spawner, launches))
     }
@@ -186,11 +194,11 @@ impl Spawner {
     }
 
     /// Starts a process in this thread, and returns once that is done; `None`: it is for [`Spawner::launch`], since it may
-    /// take its time.
+    /// take its time, or since this thread has none to spare.
     pub fn launch_here(&mut self, job: &Job) -> Option<Result<Child, SpawnError>> {
         // To enter a control group takes the kernel milliseconds.
         let may_be_quick = self.taken < OWN_TURN && job.confinement.groups.is_empty();
-        if !may_be_quick || !self.acquaintances.know_quick(job) {
+        if self.pace.is_behind(&self.rest) || !may_be_quick || !self.acquaintances.know_quick(job) {
             return None;
         }
         let begin = Instant::now();
@@ -200,6 +208,7 @@ impl Spawner {
         let _ = before.thread_set_mask();
         let took = begin.elapsed();
         self.taken += took;
+        self.pace.took(took);
         self.acquaintances.took(job, took);
         result
     }

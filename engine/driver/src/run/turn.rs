@@ -117,7 +117,7 @@ impl Run {
     /// Everything that a run needs, before anything starts. Within a runtime and a local set.
     pub(super) fn begin(plan: Arc<Plan>, options: Rc<Options>, own: Own, news: news::Sender) -> Result<Self, RunError> {
         let directory = &options.directory;
-        let Own { sockets, teller } = own;
+        let Own { sockets, teller, rest } = own;
         // A process changes to its own folder before it executes a path that begins here.
         let folder = std::path::absolute(&options.folder).map_err(RunError::begin("find the workflow's folder"))?;
         directory.started().map_err(RunError::Directory)?;
@@ -135,7 +135,7 @@ impl Run {
         let alarm = Alarm::default();
         let (inbox, happenings) = mpsc::channel(INBOX_MAX);
         let (clients, from_clients) = mpsc::channel(INBOX_MAX);
-        let (spawner, launches) = Spawner::start(&alarm).map_err(RunError::begin("start its spawner"))?;
+        let (spawner, launches) = Spawner::start(&alarm, rest).map_err(RunError::begin("start its spawner"))?;
         Ok(Self {
             start: Instant::now(),
             machine: Machine::new(Arc::clone(&plan)),

@@ -53,7 +53,7 @@ fn run(script: &str, change: impl FnOnce(&mut Job)) -> Result<(Exit, String), Sp
     let mut job = job(&["/bin/sh", "-c", script], writer.into());
     change(&mut job);
     block_on(async {
-        let child = Spawner::start(&Alarm::default())
+        let child = Spawner::start(&Alarm::default(), Arc::default())
             .expect("the spawner starts")
             .0
             .spawn(job)
@@ -168,7 +168,7 @@ fn exits_are_told_apart() {
 #[test]
 fn two_hundred_at_once_all_exit() {
     let exits = block_on(async {
-        let (spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
+        let (spawner, _launches) = Spawner::start(&Alarm::default(), Arc::default()).expect("the spawner starts");
         let starts: Vec<_> = (0..200).map(|_| spawner.spawn(job(&["/bin/true"], null()))).collect();
         let mut exits = Vec::new();
         for start in starts {
@@ -183,7 +183,7 @@ fn two_hundred_at_once_all_exit() {
 #[test]
 fn a_process_nobody_waits_for_any_more_is_killed() {
     let (mut reader, writer) = io::pipe().expect("a pipe can be made");
-    let (spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
+    let (spawner, _launches) = Spawner::start(&Alarm::default(), Arc::default()).expect("the spawner starts");
     drop(spawner.spawn(job(&["/bin/sleep", "1000"], writer.into())));
     // The end of the pipe comes when its only writer is dead.
     assert_eq!(reader.read(&mut [0]).expect("readable"), 0);
@@ -229,7 +229,7 @@ fn failures_are_told_in_words() {
         ),
     ];
     for (program, words) in cases {
-        let (spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
+        let (spawner, _launches) = Spawner::start(&Alarm::default(), Arc::default()).expect("the spawner starts");
         let error = block_on(spawner.spawn(job(&[&program], null()))).expect_err(words);
         assert_eq!(error.step, Step::Exec, "{error}");
         assert!(
@@ -287,7 +287,7 @@ fn die_with_children(identity: Option<&Identity>) -> i32 {
         order.identity = identity.cloned();
         order
     };
-    let (mut spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
+    let (mut spawner, _launches) = Spawner::start(&Alarm::default(), Arc::default()).expect("the spawner starts");
     block_on(spawner.spawn(sleeper())).expect("sleep starts");
     if met(&spawner, 1).know_quick(&sleeper()) {
         let started = spawner.launch_here(&sleeper()).expect("nobody else starts anything");
@@ -323,7 +323,7 @@ fn a_process_of_another_user_dies_with_the_engine() {
 #[test]
 fn a_lack_of_descriptors_is_transient() {
     passes_alone("spawner::tests::a_lack_of_descriptors_is_transient", || {
-        let (spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
+        let (spawner, _launches) = Spawner::start(&Alarm::default(), Arc::default()).expect("the spawner starts");
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .expect("a runtime");
@@ -396,7 +396,7 @@ fn can_start_here() -> bool {
 fn what_has_been_started_before_is_started_here_unless_it_lies_elsewhere() {
     let test = "spawner::tests::what_has_been_started_before_is_started_here_unless_it_lies_elsewhere";
     passes_alone(test, || {
-        let (mut spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
+        let (mut spawner, _launches) = Spawner::start(&Alarm::default(), Arc::default()).expect("the spawner starts");
         // The second is of a kind that nobody has vouched for.
         for (count, cwd, is_quick) in [(1, "/", can_start_here()), (2, "/proc", false)] {
             assert_eq!(run_here(&mut spawner, "echo ran", cwd), None, "nothing is known of it");
@@ -412,7 +412,7 @@ fn what_has_been_started_before_is_started_here_unless_it_lies_elsewhere() {
 fn one_that_is_started_here_is_as_any_other() {
     let test = "spawner::tests::one_that_is_started_here_is_as_any_other";
     passes_alone(test, || {
-        let (mut spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
+        let (mut spawner, _launches) = Spawner::start(&Alarm::default(), Arc::default()).expect("the spawner starts");
         let script = "ls /proc/self/fd; grep -E '^(Sig[^Q]|Shd|Umask)' /proc/self/status; pwd; env;
             read _ _ _ _ group _ < /proc/$$/stat; test $group -eq $$ && echo leads";
         let there = run_there(&spawner, script, "/");
@@ -432,7 +432,7 @@ fn nobody_waits_here_for_the_thread_or_for_what_has_been_slow_or_beyond_the_turn
         if !can_start_here() {
             return;
         }
-        let (mut spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
+        let (mut spawner, _launches) = Spawner::start(&Alarm::default(), Arc::default()).expect("the spawner starts");
         run_there(&spawner, ":", "/");
         met(&spawner, 1);
         let busy = slots::slots().expect("slots are reserved");
@@ -459,7 +459,7 @@ fn what_is_known_is_forgotten_when_something_is_mounted() {
         }
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
         mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("nobody else sees it");
-        let (mut spawner, _launches) = Spawner::start(&Alarm::default()).expect("the spawner starts");
+        let (mut spawner, _launches) = Spawner::start(&Alarm::default(), Arc::default()).expect("the spawner starts");
         let cwd = folder.path().to_str().expect("it is text");
         run_there(&spawner, ":", cwd);
         met(&spawner, 1);

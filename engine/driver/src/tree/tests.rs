@@ -2,6 +2,7 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, PipeReader};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ impl Shell {
             until_program: None,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build();
-        let started = Spawner::start(&Alarm::default())
+        let started = Spawner::start(&Alarm::default(), Arc::default())
             .expect("the spawner starts")
             .0
             .spawn(job);
