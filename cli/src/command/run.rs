@@ -13,10 +13,10 @@ use forkyard_core::spec::{Isolation, Workflow};
 use forkyard_driver::background::Teller;
 use forkyard_driver::directory::RunDirectory;
 use forkyard_driver::kept::{Claim, Keeping, Place};
-use forkyard_driver::run::OpenFiles;
+use forkyard_driver::run::{Engine, OpenFiles, Options};
 use forkyard_driver::sockets::Sockets;
 use forkyard_driver::stdio::mask::Secrets;
-use forkyard_driver::{guardian, kept, news, preflight, run as engine, signals};
+use forkyard_driver::{guardian, kept, news, preflight, signals};
 use tokio::sync::mpsc;
 
 use super::background::{self, Manner, Until};
@@ -351,6 +351,8 @@ impl Start {
             }
         };
         let open_files = OpenFiles::make_room(&self.plan, &sockets);
+        // It makes ready while this thread makes the directory.
+        let engine = Engine::start(held).map_err(|error| Failure::unable(error.to_string()))?;
         let directory = match self.directory.take() {
             Some(directory) => directory,
             None => self.make_directory(secrets.as_ref())?,
@@ -368,7 +370,7 @@ impl Start {
         };
         let reporter = report::start(setup, receiver)
             .map_err(|error| Failure::unable(format!("cannot start the thread of the reporter: {}", reason(&error))))?;
-        let options = engine::Options {
+        let options = Options {
             folder: self.loaded.folder(),
             directory,
             open_files,
@@ -377,9 +379,8 @@ impl Start {
             sockets,
             teller: self.teller.take(),
             kept,
-            held,
         };
-        let verdict = engine::run(self.plan, options, sender);
+        let verdict = engine.run(self.plan, options, sender);
         // The engine has let go of its end of the news: the reporter tells the rest and ends.
         let is_interrupted = matches!(verdict, Ok(Verdict::Signal(_)));
         let told = told(reporter, is_interrupted.then_some(INTERRUPTED_PATIENCE));

@@ -36,7 +36,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::thread;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
 
 use forkyard_core::machine::Verdict;
 use forkyard_core::plan::{self, Plan};
@@ -44,18 +45,21 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::LocalSet;
 
 pub use error::RunError;
 pub use happening::{Happening, Read};
 pub use looks::Watchword;
 
+use crate::alarm::Alarm;
 use crate::background::Teller;
 use crate::directory::RunDirectory;
 use crate::kept::Keeping;
 use crate::signals::Held;
 use crate::sockets::Sockets;
-use crate::spawner::Rest;
+use crate::spawner::{Launched, Rest, Spawner};
 use crate::yard::{Layout, LockKind, QueueLimits};
 use crate::{news, signals, spawner, tree};
 use turn::Run;
@@ -79,50 +83,78 @@ pub struct Options {
     pub teller: Option<Teller>,
     /// Those that outlive their engine; `None`: there are none.
     pub kept: Option<Keeping>,
-    /// What has been asked for since before the directory was made.
-    pub held: Held,
 }
 
-/// Runs the plan to its end. Every process it starts has ended when this returns, and the signals that ask a run to stop
-/// have their default action again.
-///
-/// Must be called on the first thread of a process that has no child and in which SIGCHLD and SIGCONT are blocked: orphans
-/// of its processes are adopted and reaped, and at the end all descendants are killed.
-///
-/// # Errors
-/// When the engine cannot begin, or a fault of its own ends the run: exit code 3.
-pub fn run(plan: Arc<Plan>, options: Options, news: news::Sender) -> Result<Verdict, RunError> {
-    let mut options = Some(options);
-    let handed = &mut options;
-    // The kernel makes orphans children of the first thread, and whatever a thread starts its own: since the engine has a
-    // thread for itself, it is told which is which.
-    let engine = move || match handed.take() {
-        Some(options) => conduct(plan, options, news),
-        None => Err(RunError::Panicked),
-    };
-    let lived = thread::scope(|scope| {
+/// The engine, which has a thread for itself: the kernel makes orphans children of the first thread, and whatever a thread
+/// starts its own, so that it is told which is which.
+#[derive(Debug)]
+pub struct Engine {
+    orders: mpsc::Sender<Order>,
+    thread: JoinHandle<Result<Verdict, RunError>>,
+}
+
+/// What it is to run, and who hears of that.
+struct Order {
+    plan: Arc<Plan>,
+    options: Options,
+    news: news::Sender,
+}
+
+impl Engine {
+    /// Starts the thread, which makes ready what every run needs, while the first one makes the directory of this run.
+    ///
+    /// Must be called on the first thread, as its only one, of a process that has no child and in which SIGCHLD and SIGCONT
+    /// are blocked: orphans of its processes are adopted and reaped, and at the end all descendants are killed.
+    ///
+    /// # Errors
+    /// When there are too few descriptors, or when no thread can be started.
+    pub fn start(held: Held) -> Result<Self, RunError> {
+        spawner::reserve_low_descriptors().map_err(no_descriptors)?;
+        tree::adopt_orphans().map_err(|errno| RunError::begin("adopt orphans")(errno.into()))?;
+        let (orders, inbox) = mpsc::channel();
         let thread = thread::Builder::new().name("engine".into()).stack_size(STACK_BYTES);
-        let engine = thread.spawn_scoped(scope, engine);
-        let engine = engine.map_err(RunError::begin("start its thread"))?;
-        engine.join().unwrap_or(Err(RunError::Panicked))
-    });
-    // What is left to do is to tell of it, and whoever has stopped listening must not keep us from ending.
-    signals::let_go();
-    match options {
-        Some(unbegun) => noted(&unbegun, lived),
-        None => lived,
+        let thread = thread.spawn(move || serve(held, &inbox));
+        let thread = thread.map_err(RunError::begin("start its thread"))?;
+        Ok(Self { orders, thread })
+    }
+
+    /// Runs the plan to its end. Every process it starts has ended when this returns, and the signals that ask a run to stop
+    /// have their default action again.
+    ///
+    /// # Errors
+    /// When the engine cannot begin, or a fault of its own ends the run: exit code 3.
+    pub fn run(self, plan: Arc<Plan>, options: Options, news: news::Sender) -> Result<Verdict, RunError> {
+        // Should the thread have ended by a panic, joining it says so.
+        let unheard = self.orders.send(Order { plan, options, news });
+        let lived = self.thread.join().unwrap_or(Err(RunError::Panicked));
+        // What is left to do is to tell of it, and whoever has stopped listening must not keep us from ending.
+        signals::let_go();
+        match unheard {
+            Ok(()) => lived,
+            Err(unheard) => noted(&unheard.0.options, lived),
+        }
     }
 }
 
-/// The run, and the end of whoever it has left behind.
-fn conduct(plan: Arc<Plan>, mut options: Options, news: news::Sender) -> Result<Verdict, RunError> {
-    let own = Own {
-        sockets: std::mem::take(&mut options.sockets),
-        teller: options.teller.take(),
-        rest: Arc::default(),
+/// What the thread does.
+fn serve(held: Held, inbox: &mpsc::Receiver<Order>) -> Result<Verdict, RunError> {
+    let settled = settle(held);
+    // Whoever has started it may have nothing to run after all; nobody asks how that has ended.
+    let Ok(order) = inbox.recv() else {
+        return Err(RunError::Panicked);
     };
+    conduct(order, settled)
+}
+
+/// The run, and the end of whoever it has left behind.
+fn conduct(order: Order, settled: Result<(Runtime, Means), RunError>) -> Result<Verdict, RunError> {
+    let mut options = order.options;
+    let (sockets, teller) = (std::mem::take(&mut options.sockets), options.teller.take());
     let options = Rc::new(options);
-    let lived = live(plan, &options, own, news);
+    let lived = settled.and_then(|(runtime, means)| {
+        let own = Own { sockets, teller, means };
+        live(&runtime, order.plan, &options, own, order.news)
+    });
     // Whatever happened, nothing stays behind but whoever is to outlive an engine that fails.
     let spared = match &lived {
         Ok(_) => Vec::new(),
@@ -148,23 +180,48 @@ fn noted(options: &Options, lived: Result<Verdict, RunError>) -> Result<Verdict,
 struct Own {
     sockets: Sockets,
     teller: Option<Teller>,
-    rest: Arc<Rest>,
+    means: Means,
 }
 
-fn live(plan: Arc<Plan>, options: &Rc<Options>, own: Own, news: news::Sender) -> Result<Verdict, RunError> {
-    spawner::reserve_low_descriptors().map_err(no_descriptors)?;
-    tree::adopt_orphans().map_err(|errno| RunError::begin("adopt orphans")(errno.into()))?;
+/// What every run needs, whatever it is.
+struct Means {
+    spawner: Spawner,
+    launches: UnboundedReceiver<Launched>,
+    alarm: Alarm,
+    held: Held,
+}
+
+fn settle(held: Held) -> Result<(Runtime, Means), RunError> {
     tree::keep_list_open();
-    let (rest, same) = (Arc::clone(&own.rest), Arc::clone(&own.rest));
+    let rest = Arc::new(Rest::default());
+    let (begun, ended) = (Arc::clone(&rest), Arc::clone(&rest));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .on_thread_park(move || rest.begin())
-        .on_thread_unpark(move || same.end())
+        .on_thread_park(move || begun.begin())
+        .on_thread_unpark(move || ended.end())
         .build()
         .map_err(RunError::begin("make a runtime"))?;
+    let alarm = Alarm::default();
+    let (spawner, launches) = Spawner::start(&alarm, rest).map_err(RunError::begin("start its spawner"))?;
+    let means = Means {
+        spawner,
+        launches,
+        alarm,
+        held,
+    };
+    Ok((runtime, means))
+}
+
+fn live(
+    runtime: &Runtime,
+    plan: Arc<Plan>,
+    options: &Rc<Options>,
+    own: Own,
+    news: news::Sender,
+) -> Result<Verdict, RunError> {
     let local = LocalSet::new();
     let lived = catch_unwind(AssertUnwindSafe(|| {
-        local.block_on(&runtime, async {
+        local.block_on(runtime, async {
             Run::begin(plan, Rc::clone(options), own, news)?.live().await
         })
     }));

@@ -24,7 +24,7 @@ use super::herald::Herald;
 use super::lives::Lives;
 use super::lookout::Lookout;
 use super::queues::Queues;
-use super::{Happening, Options, Own, RunError, is_transient};
+use super::{Happening, Means, Options, Own, RunError, is_transient};
 use crate::alarm::Alarm;
 use crate::broker::{Broker, FromClient, Names};
 use crate::deadlock::Vigil;
@@ -117,7 +117,13 @@ impl Run {
     /// Everything that a run needs, before anything starts. Within a runtime and a local set.
     pub(super) fn begin(plan: Arc<Plan>, options: Rc<Options>, own: Own, news: news::Sender) -> Result<Self, RunError> {
         let directory = &options.directory;
-        let Own { sockets, teller, rest } = own;
+        let Own { sockets, teller, means } = own;
+        let Means {
+            spawner,
+            launches,
+            alarm,
+            held,
+        } = means;
         // A process changes to its own folder before it executes a path that begins here.
         let folder = std::path::absolute(&options.folder).map_err(RunError::begin("find the workflow's folder"))?;
         directory.started().map_err(RunError::Directory)?;
@@ -132,10 +138,8 @@ impl Run {
             // SAFETY: an `OwnedFd` stays open, and the same, until the `AsyncFd` that owns it now is dropped.
             unsafe { AsyncFd::register_with_interest(bell, Interest::READABLE) }.map_err(io::Error::from)
         });
-        let alarm = Alarm::default();
         let (inbox, happenings) = mpsc::channel(INBOX_MAX);
         let (clients, from_clients) = mpsc::channel(INBOX_MAX);
-        let (spawner, launches) = Spawner::start(&alarm, rest).map_err(RunError::begin("start its spawner"))?;
         Ok(Self {
             start: Instant::now(),
             machine: Machine::new(Arc::clone(&plan)),
@@ -161,7 +165,7 @@ impl Run {
                 inbox: happenings,
                 launches,
                 clients: from_clients,
-                signals: signals::listen(&options.held, &alarm).map_err(RunError::begin("listen to signals"))?,
+                signals: signals::listen(&held, &alarm).map_err(RunError::begin("listen to signals"))?,
                 bell: bell.map_err(RunError::begin("listen to its yard"))?,
             }),
             alarm,

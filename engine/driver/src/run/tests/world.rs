@@ -14,7 +14,7 @@ use forkyard_core::plan::{
 };
 use forkyard_core::source::Span;
 
-use super::super::{OpenFiles, Options, RunError, run};
+use super::super::{Engine, OpenFiles, Options, RunError};
 use crate::directory::RunDirectory;
 use crate::news::{BATCHES_MAX, News};
 use crate::signals;
@@ -178,10 +178,10 @@ impl World {
             sockets: Sockets::default(),
             teller: None,
             kept: None,
-            held: signals::hold(),
         };
         let (sender, _reporter) = tokio::sync::mpsc::channel(BATCHES_MAX);
-        let ended = run(Arc::new(self.plan), options, sender);
+        let engine = Engine::start(signals::hold()).expect("the engine starts");
+        let ended = engine.run(Arc::new(self.plan), options, sender);
         let directory = RunDirectory::open(&state, &id).expect("the run's directory");
         (ended, directory.about().expect("run.json").exit_code)
     }
@@ -200,7 +200,6 @@ impl World {
             sockets: Sockets::default(),
             teller: None,
             kept: None,
-            held: signals::hold(),
         };
         let plan = Arc::new(self.plan);
         let (sender, mut receiver) = tokio::sync::mpsc::channel(BATCHES_MAX);
@@ -211,7 +210,10 @@ impl World {
             }
             news
         });
-        let verdict = run(Arc::clone(&plan), options, sender).expect("the engine can do its work");
+        let engine = Engine::start(signals::hold()).expect("the engine starts");
+        let verdict = engine
+            .run(Arc::clone(&plan), options, sender)
+            .expect("the engine can do its work");
         Shown {
             verdict,
             news: reporter.join().expect("a reporter"),
