@@ -336,3 +336,28 @@ fn y7_aa10_words_that_only_look_right() {
     check("pr\u{43e}\u{441}\u{435}sses: {a: {run: x}}\n")
         .says("looks like `processes` but has the Cyrillic letter U+043E");
 }
+
+#[test]
+fn a_file_where_the_state_directory_should_be_is_named() {
+    let forkyard = Forkyard::run_of(TOUCH);
+    let place = forkyard.folder().join("state");
+    fs::write(&place, "").expect("it is ours");
+    let run = forkyard.env("XDG_STATE_HOME", &place).run();
+    let words = format!(
+        "cannot make the directory of the run under {}",
+        place.join("forkyard").display()
+    );
+    nothing_started(
+        run.exit(3)
+            .stderr(&words)
+            .stderr("not a directory")
+            .stderr("XDG_STATE_HOME"),
+    );
+    let forkyard = Forkyard::run_of(TOUCH);
+    let place = forkyard.folder().join("forkyard");
+    fs::write(&place, "").expect("it is ours");
+    let folder = forkyard.folder().to_owned();
+    let run = forkyard.env("XDG_STATE_HOME", folder).run();
+    let words = format!("{} is no directory", place.display());
+    nothing_started(run.exit(3).stderr(&words).stderr("XDG_STATE_HOME"));
+}

@@ -330,10 +330,7 @@ fn private_folder(path: &Path) -> io::Result<()> {
     };
     Err(io::Error::new(
         io::ErrorKind::PermissionDenied,
-        format!(
-            "{} {wrong}; set XDG_STATE_HOME to a directory of your own",
-            path.display()
-        ),
+        format!("{} {wrong}", path.display()),
     ))
 }
 
