@@ -137,6 +137,18 @@ fn a_signal_while_it_waits_stops_the_run() {
 }
 
 #[test]
+fn a_signal_as_it_begins_leaves_no_run_that_has_died() {
+    for _ in 0..10 {
+        let live = wait_ready(SERVICES).start();
+        live.wait_for_directory().signal(Signal::SIGINT);
+        let run = live.end();
+        run.exit(130);
+        let runs = command(run.world(), "runs", &["--json"]);
+        assert!(!runs.exit(0).stdout().contains("died"), "{}", runs.stdout());
+    }
+}
+
+#[test]
 fn a_run_that_nobody_waits_for_any_more_stops_before_it_is_ready() {
     let live = wait_ready(SERVICES).start();
     until("the database is open", || {

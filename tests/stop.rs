@@ -48,8 +48,7 @@ fn e2_dd3_dd6_ctrl_c_once_stops_in_reverse_order() {
 fn e2_dd3_ctrl_c_as_a_run_begins_ends_it_like_any_other() {
     for _ in 0..20 {
         let live = Forkyard::run_of(CHAIN).quiet().start();
-        until("it has a directory", || !live.world().runs().is_empty());
-        live.signal(Signal::SIGINT);
+        live.wait_for_directory().signal(Signal::SIGINT);
         let run = live.end();
         run.exit(130);
         let records = run.records();

@@ -69,6 +69,16 @@ impl Live {
         self
     }
 
+    /// Waits until its run has a directory, without a pause: what comes after is over in a millisecond.
+    pub fn wait_for_directory(&self) -> &Self {
+        let is_there = |_| {
+            std::thread::yield_now();
+            !self.world().runs().is_empty()
+        };
+        until("it has a directory", || (0..1000).any(is_there));
+        self
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) -> &Self {
         kill(self.pid(), signal).expect("it is alive");

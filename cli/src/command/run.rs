@@ -10,7 +10,7 @@ use forkyard_core::diagnostic::{self, Diagnostic, Severity, codes};
 use forkyard_core::machine::Verdict;
 use forkyard_core::plan::{self, Plan};
 use forkyard_core::spec::{Isolation, Workflow};
-use forkyard_driver::background::Teller;
+use forkyard_driver::background::{Teller, hold_stops};
 use forkyard_driver::directory::RunDirectory;
 use forkyard_driver::kept::{Claim, Keeping, Place};
 use forkyard_driver::run::{Engine, OpenFiles, Options};
@@ -139,7 +139,10 @@ impl Start {
     fn in_the_background(mut self, manner: Manner) -> Result<u8, Failure> {
         let kept = self.kept_place()?;
         let secrets = self.secrets()?;
-        let directory = self.make_directory(secrets.as_ref())?;
+        hold_stops();
+        let directory = self
+            .make_directory(secrets.as_ref())
+            .inspect_err(|_| signals::let_go())?;
         let plan = Arc::clone(&self.plan);
         let seen =
             RunDirectory::open(&self.state, directory.id()).map_err(|error| no_directory(&self.state, &error))?;
@@ -331,6 +334,8 @@ impl Start {
     /// Runs in the engine's process and gives the exit code.
     fn in_the_engine(self) -> u8 {
         self.engine().unwrap_or_else(|failure| {
+            // Whoever does not read this must not keep us from ending.
+            signals::let_go();
             if let Failure::Words { message, .. } = &failure {
                 screen::complain(&format!("forkyard run: {message}"));
             }
@@ -342,7 +347,6 @@ impl Start {
         let mut kept = self.keeping()?;
         let secrets = self.secrets()?;
         // While this process has one thread, and before there is anything that would have to be cleared away.
-        let held = signals::hold();
         let sockets = match Sockets::open(&self.plan, &self.loaded.folder()) {
             Ok(sockets) => sockets,
             Err(found) => {
@@ -351,8 +355,8 @@ impl Start {
             }
         };
         let open_files = OpenFiles::make_room(&self.plan, &sockets);
-        // It makes ready while this thread makes the directory.
-        let engine = Engine::start(held).map_err(|error| Failure::unable(error.to_string()))?;
+        // It makes ready while this thread makes the directory, which is to say how the run has ended, whoever asks for that.
+        let engine = Engine::start(signals::hold()).map_err(|error| Failure::unable(error.to_string()))?;
         let directory = match self.directory.take() {
             Some(directory) => directory,
             None => self.make_directory(secrets.as_ref())?,

@@ -87,6 +87,12 @@ pub struct Background {
     signals: SignalFd,
 }
 
+/// Holds back, until [`start`] passes it on, what asks a run to stop: one whose directory is there is to say how it has ended.
+pub fn hold_stops() {
+    // It fails for an invalid set alone.
+    let _ = SigSet::from_iter(STOPS).thread_block();
+}
+
 /// Runs `work` in a child process that leads a session of its own, reads nothing, and writes its output to `output`. To be
 /// called while this process has one thread.
 ///

@@ -111,7 +111,10 @@ fn directory(state: Option<&Path>) -> Finding {
     };
     match crate::directory::is_usable(state) {
         Ok(()) => Finding::fine(what, state.display().to_string()),
-        Err(error) => Finding::lacking(what, format!("{}: {error}", state.display())),
+        Err(error) => Finding::lacking(
+            what,
+            format!("{}: {error}; XDG_STATE_HOME can name another place", state.display()),
+        ),
     }
 }
 

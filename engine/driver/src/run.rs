@@ -90,7 +90,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Engine {
     orders: mpsc::Sender<Order>,
-    thread: JoinHandle<Result<Verdict, RunError>>,
+    thread: JoinHandle<Option<Result<Verdict, RunError>>>,
 }
 
 /// What it is to run, and who hears of that.
@@ -107,7 +107,7 @@ impl Engine {
     /// are blocked: orphans of its processes are adopted and reaped, and at the end all descendants are killed.
     ///
     /// # Errors
-    /// When there are too few descriptors, or when no thread can be started.
+    /// When there are too few descriptors, when orphans cannot be adopted, or when no thread can be started.
     pub fn start(held: Held) -> Result<Self, RunError> {
         spawner::reserve_low_descriptors().map_err(no_descriptors)?;
         tree::adopt_orphans().map_err(|errno| RunError::begin("adopt orphans")(errno.into()))?;
@@ -119,31 +119,25 @@ impl Engine {
     }
 
     /// Runs the plan to its end. Every process it starts has ended when this returns, and the signals that ask a run to stop
-    /// have their default action again.
+    /// have their default action again: one that has come since the last was heard ends this process.
     ///
     /// # Errors
     /// When the engine cannot begin, or a fault of its own ends the run: exit code 3.
     pub fn run(self, plan: Arc<Plan>, options: Options, news: news::Sender) -> Result<Verdict, RunError> {
-        // Should the thread have ended by a panic, joining it says so.
-        let unheard = self.orders.send(Order { plan, options, news });
-        let lived = self.thread.join().unwrap_or(Err(RunError::Panicked));
+        // The thread ends by a panic alone before it has had an order, and joining it says so.
+        let _ = self.orders.send(Order { plan, options, news });
+        let lived = self.thread.join().ok().flatten();
         // What is left to do is to tell of it, and whoever has stopped listening must not keep us from ending.
         signals::let_go();
-        match unheard {
-            Ok(()) => lived,
-            Err(unheard) => noted(&unheard.0.options, lived),
-        }
+        lived.unwrap_or(Err(RunError::Panicked))
     }
 }
 
-/// What the thread does.
-fn serve(held: Held, inbox: &mpsc::Receiver<Order>) -> Result<Verdict, RunError> {
-    let settled = settle(held);
-    // Whoever has started it may have nothing to run after all; nobody asks how that has ended.
-    let Ok(order) = inbox.recv() else {
-        return Err(RunError::Panicked);
-    };
-    conduct(order, settled)
+/// What the thread does; `None`: whoever has started it has nothing to run after all.
+fn serve(held: Held, inbox: &mpsc::Receiver<Order>) -> Option<Result<Verdict, RunError>> {
+    let settled = catch_unwind(AssertUnwindSafe(|| settle(held)));
+    let order = inbox.recv().ok()?;
+    Some(conduct(order, settled.unwrap_or(Err(RunError::Panicked))))
 }
 
 /// The run, and the end of whoever it has left behind.

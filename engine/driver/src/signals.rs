@@ -85,6 +85,9 @@ pub fn hold() -> Held {
 
 /// Begins to listen in this thread; must be called within a runtime and a local set. SIGPIPE is ignored from now on: a
 /// broken pipe is an error of a write.
+///
+/// # Errors
+/// When there are no descriptors for that.
 pub fn listen(held: &Held, alarm: &Alarm) -> io::Result<mpsc::Receiver<Heard>> {
     let (sender, receiver) = mpsc::channel(STOPS_MAX);
     let event = event()?.as_fd().try_clone_to_owned()?;
@@ -116,8 +119,8 @@ fn children() -> io::Result<AsyncFd<SignalFd>> {
     Ok(unsafe { AsyncFd::register_with_interest(ended, Interest::READABLE) }?)
 }
 
-/// Listens no more: what asks a run to stop ends this process from now on, as it would without us. SIGCHLD stays blocked,
-/// and SIGPIPE ignored.
+/// Listens no more, and holds nothing back: what asks a run to stop ends this process from now on, as it would without us,
+/// also what has been held back. SIGCHLD stays blocked, and SIGPIPE ignored.
 pub fn let_go() {
     for stop in STOPS {
         // SAFETY: the default action runs no code of ours. It is refused only for signals that cannot be caught.

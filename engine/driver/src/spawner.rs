@@ -4,8 +4,8 @@
 //! on the engine's memory nor on how many descriptors it has open, and which returns once the program is executed. That may
 //! take as long as a dead file server does not answer, so a thread of its own does it. Where the cores are busy such a
 //! thread often has to wait for one of them; so the engine's thread starts itself what it knows to be quick
-//! ([`acquaintance`]), as long as it is not the engine that everything waits for ([`pace`]). Both threads live as long as the run: the kernel sends the parent-death signal when the *thread*
-//! that started a process ends.
+//! ([`acquaintance`]), as long as it is not the engine that everything waits for ([`saturation`]). Both threads live as
+//! long as the run: the kernel sends the parent-death signal when the *thread* that started a process ends.
 
 mod acquaintance;
 mod confinement;
@@ -13,7 +13,7 @@ mod error;
 mod identity;
 mod launch;
 mod locality;
-mod pace;
+mod saturation;
 mod slots;
 
 #[cfg(test)]
@@ -42,8 +42,8 @@ pub use error::{SpawnError, Step};
 pub use identity::{Identity, UnknownUser};
 use launch::Starter;
 pub(crate) use launch::{discard, probe};
-use pace::Pace;
-pub use pace::Rest;
+pub use saturation::Rest;
+use saturation::Saturation;
 pub use slots::{TARGET_MAX, reserve_low_descriptors};
 
 /// How long the engine's thread starts processes itself, in one of its turns: of a thousand that are to start at once the
@@ -128,10 +128,18 @@ pub struct Spawner {
     orders: mpsc::Sender<Order>,
     starter: Starter,
     acquaintances: Arc<Acquaintances>,
-    /// How long starts have taken this turn.
-    taken: Duration,
+    turn: Turn,
     rest: Arc<Rest>,
-    pace: Pace,
+    saturation: Saturation,
+}
+
+/// What is known of the engine's turn.
+#[derive(Debug, Default)]
+struct Turn {
+    /// How long starts in its thread have taken.
+    taken: Duration,
+    /// Whether it is saturated; `None`: nothing was to start.
+    is_saturated: Option<bool>,
 }
 
 impl fmt::Debug for Spawner {
@@ -156,8 +164,8 @@ enum ReplyTo {
 
 impl Spawner {
     /// Starts the thread; what becomes of those started with [`Spawner::launch`] comes out of the receiver. The thread never
-    /// ends, since the processes it has started would be killed; should it panic, `alarm` rings. The engine's thread tells `rest`
-    /// when it has nothing to do.
+    /// ends, since the processes it has started would be killed; should it panic, `alarm` rings. The engine's thread tells
+    /// `rest` when it has nothing to do.
     ///
     /// # Errors
     /// When the kernel lacks what is needed (Linux 5.9), when no low descriptors are free (see
@@ -181,24 +189,29 @@ impl Spawner {
             orders,
             starter: own,
             acquaintances,
-            taken: Duration::ZERO,
+            turn: Turn::default(),
             rest,
-            pace: Pace::default(),
+            saturation: Saturation::default(),
         };
         Ok((spawner, launches))
     }
 
     /// The engine's thread begins another turn: what happened may start processes, and what the machine makes of it.
     pub fn begin_turn(&mut self) {
-        self.taken = Duration::ZERO;
+        self.turn = Turn::default();
     }
 
     /// Starts a process in this thread, and returns once that is done; `None`: it is for [`Spawner::launch`], since it may
     /// take its time, or since this thread has none to spare.
     pub fn launch_here(&mut self, job: &Job) -> Option<Result<Child, SpawnError>> {
+        let (saturation, rest) = (&mut self.saturation, &self.rest);
+        let is_saturated = *self
+            .turn
+            .is_saturated
+            .get_or_insert_with(|| saturation.rested(rest.take()));
         // To enter a control group takes the kernel milliseconds.
-        let may_be_quick = self.taken < OWN_TURN && job.confinement.groups.is_empty();
-        if self.pace.is_behind(&self.rest) || !may_be_quick || !self.acquaintances.know_quick(job) {
+        let may_be_quick = self.turn.taken < OWN_TURN && job.confinement.groups.is_empty();
+        if is_saturated || !may_be_quick || !self.acquaintances.know_quick(job) {
             return None;
         }
         let begin = Instant::now();
@@ -207,8 +220,10 @@ impl Spawner {
         let result = self.starter.launch_now(job);
         let _ = before.thread_set_mask();
         let took = begin.elapsed();
-        self.taken += took;
-        self.pace.took(took);
+        self.turn.taken += took;
+        if matches!(result, Some(Ok(_))) {
+            self.saturation.started(took);
+        }
         self.acquaintances.took(job, took);
         result
     }

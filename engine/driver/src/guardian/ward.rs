@@ -261,7 +261,7 @@ impl Guard<'_> {
             Exit::Unknown => return FAULT,
         };
         match Signal::try_from(number) {
-            // It came before the engine could handle it, hence before it had started anything.
+            // It came before the engine had started anything, or when all of that had ended.
             Ok(stop) if STOP_SIGNALS.contains(&stop) => 128 + number,
             Ok(signal) => self.tell_killed(signal.as_str(), swept, &kept),
             Err(_) => self.tell_killed(&format!("signal {number}"), swept, &kept),

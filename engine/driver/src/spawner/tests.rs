@@ -440,8 +440,11 @@ fn nobody_waits_here_for_the_thread_or_for_what_has_been_slow_or_beyond_the_turn
         drop(busy);
         let mut shell = job(&["/bin/sh", "-c", ":"], null());
         shell.cwd = Some(c("/"));
-        spawner.taken = OWN_TURN;
+        spawner.turn.taken = OWN_TURN;
         assert!(spawner.launch_here(&shell).is_none(), "the turn has had its time");
+        spawner.begin_turn();
+        spawner.turn.is_saturated = Some(true);
+        assert!(spawner.launch_here(&shell).is_none(), "everybody waits for this thread");
         assert_eq!(run_here(&mut spawner, ":", "/").as_deref(), Some(""));
         spawner.acquaintances.took(&shell, Duration::from_secs(1));
         assert_eq!(run_here(&mut spawner, ":", "/"), None, "it has been slow");
