@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 
 /// So many turns in which something is to start an average is taken over: processes that were started together end together,
 /// so that of two such turns one often finds that the engine has not rested at all.
-const TURNS: u32 = 8;
+const TURNS: u32 = 16;
+
+/// Of a quick start so much is forgotten at each that takes longer: a 64th.
+const FORGOTTEN: u32 = 64;
 
 /// No rest and no start counts for more: a pause of a run says nothing of its pace.
 const MOST: Duration = Duration::from_millis(1);
@@ -62,7 +65,7 @@ impl Rest {
 pub(super) struct Saturation {
     /// How long it has rested from one turn in which something was to start to the next, on average.
     rest: Duration,
-    /// How long a start in its own thread takes, on average.
+    /// How long a start in its own thread takes when nobody else wants the cores.
     start: Duration,
     is_saturated: bool,
 }
@@ -71,7 +74,7 @@ impl Default for Saturation {
     fn default() -> Self {
         Self {
             rest: MOST,
-            start: Duration::ZERO,
+            start: MOST,
             is_saturated: false,
         }
     }
@@ -82,12 +85,12 @@ impl Saturation {
     /// that is not has time for its starts; one that is will have, once it rests for longer than they would take. Between
     /// the two it stays as it was.
     pub(super) fn rested(&mut self, rest: Duration) -> bool {
-        self.rest = average(self.rest, rest);
+        self.rest = (self.rest * (TURNS - 1) + rest.min(MOST)) / TURNS;
         let enough = if self.is_saturated {
             // More than the average can be must not be asked of it.
-            (self.start * 3 / 2).min(MOST / 2)
+            (self.start * 2).min(MOST / 2)
         } else {
-            self.start / 4
+            self.start / 8
         };
         self.is_saturated = self.rest < enough;
         self.is_saturated
@@ -95,12 +98,8 @@ impl Saturation {
 
     /// A start in the engine's thread has taken so long.
     pub(super) fn started(&mut self, took: Duration) {
-        self.start = average(self.start, took);
+        self.start = took.min(self.start + self.start / FORGOTTEN).min(MOST);
     }
-}
-
-fn average(before: Duration, next: Duration) -> Duration {
-    (before * (TURNS - 1) + next.min(MOST)) / TURNS
 }
 
 #[cfg(test)]
@@ -124,8 +123,8 @@ mod tests {
         let mut engine = Saturation::default();
         assert!(!after(&mut engine, START, 100));
         assert!(after(&mut engine, START, 10));
-        assert!(after(&mut engine, START, 250), "it rests since others make its starts");
-        assert!(!after(&mut engine, START, 350));
+        assert!(after(&mut engine, START, 350), "it rests since others make its starts");
+        assert!(!after(&mut engine, START, 450));
         assert!(!after(&mut engine, START, 100));
     }
 
@@ -136,6 +135,16 @@ mod tests {
         assert!(!engine.rested(Duration::ZERO), "it has just begun");
         assert!(after(&mut engine, START, 0));
         assert!(engine.rested(Duration::MAX), "it has rested for an age, once");
+    }
+
+    #[test]
+    fn an_engine_that_rests_every_other_turn_is_not_saturated() {
+        let mut engine = Saturation::default();
+        for turn in 0..100 * TURNS {
+            engine.started(START * (1 + turn % 5));
+            let rest = if turn % 2 == 0 { Duration::ZERO } else { START };
+            assert!(!engine.rested(rest), "{turn}");
+        }
     }
 
     #[test]
