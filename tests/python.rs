@@ -50,7 +50,7 @@ fn build() -> PathBuf {
 
 /// By renaming, since another test program may have the old one loaded.
 fn copy(from: &Path, to: &Path) {
-    let beside = to.with_extension("new");
+    let beside = to.with_extension(format!("new-{}", std::process::id()));
     fs::copy(from, &beside).expect("a file can be copied");
     fs::rename(&beside, to).expect("a file can be renamed");
 }

@@ -32,6 +32,7 @@ use nix::errno::Errno;
 
 use crate::cgroup::{self, Hierarchy};
 use crate::kept::Place;
+use crate::words::io_reason;
 use group::Group;
 use keeper::Farewell;
 pub use namespace::{own_pid_outside, pid_outside};
@@ -64,7 +65,7 @@ pub fn guard(isolation: Isolation, kept: Option<&Place>, engine: impl FnOnce() -
     let farewell = match kept.map(|_| Farewell::new()).transpose() {
         Ok(farewell) => farewell,
         Err(error) => {
-            tell(&format!("cannot make a pipe for the guardians: {error}"));
+            tell(&format!("cannot make a pipe for the guardians: {}", io_reason(&error)));
             return FAULT;
         }
     };
@@ -75,7 +76,7 @@ pub fn guard(isolation: Isolation, kept: Option<&Place>, engine: impl FnOnce() -
         if let Err(error) = entered
             && isolation == Isolation::Cgroup
         {
-            tell(&format!("cannot enter the cgroup of the run: {error}"));
+            tell(&format!("cannot enter the cgroup of the run: {}", io_reason(&error)));
             return FAULT;
         }
         deputy(isolation, group.as_ref(), &above, spared, engine)
@@ -108,7 +109,10 @@ fn shelter(isolation: Isolation, unified: Option<&Hierarchy>) -> Result<Option<G
         Isolation::Guardian => Ok(None),
         Isolation::Auto => Ok(Group::make(unified).ok()),
         Isolation::Cgroup => Group::make(unified).map(Some).map_err(|error| {
-            format!("`isolation: cgroup` is not possible: no group of processes can be made: {error}")
+            format!(
+                "`isolation: cgroup` is not possible: no group of processes can be made: {}",
+                io_reason(&error)
+            )
         }),
         Isolation::Pidns => namespace::part().map(|()| None).map_err(|errno| {
             let why = errno.desc();

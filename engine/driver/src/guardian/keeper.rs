@@ -20,6 +20,7 @@ use super::ward::{Above, Spared};
 use crate::exit::{open_pidfd, peek};
 use crate::kept::{Ending, Place, Stopping, Ward};
 use crate::tree::{self, reap_all_but, sweep_all};
+use crate::words::io_reason;
 
 /// How often it is looked whether those have ended that a kept process has left behind.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -55,7 +56,7 @@ impl Farewell {
 pub(super) fn stay(spared: Spared<'_>, group: Option<&Group>, above: &Above, code: i32) {
     let mut wards = match spared.place.wards() {
         Ok(wards) => wards,
-        Err(error) => return tell(&format!("it cannot be read who is kept: {error}")),
+        Err(error) => return tell(&format!("it cannot be read who is kept: {}", io_reason(&error))),
     };
     // Those that an earlier engine had started have a keeper, or have lost it.
     wards.retain(|ward| tree::is_own_child(ward.identity.pid, ward.identity.start).unwrap_or(false));
@@ -64,10 +65,16 @@ pub(super) fn stay(spared: Spared<'_>, group: Option<&Group>, above: &Above, cod
     }
     // The guardian ends the group, and this process with it.
     if let Some(Err(error)) = group.map(Group::leave) {
-        return tell(&format!("nobody will know how those end that are kept: {error}"));
+        return tell(&format!(
+            "nobody will know how those end that are kept: {}",
+            io_reason(&error)
+        ));
     }
     if let Err(error) = detach().and_then(|()| spared.farewell.say(code)) {
-        return tell(&format!("nobody will know how those end that are kept: {error}"));
+        return tell(&format!(
+            "nobody will know how those end that are kept: {}",
+            io_reason(&error)
+        ));
     }
     above.wake();
     close_all();

@@ -17,6 +17,7 @@ use super::{FAULT, tell};
 use crate::exit::{open_pidfd, reap, signal_by_pidfd};
 use crate::kept::{self, Place};
 use crate::tree::{Tree, adopt_orphans, sweep_all_but};
+use crate::words::io_reason;
 
 /// What asks a run to stop.
 pub(super) const STOP_SIGNALS: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
@@ -100,7 +101,7 @@ pub(super) fn watch_over(
             Err(error) => guard.fault(&error),
         },
         Err(error) => {
-            tell(&format!("cannot start the {}: {error}", ward.word()));
+            tell(&format!("cannot start the {}: {}", ward.word(), io_reason(&error)));
             FAULT
         }
     }
@@ -303,14 +304,14 @@ impl Guard<'_> {
     fn wards(&self) -> Vec<kept::Ward> {
         let wards = self.spared.map_or(Ok(Vec::new()), |spared| spared.place.wards());
         wards.unwrap_or_else(|error| {
-            tell(&format!("it cannot be read who is to be kept: {error}"));
+            tell(&format!("it cannot be read who is to be kept: {}", io_reason(&error)));
             Vec::new()
         })
     }
 
     /// The guardian itself cannot go on: without it there must be nobody below it.
     fn fault(&self, error: &io::Error) -> i32 {
-        tell(&format!("cannot watch the {}: {error}", self.ward.word()));
+        tell(&format!("cannot watch the {}: {}", self.ward.word(), io_reason(error)));
         // It is our child, dead or alive, and has not been reaped.
         let _ = kill(self.pid, Signal::SIGKILL);
         self.sweep();
