@@ -77,7 +77,8 @@ fn by_a_pipe(random: &mut Random) -> String {
     )
 }
 
-/// The kernel frees the `flock` of a dead process: so it is seen whether two have the lock at once.
+/// The kernel frees the `flock` of a dead process: so it is seen whether two have the lock at once. With `-o` the `sleep` does not
+/// have it too: it would keep it when the `flock` above it is killed, and the script goes on and releases the lock.
 fn locked(random: &mut Random) -> String {
     format!(
         "  locks:
@@ -87,7 +88,7 @@ fn locked(random: &mut Random) -> String {
     run: |
       for n in 1 2 3; do
         forkyard acquire l || exit 9
-        flock -n -E 99 critical sleep 0.01; test $? = 99 && touch broken
+        flock -o -n -E 99 critical sleep 0.01; test $? = 99 && touch broken
         forkyard release l || exit 9
       done
 ",
