@@ -245,7 +245,7 @@ LOOP = 1_000
 
 
 def one_of_a_loop(folder, size):
-    """The CPU time of one start by a loop that does nothing else: how much of it a whole run costs does not depend on the machine."""
+    """The CPU time of one start by a loop that does nothing else: what a run costs beside it depends less on the machine."""
     outcome = bare_static(folder, LOOP if size > 2 else size)
     cpu = outcome["cpu_seconds"] / outcome["operations"]
     return dict(operations=1, seconds=cpu, cpu_seconds=cpu, over_seconds=cpu)

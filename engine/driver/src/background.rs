@@ -101,10 +101,12 @@ pub fn hold_stops() {
 pub fn start(output: &File, work: impl FnOnce(Teller) -> i32) -> io::Result<Background> {
     let (news, theirs) = UnixStream::pair()?;
     let null = File::open("/dev/null")?;
-    let mask = SigSet::from_iter(STOPS);
     // The guardian blocks these as well, so that it does not matter who inherits that.
-    mask.thread_block()?;
-    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+    hold_stops();
+    let signals = SignalFd::with_flags(
+        &SigSet::from_iter(STOPS),
+        SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
+    )?;
     // SAFETY: this process has one thread, so the child may do what it likes.
     match unsafe { fork() }? {
         ForkResult::Parent { child } => Ok(Background {

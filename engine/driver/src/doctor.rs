@@ -6,6 +6,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
 
+use crate::words::reason;
 use crate::{guardian, spawner};
 
 /// One thing that was looked at.
@@ -91,7 +92,7 @@ fn descriptors() -> Finding {
             what,
             format!("{soft} at most; forkyard raises that to {hard} when it must"),
         ),
-        Err(errno) => Finding::without(what, format!("the limit is not known: {}", errno.desc())),
+        Err(errno) => Finding::without(what, format!("the limit is not known: {}", reason(errno))),
     }
 }
 

@@ -32,7 +32,7 @@ use nix::errno::Errno;
 
 use crate::cgroup::{self, Hierarchy};
 use crate::kept::Place;
-use crate::words::io_reason;
+use crate::words::{io_reason, reason};
 use group::Group;
 use keeper::Farewell;
 pub use namespace::{own_pid_outside, pid_outside};
@@ -115,7 +115,7 @@ fn shelter(isolation: Isolation, unified: Option<&Hierarchy>) -> Result<Option<G
             )
         }),
         Isolation::Pidns => namespace::part().map(|()| None).map_err(|errno| {
-            let why = errno.desc();
+            let why = reason(errno);
             format!("`isolation: pidns` is not possible: no namespace of processes can be made: {why}")
         }),
     }
@@ -132,7 +132,7 @@ fn deputy(
     if isolation == Isolation::Pidns
         && let Err(errno) = namespace::settle()
     {
-        tell(&format!("cannot mount /proc for `isolation: pidns`: {}", errno.desc()));
+        tell(&format!("cannot mount /proc for `isolation: pidns`: {}", reason(errno)));
         return FAULT;
     }
     let code = ward::watch_over(Ward::Engine, Some(above), spared, None, |_deputy, _no_group| engine());

@@ -17,7 +17,7 @@ use super::{FAULT, tell};
 use crate::exit::{open_pidfd, reap, signal_by_pidfd};
 use crate::kept::{self, Place};
 use crate::tree::{Tree, adopt_orphans, sweep_all_but};
-use crate::words::io_reason;
+use crate::words::{io_reason, reason};
 
 /// What asks a run to stop.
 pub(super) const STOP_SIGNALS: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
@@ -182,7 +182,7 @@ fn run(ward: Ward, above: Above, work: impl FnOnce(Above) -> i32) -> ! {
         // A panic has been reported by its hook; the guardian clears up.
         Ok(()) => panic::catch_unwind(AssertUnwindSafe(|| work(above))).unwrap_or(FAULT),
         Err(errno) => {
-            tell(&format!("cannot set up the {}: {}", ward.word(), errno.desc()));
+            tell(&format!("cannot set up the {}: {}", ward.word(), reason(errno)));
             FAULT
         }
     };

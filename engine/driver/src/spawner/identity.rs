@@ -5,6 +5,8 @@ use std::ffi::CString;
 use nix::errno::Errno;
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, getgrouplist};
 
+use crate::words::reason;
+
 /// A user, by number. Only root may become somebody else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -114,7 +116,13 @@ impl std::fmt::Display for UnknownUser {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.errno {
             Errno::ENOENT => write!(f, "this machine has no {} `{}`", self.kind, self.name),
-            errno => write!(f, "{} `{}` cannot be looked up: {}", self.kind, self.name, errno.desc()),
+            errno => write!(
+                f,
+                "{} `{}` cannot be looked up: {}",
+                self.kind,
+                self.name,
+                reason(errno)
+            ),
         }
     }
 }
